@@ -1,1 +1,4 @@
 //! Menagerie core.
+
+pub mod lang;
+pub mod names;
