@@ -1,4 +1,6 @@
 //! Menagerie core.
 
+pub mod class;
+pub mod ir;
 pub mod lang;
 pub mod names;
