@@ -1,6 +1,11 @@
 //! Menagerie core.
 
 pub mod class;
+pub mod heap;
+pub mod host;
 pub mod ir;
 pub mod lang;
 pub mod names;
+pub mod object;
+pub mod value;
+pub mod world;
