@@ -1,5 +1,6 @@
 //! Menagerie core.
 
+pub mod bytecode;
 pub mod class;
 pub mod heap;
 pub mod host;
