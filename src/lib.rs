@@ -8,5 +8,7 @@ pub mod ir;
 pub mod lang;
 pub mod names;
 pub mod object;
+pub mod sync;
+pub mod task;
 pub mod value;
 pub mod world;

@@ -234,6 +234,8 @@ macro_rules! for_each_op {
         // regions
         RegionEnter region_enter (Write None None None) Next "opens a region; a = its token";
         RegionLeave region_leave (Write Read Read None) Next "closes region b; a = c, promoted";
+        // the VM's own
+        Halt halt (None None None None) Stop "ends the task; only in the VM's own stub, never in a function";
     } };
 }
 
