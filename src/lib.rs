@@ -1,1 +1,14 @@
 //! Menagerie core.
+
+pub mod bytecode;
+pub mod class;
+pub mod heap;
+pub mod host;
+pub mod ir;
+pub mod lang;
+pub mod names;
+pub mod object;
+pub mod sync;
+pub mod task;
+pub mod value;
+pub mod world;

@@ -1,0 +1,4 @@
+//! The front end: text to tree. `lexer` → `parser` → [`ast`]; every problem is a
+//! [`diagnostics::Diagnostic`] with a span, and parsing goes on after an error.
+
+pub mod ast;
