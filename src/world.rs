@@ -10,6 +10,9 @@ use crate::ir::Program;
 use crate::object::slots;
 use crate::value::Value;
 
+/// Words of [`World::scratch`].
+pub const SCRATCH: usize = 8;
+
 /// Shared state. Everything that holds values is visited by [`World::root_slices`].
 pub struct World {
     /// Functions, classes, names.
@@ -20,6 +23,9 @@ pub struct World {
     pub constants: Vec<Value>,
     /// Temporary roots of the running builtins (a stack).
     pub temporaries: Vec<Value>,
+    /// Argument words of the builtin that an instruction without a window calls: a fixed block, so
+    /// that pointers to it hold.
+    pub scratch: Box<[Value; SCRATCH]>,
     /// The preallocated OutOfMemory error.
     pub out_of_memory: Value,
     /// The preallocated StackOverflow error.
@@ -61,6 +67,7 @@ impl World {
             globals,
             constants: Vec::new(),
             temporaries: Vec::new(),
+            scratch: Box::new([Value::NIL; SCRATCH]),
             out_of_memory: Value::NIL,
             stack_overflow: Value::NIL,
             weak_references: Vec::new(),
@@ -86,6 +93,7 @@ impl World {
         f(&mut self.globals, Dirty::Yes);
         f(&mut self.constants, Dirty::Yes);
         f(&mut self.temporaries, Dirty::Yes);
+        f(&mut *self.scratch, Dirty::Yes);
         f(&mut self.ready_finalizers, Dirty::Yes);
         f(std::slice::from_mut(&mut self.out_of_memory), Dirty::Yes);
         f(std::slice::from_mut(&mut self.stack_overflow), Dirty::Yes);

@@ -130,10 +130,10 @@ macro_rules! for_each_op {
         Neg neg (Write Read None None) Next "a = -b";
         Not not (Write Read None None) Next "a = !b (truth)";
         BitNot bit_not (Write Read None None) Next "a = ~b";
-        Eq eq (Write Read Read None) Next "a = b == c";
-        Ne ne (Write Read Read None) Next "a = b != c";
-        Lt lt (Write Read Read None) Next "a = b < c";
-        Le le (Write Read Read None) Next "a = b <= c";
+        Eq eq_op (Write Read Read None) Next "a = b == c";
+        Ne ne_op (Write Read Read None) Next "a = b != c";
+        Lt lt_op (Write Read Read None) Next "a = b < c";
+        Le le_op (Write Read Read None) Next "a = b <= c";
         // jumps forward
         Jump jump (None None None Jump) Stop "goto d";
         JumpT jump_t (Read None None Jump) Branch "if a is true goto d";
