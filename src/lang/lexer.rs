@@ -473,7 +473,7 @@ impl Lexer<'_> {
 
     fn word(&mut self) {
         let start = self.at;
-        let text = self.take_while(|c| is_xid_continue(c));
+        let text = self.take_while(is_xid_continue);
         let text = text.to_owned();
         let kind = word(&text, self.names);
         self.push(kind, start);
@@ -482,7 +482,7 @@ impl Lexer<'_> {
     fn keyword(&mut self) {
         let start = self.at;
         self.at += 1;
-        let text = self.take_while(|c| is_xid_continue(c)).to_owned();
+        let text = self.take_while(is_xid_continue).to_owned();
         let name = self.names.intern(&text);
         self.push(Tok::Keyword(name), start);
     }
@@ -562,7 +562,7 @@ impl Lexer<'_> {
             10 => self.decimal(start),
             _ => self.radix_literal(start, radix),
         };
-        let suffix = self.take_while(|c| is_xid_continue(c)).to_owned();
+        let suffix = self.take_while(is_xid_continue).to_owned();
         let kind = match kind {
             Ok(kind) if suffix.is_empty() => kind,
             Ok(_) => self.bad_number(start, "a number cannot be followed by letters", None),
@@ -615,7 +615,7 @@ impl Lexer<'_> {
     }
 
     fn exponent(&mut self) -> bool {
-        let rest = self.text[self.at..].as_bytes();
+        let rest = &self.text.as_bytes()[self.at..];
         let sign = usize::from(matches!(rest.get(1), Some(b'+' | b'-')));
         let found = matches!(rest.first(), Some(b'e' | b'E'))
             && rest.get(1 + sign).is_some_and(u8::is_ascii_digit);

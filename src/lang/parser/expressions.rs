@@ -301,7 +301,12 @@ impl<'a> Parser<'a> {
     /// `-1.abs()` is `-(1.abs())`.
     fn negative_literal(&mut self, op: UnaryOp) -> Option<Expr> {
         let (literal, after) = (self.ahead(1), self.ahead(2));
-        let postfix = matches!(after.kind, Tok::P(P::Dot | P::LParen | P::LBracket));
+        let line_end = self.context.newlines && after.newline_before;
+        let postfix = match after.kind {
+            Tok::P(P::Dot) => true,
+            Tok::P(P::LParen | P::LBracket) => !line_end,
+            _ => false,
+        };
         if op != UnaryOp::Neg || postfix {
             return None;
         }
@@ -998,7 +1003,7 @@ impl<'a> Parser<'a> {
     }
 
     fn catch_arm(&mut self) -> Parsed<CatchArm> {
-        let start = self.bump();
+        self.bump();
         if self.at(P::LBrace) {
             let hint = "`catch _ { … }` takes every error";
             return Err(self.unexpected_hint("a pattern after `catch`", Some(hint)));
@@ -1011,7 +1016,6 @@ impl<'a> Parser<'a> {
             self.condition()?;
         }
         let body = self.block()?;
-        let _ = start;
         Ok(CatchArm { pattern, body })
     }
 
