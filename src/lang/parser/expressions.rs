@@ -80,7 +80,7 @@ fn assignment(p: P) -> Option<Option<BinaryOp>> {
 /// Operands and pending operators of one expression; operands know their height.
 #[derive(Default)]
 struct Operators {
-    operands: Vec<(Expr, u32)>,
+    operands: Vec<(Box<Expr>, u32)>,
     pending: Vec<(Infix, u8)>,
 }
 
@@ -100,49 +100,48 @@ impl Operators {
 }
 
 impl Infix {
-    fn build(self, left: Expr, right: Expr) -> Expr {
+    fn build(self, left: Box<Expr>, right: Box<Expr>) -> Box<Expr> {
         let span = left.span.to(right.span);
-        let (left, right) = (Box::new(left), Box::new(right));
         let kind = match self {
             Infix::Range { inclusive } => ExprKind::Range { start: left, end: right, inclusive },
             Infix::Or => ExprKind::Or(left, right),
             Infix::And => ExprKind::And(left, right),
             Infix::Binary(op) => ExprKind::Binary(op, left, right),
         };
-        Expr { kind, span }
+        Box::new(Expr { kind, span })
     }
 }
 
 /// A parsing function for one kind of expression.
-type Rule<'a> = fn(&mut Parser<'a>) -> Parsed<Expr>;
+type Rule<'a> = fn(&mut Parser<'a>) -> Parsed<Box<Expr>>;
 
 impl<'a> Parser<'a> {
     // ---- whole expressions ----
 
     /// An expression whose value is used: an assignment is reported.
-    pub(super) fn expr(&mut self) -> Parsed<Expr> {
+    pub(super) fn expr(&mut self) -> Parsed<Box<Expr>> {
         self.value("an assignment has no value", "assign in a statement of its own")
     }
 
-    fn value(&mut self, message: &str, hint: &str) -> Parsed<Expr> {
+    fn value(&mut self, message: &str, hint: &str) -> Parsed<Box<Expr>> {
         self.enter()?;
         let result = self.value_inner(message, hint);
         self.leave();
         result
     }
 
-    fn value_inner(&mut self, message: &str, hint: &str) -> Parsed<Expr> {
+    fn value_inner(&mut self, message: &str, hint: &str) -> Parsed<Box<Expr>> {
         let left = self.operators(None)?;
         let Some(op) = self.at_assignment() else { return Ok(left) };
         let span = self.bump();
         let hint = if op.is_none() { hint } else { "assign in a statement of its own" };
         self.report(Diagnostic::error(span, message).hint(hint));
         let right = self.expr()?;
-        Ok(self.error_expr(left.span.to(right.span)))
+        node(left.span.to(right.span), ExprKind::Error)
     }
 
     /// An expression or an assignment: what stands as a statement.
-    pub(super) fn expr_or_assignment(&mut self) -> Parsed<Expr> {
+    pub(super) fn expr_or_assignment(&mut self) -> Parsed<Box<Expr>> {
         self.enter()?;
         let result = self.operators(None).and_then(|left| self.assignment_rest(left));
         self.leave();
@@ -156,15 +155,14 @@ impl<'a> Parser<'a> {
         }
     }
 
-    pub(super) fn assignment_rest(&mut self, place: Expr) -> Parsed<Expr> {
+    pub(super) fn assignment_rest(&mut self, place: Box<Expr>) -> Parsed<Box<Expr>> {
         let Some(op) = self.at_assignment() else { return Ok(place) };
         self.check_place(&place);
         self.bump();
         let value = self.expr()?;
         let span = place.span.to(value.span);
-        let (place, value) = (Box::new(place), Box::new(value));
         self.grow()?;
-        Ok(Expr { kind: ExprKind::Assign { place, op, value }, span })
+        node(span, ExprKind::Assign { place, op, value })
     }
 
     fn check_place(&mut self, place: &Expr) {
@@ -181,7 +179,7 @@ impl<'a> Parser<'a> {
 
     /// The condition of `if`, `while` and a guard, the value of `match`, the iterable of `for`:
     /// a `{` after it begins the block.
-    fn condition(&mut self) -> Parsed<Expr> {
+    fn condition(&mut self) -> Parsed<Box<Expr>> {
         if self.at(P::LBrace) {
             return Err(self.unexpected("a condition"));
         }
@@ -193,7 +191,7 @@ impl<'a> Parser<'a> {
 
     /// Operands with binary operators between them; `first` is the first operand when it has
     /// been parsed already.
-    pub(super) fn operators(&mut self, first: Option<Expr>) -> Parsed<Expr> {
+    pub(super) fn operators(&mut self, first: Option<Box<Expr>>) -> Parsed<Box<Expr>> {
         let first = match first {
             Some(first) => (first, self.heights[self.heights.len() - 1]),
             None => self.operand()?,
@@ -211,7 +209,7 @@ impl<'a> Parser<'a> {
         }
     }
 
-    fn operators_rest(&mut self, first: (Expr, u32)) -> Parsed<Expr> {
+    fn operators_rest(&mut self, first: (Box<Expr>, u32)) -> Parsed<Box<Expr>> {
         let mut stack = Operators { operands: vec![first], pending: Vec::new() };
         while let Some((op, precedence)) = self.at_infix() {
             if self.at_range_without_end(precedence) {
@@ -257,7 +255,7 @@ impl<'a> Parser<'a> {
     // ---- operands ----
 
     /// Prefix operators, a primary expression and what follows it, with the height of the whole.
-    fn operand(&mut self) -> Parsed<(Expr, u32)> {
+    fn operand(&mut self) -> Parsed<(Box<Expr>, u32)> {
         self.heights.push(0);
         let result = self.prefixed();
         let height = self.heights.pop().unwrap_or(0);
@@ -265,7 +263,15 @@ impl<'a> Parser<'a> {
         result.map(|expr| (expr, height))
     }
 
-    fn prefixed(&mut self) -> Parsed<Expr> {
+    /// An operand of a word like `spawn`, which may itself begin with that word.
+    fn nested_operand(&mut self) -> Parsed<Box<Expr>> {
+        self.enter()?;
+        let result = self.operand();
+        self.leave();
+        result.map(|(expr, _)| expr)
+    }
+
+    fn prefixed(&mut self) -> Parsed<Box<Expr>> {
         let mut prefixes = Vec::new();
         while let Some(op) = self.at_prefix() {
             if let Some(literal) = self.negative_literal(op) {
@@ -288,18 +294,22 @@ impl<'a> Parser<'a> {
         }
     }
 
-    fn apply_prefixes(&mut self, prefixes: Vec<(UnaryOp, Span)>, mut expr: Expr) -> Parsed<Expr> {
+    fn apply_prefixes(
+        &mut self,
+        prefixes: Vec<(UnaryOp, Span)>,
+        mut expr: Box<Expr>,
+    ) -> Parsed<Box<Expr>> {
         for (op, span) in prefixes.into_iter().rev() {
             self.grow()?;
             let span = span.to(expr.span);
-            expr = Expr { kind: ExprKind::Unary(op, Box::new(expr)), span };
+            expr = Box::new(Expr { kind: ExprKind::Unary(op, expr), span });
         }
         Ok(expr)
     }
 
     /// `-1`, `-1.5` and `-9223372036854775808` are literals, unless a call or field follows:
     /// `-1.abs()` is `-(1.abs())`.
-    fn negative_literal(&mut self, op: UnaryOp) -> Option<Expr> {
+    fn negative_literal(&mut self, op: UnaryOp) -> Option<Box<Expr>> {
         let (literal, after) = (self.ahead(1), self.ahead(2));
         let line_end = self.context.newlines && after.newline_before;
         let postfix = match after.kind {
@@ -317,11 +327,11 @@ impl<'a> Parser<'a> {
         };
         let minus = self.bump();
         let span = minus.to(self.bump());
-        Some(Expr { kind, span })
+        Some(Box::new(Expr { kind, span }))
     }
 
     /// Calls, methods, fields and indices. A `.` may stand at the start of the next line.
-    pub(super) fn postfix(&mut self, mut expr: Expr) -> Parsed<Expr> {
+    pub(super) fn postfix(&mut self, mut expr: Box<Expr>) -> Parsed<Box<Expr>> {
         loop {
             expr = match self.kind() {
                 Tok::P(P::Dot) => self.member(expr)?,
@@ -333,10 +343,10 @@ impl<'a> Parser<'a> {
         }
     }
 
-    fn call(&mut self, callee: Expr) -> Parsed<Expr> {
+    fn call(&mut self, callee: Box<Expr>) -> Parsed<Box<Expr>> {
         let args = self.arguments()?;
         let span = self.span_from(callee.span);
-        Ok(Expr { kind: ExprKind::Call { callee: Box::new(callee), args }, span })
+        node(span, ExprKind::Call { callee, args })
     }
 
     fn arguments(&mut self) -> Parsed<Vec<Expr>> {
@@ -345,20 +355,20 @@ impl<'a> Parser<'a> {
 
     fn argument(&mut self) -> Parsed<Expr> {
         self.value("arguments have no names", "pass the values in order; `==` compares")
+            .map(|value| *value)
     }
 
-    fn index(&mut self, object: Expr) -> Parsed<Expr> {
+    fn index(&mut self, object: Box<Expr>) -> Parsed<Box<Expr>> {
         let outer = std::mem::replace(&mut self.context, Context::BRACKETS);
         self.open();
         let index = self.expr()?;
         self.close(P::RBracket, "")?;
         self.context = outer;
         let span = self.span_from(object.span);
-        let (object, index) = (Box::new(object), Box::new(index));
-        Ok(Expr { kind: ExprKind::Index { object, index }, span })
+        node(span, ExprKind::Index { object, index })
     }
 
-    fn member(&mut self, object: Expr) -> Parsed<Expr> {
+    fn member(&mut self, object: Box<Expr>) -> Parsed<Box<Expr>> {
         self.bump();
         if let Tok::Int(index) = self.kind() {
             return self.tuple_field(object, index);
@@ -367,25 +377,24 @@ impl<'a> Parser<'a> {
         if self.at_same_line(P::LParen) {
             let args = self.arguments()?;
             let span = self.span_from(object.span);
-            let receiver = Box::new(object);
-            return Ok(Expr { kind: ExprKind::MethodCall { receiver, name, args }, span });
+            return node(span, ExprKind::MethodCall { receiver: object, name, args });
         }
         let span = object.span.to(name.span);
-        Ok(Expr { kind: ExprKind::Field { object: Box::new(object), name }, span })
+        node(span, ExprKind::Field { object, name })
     }
 
-    fn tuple_field(&mut self, object: Expr, index: u64) -> Parsed<Expr> {
+    fn tuple_field(&mut self, object: Box<Expr>, index: u64) -> Parsed<Box<Expr>> {
         let span = object.span.to(self.bump());
         let Ok(index) = u32::try_from(index) else {
             self.report(Diagnostic::error(span, "no tuple has that many fields"));
-            return Ok(self.error_expr(span));
+            return node(span, ExprKind::Error);
         };
-        Ok(Expr { kind: ExprKind::TupleField { object: Box::new(object), index }, span })
+        node(span, ExprKind::TupleField { object, index })
     }
 
     // ---- primary expressions ----
 
-    pub(super) fn primary(&mut self) -> Parsed<Expr> {
+    pub(super) fn primary(&mut self) -> Parsed<Box<Expr>> {
         // One call through a pointer keeps this frame small; it is on every recursion cycle.
         let rule: Rule<'a> = match self.kind() {
             Tok::Ident(_) => Self::name_expr,
@@ -431,12 +440,12 @@ impl<'a> Parser<'a> {
     }
 
     /// Something that was reported by the lexer stands for an expression.
-    fn skip_unknown(&mut self) -> Parsed<Expr> {
+    fn skip_unknown(&mut self) -> Parsed<Box<Expr>> {
         let span = self.bump();
-        Ok(self.error_expr(span))
+        node(span, ExprKind::Error)
     }
 
-    fn literal(&mut self) -> Parsed<Expr> {
+    fn literal(&mut self) -> Parsed<Box<Expr>> {
         let kind = match self.kind() {
             Tok::Int(n) => self.int(n),
             Tok::Bits(n) => ExprKind::Int(n),
@@ -452,7 +461,7 @@ impl<'a> Parser<'a> {
             _ => return Err(self.unexpected("an expression")),
         };
         let span = self.bump();
-        Ok(Expr { kind, span })
+        node(span, kind)
     }
 
     fn int(&mut self, n: u64) -> ExprKind {
@@ -471,7 +480,7 @@ impl<'a> Parser<'a> {
     }
 
     #[cold]
-    fn no_expression(&mut self) -> Parsed<Expr> {
+    fn no_expression(&mut self) -> Parsed<Box<Expr>> {
         let hint = self.expression_hint();
         Err(self.unexpected_hint("an expression", hint))
     }
@@ -501,7 +510,7 @@ impl<'a> Parser<'a> {
 
     // ---- names ----
 
-    fn name_expr(&mut self) -> Parsed<Expr> {
+    fn name_expr(&mut self) -> Parsed<Box<Expr>> {
         if let Some(reserved) = self.reserved_expr() {
             return reserved;
         }
@@ -514,7 +523,7 @@ impl<'a> Parser<'a> {
             let diagnostic = Diagnostic::error(span, "`_` has no value");
             self.report(diagnostic.hint("it stands for a value that is not needed, in a pattern"));
         }
-        Ok(Expr { kind: ExprKind::Path(path), span })
+        node(span, ExprKind::Path(path))
     }
 
     /// `a::b::c`
@@ -527,31 +536,45 @@ impl<'a> Parser<'a> {
     }
 
     /// Constructs to come, recognised by their first word and what follows it.
-    fn reserved_expr(&mut self) -> Option<Parsed<Expr>> {
+    fn reserved_expr(&mut self) -> Option<Parsed<Box<Expr>>> {
         let (word, next) = (self.span(), self.ahead(1));
         let same_line = !(self.context.newlines && next.newline_before);
         let text = self.slice(word).to_owned();
         let reserved = match (text.as_str(), next.kind) {
-            ("perform", Tok::Ident(_)) => same_line,
-            ("select", Tok::P(P::LBrace)) => same_line && self.context.structs,
-            ("quote" | "eval" | "splice" | "ns" | "delay" | "mem", Tok::P(P::LParen)) => same_line,
+            ("perform", Tok::Ident(_)) => true,
+            ("select", Tok::P(P::LBrace)) => self.context.structs,
+            ("quote" | "eval" | "splice" | "ns" | "delay" | "mem", Tok::P(P::LParen)) => {
+                !self.is_declared(self.kind())
+            }
             _ => false,
         };
-        if !reserved {
+        if !reserved || !same_line {
             return None;
         }
         self.not_supported(word, &text);
         Some(self.skip_reserved(&text))
     }
 
-    fn skip_reserved(&mut self, word: &str) -> Parsed<Expr> {
+    /// Whether the file itself gives this name to something: then it means that. Costs a pass
+    /// over the tokens, for a handful of words only.
+    fn is_declared(&self, word: Tok) -> bool {
+        let tokens = &self.tokens.tokens;
+        tokens.windows(3).any(|window| {
+            let [before, token, after] = window else { return false };
+            let declared = matches!(before.kind, Tok::Kw(Kw::Fn | Kw::Let | Kw::Var));
+            let used_as_value = before.kind != Tok::P(P::Dot) && after.kind != Tok::P(P::LParen);
+            token.kind == word && (declared || used_as_value)
+        })
+    }
+
+    fn skip_reserved(&mut self, word: &str) -> Parsed<Box<Expr>> {
         let start = self.bump();
         if word == "perform" {
-            let operand = self.operand()?.0;
-            return Ok(self.error_expr(start.to(operand.span)));
+            let operand = self.nested_operand()?;
+            return node(start.to(operand.span), ExprKind::Error);
         }
         self.skip_balanced();
-        Ok(self.error_expr(self.span_from(start)))
+        node(self.span_from(start), ExprKind::Error)
     }
 
     /// Skips a bracket with all that is in it.
@@ -600,7 +623,7 @@ impl<'a> Parser<'a> {
         looks_like_fields
     }
 
-    fn struct_literal(&mut self, path: Path) -> Parsed<Expr> {
+    fn struct_literal(&mut self, path: Path) -> Parsed<Box<Expr>> {
         let start = path.span();
         let outer = std::mem::replace(&mut self.context, Context::BRACKETS);
         self.open();
@@ -619,13 +642,13 @@ impl<'a> Parser<'a> {
         self.close(P::RBrace, "`,` or ")?;
         self.context = outer;
         let span = self.span_from(start);
-        Ok(Expr { kind: ExprKind::Struct { path, base, fields }, span })
+        node(span, ExprKind::Struct { path, base, fields })
     }
 
     fn update_base(&mut self, base: &mut Option<Box<Expr>>) -> Parsed<()> {
         let dots = self.bump();
         let value = self.expr()?;
-        if base.replace(Box::new(value)).is_some() {
+        if base.replace(value).is_some() {
             self.report(Diagnostic::error(dots, "a struct literal has one `..base` at most"));
         }
         Ok(())
@@ -642,54 +665,62 @@ impl<'a> Parser<'a> {
             return Err(self.unexpected_hint("`:`", Some("a field is written `name: value`")));
         }
         self.expect_colon()?;
-        Ok((name, self.expr()?))
+        Ok((name, self.element()?))
     }
 
-    fn record_expr(&mut self) -> Parsed<Expr> {
+    fn record_expr(&mut self) -> Parsed<Box<Expr>> {
         let start = self.span();
         let fields = self.list(P::RBrace, Self::field_value)?;
-        Ok(Expr { kind: ExprKind::Record(fields), span: self.span_from(start) })
+        node(self.span_from(start), ExprKind::Record(fields))
     }
 
     // ---- collections ----
 
-    fn list_expr(&mut self) -> Parsed<Expr> {
-        let start = self.span();
-        let items = self.list(P::RBracket, Self::expr)?;
-        Ok(Expr { kind: ExprKind::List(items), span: self.span_from(start) })
+    fn element(&mut self) -> Parsed<Expr> {
+        self.expr().map(|value| *value)
     }
 
-    fn set_expr(&mut self) -> Parsed<Expr> {
+    fn list_expr(&mut self) -> Parsed<Box<Expr>> {
         let start = self.span();
-        let items = self.list(P::RBracket, Self::expr)?;
-        Ok(Expr { kind: ExprKind::Set(items), span: self.span_from(start) })
+        let items = self.list(P::RBracket, Self::element)?;
+        node(self.span_from(start), ExprKind::List(items))
     }
 
-    fn map_expr(&mut self) -> Parsed<Expr> {
+    fn set_expr(&mut self) -> Parsed<Box<Expr>> {
+        let start = self.span();
+        let items = self.list(P::RBracket, Self::element)?;
+        node(self.span_from(start), ExprKind::Set(items))
+    }
+
+    fn map_expr(&mut self) -> Parsed<Box<Expr>> {
         let start = self.span();
         let entries = self.list(P::RBrace, Self::map_entry)?;
-        Ok(Expr { kind: ExprKind::Map(entries), span: self.span_from(start) })
+        node(self.span_from(start), ExprKind::Map(entries))
     }
 
     fn map_entry(&mut self) -> Parsed<(Expr, Expr)> {
-        let key = self.expr()?;
+        let key = self.element()?;
         self.expect_colon()?;
-        Ok((key, self.expr()?))
+        Ok((key, self.element()?))
     }
 
     /// `(a)`, `(a,)`, `(a, b)`, `()`; an assignment may stand in parentheses.
-    fn parenthesised(&mut self) -> Parsed<Expr> {
+    fn parenthesised(&mut self) -> Parsed<Box<Expr>> {
         let start = self.span();
-        let (mut items, comma) = self.list_and_comma(P::RParen, Self::expr_or_assignment)?;
+        let (mut items, comma) = self.list_and_comma(P::RParen, Self::parenthesised_item)?;
         let span = self.span_from(start);
         if items.len() == 1 && !comma {
             let inner = items.remove(0);
-            return Ok(Expr { kind: inner.kind, span });
+            return node(span, inner.kind);
         }
-        Ok(Expr { kind: ExprKind::Tuple(items), span })
+        node(span, ExprKind::Tuple(items))
     }
 
-    fn interpolation(&mut self) -> Parsed<Expr> {
+    fn parenthesised_item(&mut self) -> Parsed<Expr> {
+        self.expr_or_assignment().map(|value| *value)
+    }
+
+    fn interpolation(&mut self) -> Parsed<Box<Expr>> {
         let start = self.bump();
         let mut parts = Vec::new();
         while !matches!(self.kind(), Tok::StrEnd | Tok::Eof) {
@@ -699,16 +730,16 @@ impl<'a> Parser<'a> {
                     self.bump();
                     StrPart::Text(text)
                 }
-                _ => StrPart::Expr(self.interpolated()?),
+                _ => StrPart::Expr(*self.interpolated()?),
             };
             parts.push(part);
         }
         self.bump();
-        Ok(Expr { kind: ExprKind::Interpolate(parts), span: self.span_from(start) })
+        node(self.span_from(start), ExprKind::Interpolate(parts))
     }
 
     /// `{expr}` in a string.
-    fn interpolated(&mut self) -> Parsed<Expr> {
+    fn interpolated(&mut self) -> Parsed<Box<Expr>> {
         let outer = std::mem::replace(&mut self.context, Context::BRACKETS);
         let open = self.open();
         if self.kind() == Tok::InterpClose {
@@ -718,7 +749,7 @@ impl<'a> Parser<'a> {
             self.open.pop();
             self.bump();
             self.context = outer;
-            return Ok(self.error_expr(self.span_from(open)));
+            return node(self.span_from(open), ExprKind::Error);
         }
         let value = self.expr()?;
         if self.kind() != Tok::InterpClose {
@@ -741,13 +772,13 @@ impl<'a> Parser<'a> {
 
     // ---- closures ----
 
-    fn closure(&mut self) -> Parsed<Expr> {
+    fn closure(&mut self) -> Parsed<Box<Expr>> {
         let start = self.span();
         let (params, destructured) = self.closure_params()?;
         let body = self.expr_or_assignment()?;
         let span = start.to(body.span);
-        let body = Box::new(destructuring_body(destructured, body));
-        Ok(Expr { kind: ExprKind::Closure { params, body }, span })
+        let body = destructuring_body(destructured, body);
+        node(span, ExprKind::Closure { params, body })
     }
 
     /// `||` or `|a, b|`.
@@ -803,30 +834,30 @@ impl<'a> Parser<'a> {
         Ok(Block { stmts, tail, span: self.span_from(start) })
     }
 
-    fn block_expr(&mut self) -> Parsed<Expr> {
+    fn block_expr(&mut self) -> Parsed<Box<Expr>> {
         let block = self.block()?;
         let span = block.span;
-        Ok(Expr { kind: ExprKind::Block(block), span })
+        node(span, ExprKind::Block(block))
     }
 
-    fn arena_expr(&mut self) -> Parsed<Expr> {
+    fn arena_expr(&mut self) -> Parsed<Box<Expr>> {
         let start = self.bump();
         let block = self.block()?;
-        Ok(Expr { span: start.to(block.span), kind: ExprKind::Arena(block) })
+        node(start.to(block.span), ExprKind::Arena(block))
     }
 
-    fn scope_expr(&mut self) -> Parsed<Expr> {
+    fn scope_expr(&mut self) -> Parsed<Box<Expr>> {
         let start = self.bump();
         let block = self.block()?;
-        Ok(Expr { span: start.to(block.span), kind: ExprKind::Scope(block) })
+        node(start.to(block.span), ExprKind::Scope(block))
     }
 
     /// `spawn { … }`, or `spawn` with a call; the call takes everything that follows it.
-    fn spawn_expr(&mut self) -> Parsed<Expr> {
+    fn spawn_expr(&mut self) -> Parsed<Box<Expr>> {
         let start = self.bump();
         let body = match self.kind() {
             Tok::P(P::LBrace) => self.block_expr()?,
-            _ => self.operand()?.0,
+            _ => self.nested_operand()?,
         };
         let span = start.to(body.span);
         let spawnable = matches!(
@@ -836,15 +867,15 @@ impl<'a> Parser<'a> {
         if !spawnable && body.kind != ExprKind::Error {
             let diagnostic = Diagnostic::error(body.span, "`spawn` takes a call or a block");
             self.report(diagnostic.hint("write `spawn f(x)` or `spawn { … }`"));
-            return Ok(self.error_expr(span));
+            return node(span, ExprKind::Error);
         }
-        Ok(Expr { kind: ExprKind::Spawn(Box::new(body)), span })
+        node(span, ExprKind::Spawn(body))
     }
 
     // ---- control flow ----
 
     /// `if … else if … else …`, without recursion along the chain.
-    fn if_expr(&mut self) -> Parsed<Expr> {
+    fn if_expr(&mut self) -> Parsed<Box<Expr>> {
         let mut arms = Vec::new();
         let mut otherwise = None;
         loop {
@@ -863,60 +894,60 @@ impl<'a> Parser<'a> {
         }
         let end = self.previous_span();
         let chain = arms.into_iter().rev().fold(otherwise, |otherwise, (start, cond, then)| {
-            let (cond, otherwise) = (Box::new(cond), otherwise.map(Box::new));
-            Some(Expr { kind: ExprKind::If { cond, then, otherwise }, span: start.to(end) })
+            let kind = ExprKind::If { cond, then, otherwise };
+            Some(Box::new(Expr { kind, span: start.to(end) }))
         });
         Ok(chain.expect("an `if` has an arm"))
     }
 
-    fn else_block(&mut self) -> Parsed<Expr> {
+    fn else_block(&mut self) -> Parsed<Box<Expr>> {
         match self.at(P::LBrace) {
             true => self.block_expr(),
             false => Err(self.unexpected("`{` or `if` after `else`")),
         }
     }
 
-    fn while_expr(&mut self) -> Parsed<Expr> {
+    fn while_expr(&mut self) -> Parsed<Box<Expr>> {
         let start = self.bump();
-        let cond = Box::new(self.condition()?);
+        let cond = self.condition()?;
         let body = self.block()?;
-        Ok(Expr { span: start.to(body.span), kind: ExprKind::While { cond, body } })
+        node(start.to(body.span), ExprKind::While { cond, body })
     }
 
-    fn loop_expr(&mut self) -> Parsed<Expr> {
+    fn loop_expr(&mut self) -> Parsed<Box<Expr>> {
         let start = self.bump();
         let body = self.block()?;
-        Ok(Expr { span: start.to(body.span), kind: ExprKind::Loop { body } })
+        node(start.to(body.span), ExprKind::Loop { body })
     }
 
-    fn for_expr(&mut self) -> Parsed<Expr> {
+    fn for_expr(&mut self) -> Parsed<Box<Expr>> {
         let start = self.bump();
         let pattern = self.irrefutable_pattern()?;
         if !self.eat_kw(Kw::In) {
             let hint = "a loop over values is written `for x in values { … }`";
             return Err(self.unexpected_hint("`in`", Some(hint)));
         }
-        let iterable = Box::new(self.condition()?);
+        let iterable = self.condition()?;
         let body = self.block()?;
-        Ok(Expr { span: start.to(body.span), kind: ExprKind::For { pattern, iterable, body } })
+        node(start.to(body.span), ExprKind::For { pattern, iterable, body })
     }
 
-    fn throw_expr(&mut self) -> Parsed<Expr> {
+    fn throw_expr(&mut self) -> Parsed<Box<Expr>> {
         let start = self.bump();
         let value = self.expr()?;
-        Ok(Expr { span: start.to(value.span), kind: ExprKind::Throw(Box::new(value)) })
+        node(start.to(value.span), ExprKind::Throw(value))
     }
 
-    fn return_expr(&mut self) -> Parsed<Expr> {
+    fn return_expr(&mut self) -> Parsed<Box<Expr>> {
         let start = self.bump();
         let value = self.optional_value()?;
-        Ok(Expr { kind: ExprKind::Return(value), span: self.span_from(start) })
+        node(self.span_from(start), ExprKind::Return(value))
     }
 
-    fn break_expr(&mut self) -> Parsed<Expr> {
+    fn break_expr(&mut self) -> Parsed<Box<Expr>> {
         let start = self.bump();
         let value = self.optional_value()?;
-        Ok(Expr { kind: ExprKind::Break(value), span: self.span_from(start) })
+        node(self.span_from(start), ExprKind::Break(value))
     }
 
     /// The value of `return` and `break`: on the same line only.
@@ -925,14 +956,14 @@ impl<'a> Parser<'a> {
         if !starts_expression(self.kind()) || self.at_line_end() || block_of_condition {
             return Ok(None);
         }
-        Ok(Some(Box::new(self.expr()?)))
+        Ok(Some(self.expr()?))
     }
 
     // ---- match ----
 
-    fn match_expr(&mut self) -> Parsed<Expr> {
+    fn match_expr(&mut self) -> Parsed<Box<Expr>> {
         let start = self.bump();
-        let scrutinee = Box::new(self.condition()?);
+        let scrutinee = self.condition()?;
         if !self.at(P::LBrace) {
             return Err(self.no_block());
         }
@@ -947,7 +978,7 @@ impl<'a> Parser<'a> {
         self.close(P::RBrace, "")?;
         self.context = outer;
         let span = self.span_from(start);
-        Ok(Expr { kind: ExprKind::Match { scrutinee, arms }, span })
+        node(span, ExprKind::Match { scrutinee, arms })
     }
 
     /// `pattern if guard => body`, with the comma or line end after it.
@@ -955,7 +986,7 @@ impl<'a> Parser<'a> {
         self.context = Context::BRACKETS;
         let pattern = self.pattern()?;
         let guard = match self.eat_kw(Kw::If) {
-            true => Some(self.value("`=` assigns and has no value", "to compare, write `==`")?),
+            true => Some(self.guard()?),
             false => None,
         };
         if !self.at(P::FatArrow) {
@@ -968,7 +999,11 @@ impl<'a> Parser<'a> {
         if !ended && !self.at_end() {
             return Err(self.unexpected("`,` or a line end after the arm"));
         }
-        Ok(MatchArm { pattern, guard, body })
+        Ok(MatchArm { pattern, guard, body: *body })
+    }
+
+    fn guard(&mut self) -> Parsed<Expr> {
+        self.value("`=` assigns and has no value", "to compare, write `==`").map(|value| *value)
     }
 
     #[cold]
@@ -983,7 +1018,7 @@ impl<'a> Parser<'a> {
 
     // ---- errors ----
 
-    fn try_expr(&mut self) -> Parsed<Expr> {
+    fn try_expr(&mut self) -> Parsed<Box<Expr>> {
         let start = self.bump();
         let body = self.block()?;
         let mut catches = Vec::new();
@@ -999,7 +1034,7 @@ impl<'a> Parser<'a> {
             let diagnostic = Diagnostic::error(start, "this `try` has no `catch` and no `finally`");
             self.report(diagnostic.hint("write `try { … } catch e { … }`"));
         }
-        Ok(Expr { kind: ExprKind::Try { body, catches, finally }, span })
+        node(span, ExprKind::Try { body, catches, finally })
     }
 
     fn catch_arm(&mut self) -> Parsed<CatchArm> {
@@ -1030,13 +1065,20 @@ impl<'a> Parser<'a> {
     }
 }
 
+/// An expression node on the heap: parsing functions pass it on as one word, which keeps their
+/// stack frames small.
+fn node(span: Span, kind: ExprKind) -> Parsed<Box<Expr>> {
+    Ok(Box::new(Expr { kind, span }))
+}
+
 /// Wraps the body of a closure that takes parameters apart.
-fn destructuring_body(stmts: Vec<Stmt>, body: Expr) -> Expr {
+fn destructuring_body(stmts: Vec<Stmt>, body: Box<Expr>) -> Box<Expr> {
     if stmts.is_empty() {
         return body;
     }
     let span = body.span;
-    Expr { kind: ExprKind::Block(Block { stmts, tail: Some(Box::new(body)), span }), span }
+    let block = Block { stmts, tail: Some(body), span };
+    Box::new(Expr { kind: ExprKind::Block(block), span })
 }
 
 /// Whether an expression can begin with this token.

@@ -7,7 +7,14 @@ use crate::lang::ast::{
 use crate::lang::diagnostics::Diagnostic;
 use crate::lang::lexer::{Kw, P, Tok};
 
-impl Parser<'_> {
+/// A parsing function that [`Parser::item`] or [`Parser::statement`] chooses. One call through a
+/// pointer and results on the heap keep the frames on the recursion cycle small.
+type Rule<'a, T> = fn(&mut Parser<'a>) -> Parsed<T>;
+
+/// A statement, and whether it ends with its own `}`.
+type Statement = (Box<Stmt>, bool);
+
+impl<'a> Parser<'a> {
     /// A whole file.
     pub(super) fn file(&mut self) -> Module {
         let mut items = self.items();
@@ -32,7 +39,7 @@ impl Parser<'_> {
             }
             let start = self.position;
             match self.recovering(Self::item) {
-                Some(item) => items.push(item),
+                Some(item) => items.push(*item),
                 None => self.force_progress(start),
             }
         }
@@ -48,28 +55,27 @@ impl Parser<'_> {
     }
 
     /// An item with the line end or `;` after it.
-    fn item(&mut self) -> Parsed<Item> {
-        let Tok::Kw(keyword) = self.kind() else { return self.statement_item() };
-        let item = match keyword {
-            Kw::Fn => Item::Fn(self.fn_decl(false)?),
-            Kw::Struct => self.struct_item()?,
-            Kw::Enum => self.enum_item()?,
-            Kw::Impl => self.impl_item()?,
-            Kw::Module => self.module_item()?,
-            Kw::Import => {
-                let item = self.import_item()?;
-                self.statement_end(false)?;
-                item
-            }
-            _ => return self.statement_item(),
+    fn item(&mut self) -> Parsed<Box<Item>> {
+        let rule: Rule<'a, Box<Item>> = match self.kind() {
+            Tok::Kw(Kw::Fn) => Self::fn_item,
+            Tok::Kw(Kw::Struct) => Self::struct_item,
+            Tok::Kw(Kw::Enum) => Self::enum_item,
+            Tok::Kw(Kw::Impl) => Self::impl_item,
+            Tok::Kw(Kw::Module) => Self::module_item,
+            Tok::Kw(Kw::Import) => Self::import_item,
+            _ => Self::statement_item,
         };
-        Ok(item)
+        rule(self)
     }
 
-    fn statement_item(&mut self) -> Parsed<Item> {
+    fn fn_item(&mut self) -> Parsed<Box<Item>> {
+        Ok(Box::new(Item::Fn(self.fn_decl(false)?)))
+    }
+
+    fn statement_item(&mut self) -> Parsed<Box<Item>> {
         let (stmt, block_like) = self.statement()?;
         self.statement_end(block_like)?;
-        Ok(Item::Stmt(stmt))
+        Ok(Box::new(Item::Stmt(*stmt)))
     }
 
     // ---- statements ----
@@ -82,27 +88,25 @@ impl Parser<'_> {
             if self.eat(P::Semi) {
                 continue;
             }
-            let start = self.position;
-            let (stmt, is_value) = match self.recovering(Self::terminated_statement) {
-                Some(terminated) => terminated,
-                None => {
-                    self.force_progress(start);
-                    (Stmt::Expr(self.error_expr(self.span_of(start))), true)
-                }
-            };
             if value && let Some(Stmt::Expr(expr)) = stmts.last() {
                 self.warn_if_unused(expr.span, &expr.kind);
             }
-            stmts.push(stmt);
-            value = is_value;
+            value = self.next_statement(&mut stmts);
         }
-        match stmts.pop() {
-            Some(Stmt::Expr(tail)) if value => (stmts, Some(Box::new(tail))),
-            last => {
-                stmts.extend(last);
-                (stmts, None)
-            }
-        }
+        let tail = if value { split_tail(&mut stmts) } else { None };
+        (stmts, tail)
+    }
+
+    /// Adds the next statement; true when no `;` follows it.
+    fn next_statement(&mut self, stmts: &mut Vec<Stmt>) -> bool {
+        let start = self.position;
+        let Some((stmt, value)) = self.recovering(Self::terminated_statement) else {
+            self.force_progress(start);
+            stmts.push(Stmt::Expr(self.error_expr(self.span_of(start))));
+            return true;
+        };
+        stmts.push(*stmt);
+        value
     }
 
     fn span_of(&self, position: usize) -> Span {
@@ -110,7 +114,7 @@ impl Parser<'_> {
     }
 
     /// A statement and whether no `;` follows it.
-    fn terminated_statement(&mut self) -> Parsed<(Stmt, bool)> {
+    fn terminated_statement(&mut self) -> Parsed<Statement> {
         let (stmt, block_like) = self.statement()?;
         let semicolon = self.statement_end(block_like)?;
         Ok((stmt, !semicolon))
@@ -175,28 +179,34 @@ impl Parser<'_> {
         })
     }
 
-    /// A statement, and whether it ends with its own `}`.
-    pub(super) fn statement(&mut self) -> Parsed<(Stmt, bool)> {
-        match self.kind() {
-            Tok::Kw(Kw::Let) => Ok((self.let_statement()?, false)),
-            Tok::Kw(Kw::Var) => Ok((self.var_statement()?, false)),
+    fn statement(&mut self) -> Parsed<Statement> {
+        let rule: Rule<'a, Statement> = match self.kind() {
+            Tok::Kw(Kw::Let) => Self::let_statement,
+            Tok::Kw(Kw::Var) => Self::var_statement,
             Tok::Kw(Kw::Fn) if matches!(self.ahead(1).kind, Tok::Ident(_) | Tok::Kw(_)) => {
-                Ok((Stmt::Fn(self.fn_decl(false)?), true))
+                Self::fn_statement
             }
             Tok::Kw(Kw::Struct | Kw::Enum | Kw::Impl | Kw::Module | Kw::Import) => {
-                self.misplaced_item()
+                Self::misplaced_item
             }
-            Tok::Ident(_) if self.at_reserved_statement() => self.reserved_statement(),
-            _ => {
-                let (expr, block_like) = self.statement_expr()?;
-                Ok((Stmt::Expr(expr), block_like))
-            }
-        }
+            Tok::Ident(_) if self.at_reserved_statement() => Self::reserved_statement,
+            _ => Self::expr_statement,
+        };
+        rule(self)
+    }
+
+    fn fn_statement(&mut self) -> Parsed<Statement> {
+        Ok((Box::new(Stmt::Fn(self.fn_decl(false)?)), true))
+    }
+
+    fn expr_statement(&mut self) -> Parsed<Statement> {
+        let (expr, block_like) = self.statement_expr()?;
+        Ok((Box::new(Stmt::Expr(*expr)), block_like))
     }
 
     /// An expression as a statement or the body of a match arm: one that ends with a block is
     /// complete at its `}`, unless a method is called on it.
-    pub(super) fn statement_expr(&mut self) -> Parsed<(Expr, bool)> {
+    pub(super) fn statement_expr(&mut self) -> Parsed<(Box<Expr>, bool)> {
         let block_like = matches!(
             self.kind(),
             Tok::P(P::LBrace)
@@ -220,7 +230,7 @@ impl Parser<'_> {
         result
     }
 
-    fn block_like_expr(&mut self) -> Parsed<(Expr, bool)> {
+    fn block_like_expr(&mut self) -> Parsed<(Box<Expr>, bool)> {
         let expr = self.primary()?;
         if !self.at(P::Dot) {
             return Ok((expr, true));
@@ -230,17 +240,19 @@ impl Parser<'_> {
         Ok((self.assignment_rest(expr)?, false))
     }
 
+    /// `struct` and its like inside a function.
     #[cold]
-    fn misplaced_item(&mut self) -> Parsed<(Stmt, bool)> {
+    fn misplaced_item(&mut self) -> Parsed<Statement> {
         let span = self.span();
         let word = self.slice(span).to_owned();
         let message = format!("`{word}` belongs at the top level of a file or module");
         self.report(Diagnostic::error(span, message).hint("move it out of the function"));
         self.item()?;
-        Ok((Stmt::Expr(self.error_expr(self.span_from(span))), true))
+        let error = self.error_expr(self.span_from(span));
+        Ok((Box::new(Stmt::Expr(error)), true))
     }
 
-    fn let_statement(&mut self) -> Parsed<Stmt> {
+    fn let_statement(&mut self) -> Parsed<Statement> {
         self.bump();
         if self.at_foreign_mut() {
             self.bump();
@@ -249,7 +261,7 @@ impl Parser<'_> {
         self.skip_annotation();
         self.expect_value("a `let` needs a value")?;
         let value = self.expr()?;
-        Ok(Stmt::Let { pattern, value })
+        Ok((Box::new(Stmt::Let { pattern, value: *value }), false))
     }
 
     fn at_foreign_mut(&mut self) -> bool {
@@ -261,7 +273,7 @@ impl Parser<'_> {
         found
     }
 
-    fn var_statement(&mut self) -> Parsed<Stmt> {
+    fn var_statement(&mut self) -> Parsed<Statement> {
         self.bump();
         if matches!(self.kind(), Tok::P(P::LParen | P::LBracket)) {
             let hint = "take the value apart with `let`, then copy what changes into a `var`";
@@ -271,7 +283,7 @@ impl Parser<'_> {
         self.skip_annotation();
         self.expect_value("a `var` needs a first value")?;
         let value = self.expr()?;
-        Ok(Stmt::Var { name, value })
+        Ok((Box::new(Stmt::Var { name, value: *value }), false))
     }
 
     fn expect_value(&mut self, hint: &str) -> Parsed<()> {
@@ -340,14 +352,14 @@ impl Parser<'_> {
     }
 
     #[cold]
-    fn reserved_statement(&mut self) -> Parsed<(Stmt, bool)> {
+    fn reserved_statement(&mut self) -> Parsed<Statement> {
         let span = self.span();
         let word = self.slice(span).to_owned();
         let what = if word == "pure" { "pure fn" } else { &word };
         self.not_supported(span, what);
         self.bump();
         let block_like = match word.as_str() {
-            "pure" => return Ok((Stmt::Fn(self.fn_decl(false)?), true)),
+            "pure" => return self.fn_statement(),
             "extern" => {
                 self.bump();
                 if self.at(P::LBrace) {
@@ -362,7 +374,8 @@ impl Parser<'_> {
                 false
             }
         };
-        Ok((Stmt::Expr(self.error_expr(self.span_from(span))), block_like))
+        let error = self.error_expr(self.span_from(span));
+        Ok((Box::new(Stmt::Expr(error)), block_like))
     }
 
     // ---- functions ----
@@ -370,7 +383,6 @@ impl Parser<'_> {
     fn fn_decl(&mut self, method: bool) -> Parsed<FnDecl> {
         let start = self.bump();
         let name = self.new_name("a function name")?;
-        self.check_reserved_name(name);
         if !self.at(P::LParen) {
             return Err(self.unexpected_hint("`(`", Some("parameters go between parentheses")));
         }
@@ -383,15 +395,6 @@ impl Parser<'_> {
         let mut body = self.block()?;
         body.stmts.splice(0..0, destructured);
         Ok(FnDecl { name, params, body, span: self.span_from(start) })
-    }
-
-    /// A function with such a name could not be called.
-    fn check_reserved_name(&mut self, name: Ident) {
-        let word = self.text_of(name.name).to_owned();
-        if matches!(word.as_str(), "quote" | "eval" | "splice" | "ns" | "delay" | "mem") {
-            let message = format!("`{word}` is reserved: it is not supported yet");
-            self.report(Diagnostic::error(name.span, message).hint("choose another name"));
-        }
     }
 
     fn params(&mut self, method: bool) -> Parsed<(Vec<Ident>, Vec<Stmt>)> {
@@ -499,7 +502,7 @@ impl Parser<'_> {
 
     // ---- the other items ----
 
-    fn struct_item(&mut self) -> Parsed<Item> {
+    fn struct_item(&mut self) -> Parsed<Box<Item>> {
         self.bump();
         let name = self.type_name("a struct name")?;
         if !self.at(P::LBrace) {
@@ -507,7 +510,7 @@ impl Parser<'_> {
             return Err(self.unexpected_hint("`{`", Some(hint)));
         }
         let fields = self.list(P::RBrace, Self::field_decl)?;
-        Ok(Item::Struct { name, fields })
+        Ok(Box::new(Item::Struct { name, fields }))
     }
 
     fn field_decl(&mut self) -> Parsed<Ident> {
@@ -526,7 +529,7 @@ impl Parser<'_> {
         Ok(name)
     }
 
-    fn enum_item(&mut self) -> Parsed<Item> {
+    fn enum_item(&mut self) -> Parsed<Box<Item>> {
         self.bump();
         let name = self.type_name("an enum name")?;
         if !self.at(P::LBrace) {
@@ -534,7 +537,7 @@ impl Parser<'_> {
             return Err(self.unexpected_hint("`{`", Some(hint)));
         }
         let variants = self.list(P::RBrace, Self::variant)?;
-        Ok(Item::Enum { name, variants })
+        Ok(Box::new(Item::Enum { name, variants }))
     }
 
     fn variant(&mut self) -> Parsed<VariantDecl> {
@@ -550,7 +553,7 @@ impl Parser<'_> {
         Ok(VariantDecl { name, fields })
     }
 
-    fn impl_item(&mut self) -> Parsed<Item> {
+    fn impl_item(&mut self) -> Parsed<Box<Item>> {
         self.bump();
         let target = self.type_name("the name of a struct or enum")?;
         let base = match self.kind() {
@@ -565,7 +568,7 @@ impl Parser<'_> {
             return Err(self.unexpected_hint("`{`", Some(hint)));
         }
         let methods = self.impl_body()?;
-        Ok(Item::Impl { target, base, methods })
+        Ok(Box::new(Item::Impl { target, base, methods }))
     }
 
     fn impl_body(&mut self) -> Parsed<Vec<FnDecl>> {
@@ -598,7 +601,7 @@ impl Parser<'_> {
         self.fn_decl(true)
     }
 
-    fn module_item(&mut self) -> Parsed<Item> {
+    fn module_item(&mut self) -> Parsed<Box<Item>> {
         self.bump();
         let name = self.new_name("a module name")?;
         if !self.at(P::LBrace) {
@@ -608,7 +611,7 @@ impl Parser<'_> {
         self.enter()?;
         let result = self.module_body();
         self.leave();
-        Ok(Item::Module { name, body: result? })
+        Ok(Box::new(Item::Module { name, body: result? }))
     }
 
     fn module_body(&mut self) -> Parsed<Module> {
@@ -620,13 +623,25 @@ impl Parser<'_> {
         Ok(Module { items })
     }
 
-    fn import_item(&mut self) -> Parsed<Item> {
+    fn import_item(&mut self) -> Parsed<Box<Item>> {
         self.bump();
         if matches!(self.kind(), Tok::Str(_) | Tok::StrStart) {
             let hint = "write the name without quotes and without `.mena`";
             return Err(self.unexpected_hint("a module name", Some(hint)));
         }
         let name = self.new_name("a module name")?;
-        Ok(Item::Import { name })
+        self.statement_end(false)?;
+        Ok(Box::new(Item::Import { name }))
+    }
+}
+
+/// Takes the last statement of a block for its value.
+fn split_tail(stmts: &mut Vec<Stmt>) -> Option<Box<Expr>> {
+    match stmts.pop() {
+        Some(Stmt::Expr(tail)) => Some(Box::new(tail)),
+        last => {
+            stmts.extend(last);
+            None
+        }
     }
 }
