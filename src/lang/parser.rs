@@ -46,6 +46,8 @@ pub fn parse(sources: &Sources, file: u32, names: &mut Interner) -> (Module, Vec
         last_error: None,
         gave_up: false,
         suspect: None,
+        start: 0,
+        declared: Vec::new(),
     };
     let module = parser.file();
     let mut diagnostics = lexical;
@@ -100,6 +102,10 @@ struct Parser<'a> {
     gave_up: bool,
     /// The first `{` whose `}` does not stand where the indentation says.
     suspect: Option<usize>,
+    /// Where the statement, item or arm being parsed begins.
+    start: usize,
+    /// Reserved words that the file uses as names of its own.
+    declared: Vec<Tok>,
 }
 
 impl Parser<'_> {
@@ -399,26 +405,36 @@ impl Parser<'_> {
         !seen && self.kind() != Tok::Unknown
     }
 
-    /// Reports a bracket that is not closed. At the end of the file everything that is open is
-    /// unclosed, so one message is enough.
+    /// Reports a bracket that is not closed, and names it.
     #[cold]
     fn unclosed(&mut self, expected: &str) -> Failed {
         let innermost = self.open.last().copied().unwrap_or(0);
-        let opener = match self.at_end() {
-            true => self.suspect.unwrap_or(innermost),
-            false => innermost,
-        };
-        let open = self.token_span(self.tokens.tokens[opener]);
-        let open_text = self.slice(open).to_owned();
-        let expected = format!("{expected}`{}`", closing(&open_text));
+        if self.at_end() {
+            return self.unclosed_at_end(innermost);
+        }
         if self.first_error_here() {
-            let message = format!("expected {expected}, found {}", self.found());
+            let open = self.token_span(self.tokens.tokens[innermost]);
+            let open_text = self.slice(open);
+            let closer = closing(open_text);
             let note = format!("this `{open_text}` is not closed");
+            let message = format!("expected {expected}`{closer}`, found {}", self.found());
             self.report(Diagnostic::error(self.found_span(), message).note_at(open, note));
         }
-        if self.at_end() {
-            self.give_up();
+        Failed
+    }
+
+    /// At the end of the file everything that is open is unclosed, so one message is enough.
+    #[cold]
+    fn unclosed_at_end(&mut self, innermost: usize) -> Failed {
+        let opener = self.tokens.tokens[self.suspect.unwrap_or(innermost)];
+        let message = format!("this `{}` is never closed", self.slice(self.token_span(opener)));
+        let mut diagnostic = Diagnostic::error(self.token_span(opener), message);
+        if self.suspect.is_some() {
+            let hint = "by the indentation, a `}` is missing in this block";
+            diagnostic = diagnostic.hint(hint);
         }
+        self.report(diagnostic);
+        self.give_up();
         Failed
     }
 
@@ -427,7 +443,7 @@ impl Parser<'_> {
         if self.at_end() {
             return "the end of the file".to_owned();
         }
-        if self.at_line_end() {
+        if self.misses_rest_of_line() {
             return "the end of the line".to_owned();
         }
         match self.kind() {
@@ -437,9 +453,14 @@ impl Parser<'_> {
         }
     }
 
+    /// Whether something was expected before the line end.
+    fn misses_rest_of_line(&self) -> bool {
+        self.at_line_end() && self.position != self.start
+    }
+
     /// Where [`Parser::found`] is.
     fn found_span(&self) -> Span {
-        if !self.at_line_end() && !self.at_end() {
+        if !self.misses_rest_of_line() && !self.at_end() {
             return self.span();
         }
         let end = self.previous_span().end;
@@ -475,6 +496,7 @@ impl Parser<'_> {
     fn recovering<T>(&mut self, parse: fn(&mut Self) -> Parsed<T>) -> Option<T> {
         let mark = self.mark();
         let start = self.position;
+        self.start = start;
         let result = parse(self);
         if result.is_err() {
             self.context = mark.context;

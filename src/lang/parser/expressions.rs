@@ -556,15 +556,21 @@ impl<'a> Parser<'a> {
     }
 
     /// Whether the file itself gives this name to something: then it means that. Costs a pass
-    /// over the tokens, for a handful of words only.
-    fn is_declared(&self, word: Tok) -> bool {
-        let tokens = &self.tokens.tokens;
-        tokens.windows(3).any(|window| {
+    /// over the tokens at most once per word, or an error.
+    fn is_declared(&mut self, word: Tok) -> bool {
+        if self.declared.contains(&word) {
+            return true;
+        }
+        let found = self.tokens.tokens.windows(3).any(|window| {
             let [before, token, after] = window else { return false };
             let declared = matches!(before.kind, Tok::Kw(Kw::Fn | Kw::Let | Kw::Var));
             let used_as_value = before.kind != Tok::P(P::Dot) && after.kind != Tok::P(P::LParen);
             token.kind == word && (declared || used_as_value)
-        })
+        });
+        if found {
+            self.declared.push(word);
+        }
+        found
     }
 
     fn skip_reserved(&mut self, word: &str) -> Parsed<Box<Expr>> {

@@ -37,21 +37,10 @@ impl<'a> Parser<'a> {
             if self.at(P::RBrace) {
                 break;
             }
-            let start = self.position;
-            match self.recovering(Self::item) {
-                Some(item) => items.push(*item),
-                None => self.force_progress(start),
-            }
+            items.extend(self.recovering(Self::item).map(|item| *item));
         }
         self.warn_about_unused(&items);
         items
-    }
-
-    /// A failed statement that took no token: its first token belongs to nothing.
-    fn force_progress(&mut self, start: usize) {
-        if self.position == start && !self.at(P::RBrace) {
-            self.bump();
-        }
     }
 
     /// An item with the line end or `;` after it.
@@ -101,7 +90,6 @@ impl<'a> Parser<'a> {
     fn next_statement(&mut self, stmts: &mut Vec<Stmt>) -> bool {
         let start = self.position;
         let Some((stmt, value)) = self.recovering(Self::terminated_statement) else {
-            self.force_progress(start);
             stmts.push(Stmt::Expr(self.error_expr(self.span_of(start))));
             return true;
         };
@@ -582,11 +570,7 @@ impl<'a> Parser<'a> {
             if self.eat(P::Semi) || self.eat(P::Comma) {
                 continue;
             }
-            let start = self.position;
-            match self.recovering(Self::method) {
-                Some(method) => methods.push(method),
-                None => self.force_progress(start),
-            }
+            methods.extend(self.recovering(Self::method));
         }
         self.close(P::RBrace, "")?;
         self.context = outer;
