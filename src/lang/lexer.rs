@@ -529,7 +529,9 @@ impl Lexer<'_> {
         let start = self.at;
         self.at += c.len_utf8();
         let span = self.span(start, self.at);
-        let message = if c.is_ascii_graphic() {
+        let message = if c == '`' {
+            "a backquote means nothing in Mena".to_owned()
+        } else if c.is_ascii_graphic() {
             format!("`{c}` means nothing in Mena")
         } else {
             format!("unexpected character {} ({})", visible(c), code(c))

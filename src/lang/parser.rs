@@ -15,6 +15,8 @@
 mod expressions;
 mod items;
 mod patterns;
+#[cfg(test)]
+mod tests;
 
 use super::ast::{Expr, ExprKind, Ident, Module, Span};
 use super::diagnostics::{Diagnostic, Sources};
@@ -22,7 +24,7 @@ use super::lexer::{self, DIAGNOSTICS_MAX, Kw, P, Tok, Token, Tokens};
 use crate::names::{Interner, Name};
 
 /// How deep blocks, brackets, closures and patterns may nest.
-pub const NESTING_MAX: usize = 200;
+pub const NESTING_MAX: u32 = 200;
 /// How high a syntax tree may grow: the bound later passes may rely on.
 pub const HEIGHT_MAX: u32 = 500;
 /// How much of a long name is quoted in a message, in characters.
@@ -42,11 +44,13 @@ pub fn parse(sources: &Sources, file: u32, names: &mut Interner) -> (Module, Vec
         diagnostics: Vec::new(),
         context: Context { newlines: true, structs: true },
         open: Vec::new(),
+        depth: 0,
         heights: vec![0],
         last_error: None,
         gave_up: false,
         suspect: None,
         start: 0,
+        line_may_go_on: false,
         declared: Vec::new(),
     };
     let module = parser.file();
@@ -81,7 +85,6 @@ impl Context {
 struct Mark {
     context: Context,
     open: usize,
-    heights: usize,
 }
 
 struct Parser<'a> {
@@ -95,7 +98,9 @@ struct Parser<'a> {
     context: Context,
     /// The open brackets: the positions of their tokens.
     open: Vec<usize>,
-    /// For every level that has been entered, the height of the tree built in it so far.
+    /// How many levels have been entered.
+    depth: u32,
+    /// For every level, and the operand being parsed in it, the height of the tree built in it so far.
     heights: Vec<u32>,
     /// The position of the last error: one token is reported once.
     last_error: Option<usize>,
@@ -104,6 +109,8 @@ struct Parser<'a> {
     suspect: Option<usize>,
     /// Where the statement, item or arm being parsed begins.
     start: usize,
+    /// The statement before ended at a line end, so that the next line may look like its rest.
+    line_may_go_on: bool,
     /// Reserved words that the file uses as names of its own.
     declared: Vec<Tok>,
 }
@@ -320,18 +327,20 @@ impl Parser<'_> {
 
     /// Goes one level deeper; every cycle of the grammar does.
     fn enter(&mut self) -> Parsed<()> {
-        if self.heights.len() > NESTING_MAX {
-            return Err(self.too_deep("this is nested too deeply", NESTING_MAX as u32));
+        if self.depth == NESTING_MAX {
+            return Err(self.too_deep("this is nested too deeply", NESTING_MAX));
         }
+        self.depth += 1;
         self.heights.push(0);
         Ok(())
     }
 
-    /// Comes back from a level: what was built there is a child of what is being built here.
-    fn leave(&mut self) -> u32 {
+    /// Comes back from a level, also after a failure: what was built there is a child of what is
+    /// being built here.
+    fn leave(&mut self) {
+        self.depth -= 1;
         let height = self.heights.pop().unwrap_or(0) + 1;
         self.raise(height);
-        height
     }
 
     /// The tree being built has at least this height.
@@ -388,6 +397,11 @@ impl Parser<'_> {
 
     #[cold]
     fn unexpected_hint(&mut self, expected: &str, hint: Option<&str>) -> Failed {
+        if self.at_end()
+            && let Some(&innermost) = self.open.last()
+        {
+            return self.unclosed_at_end(innermost);
+        }
         if self.first_error_here() {
             let message = format!("expected {expected}, found {}", self.found());
             let diagnostic = Diagnostic::error(self.found_span(), message);
@@ -399,10 +413,12 @@ impl Parser<'_> {
         Failed
     }
 
-    /// Whether nothing has been reported about the next token yet.
+    /// Whether nothing has been reported about the next token yet, nor by the lexer about what
+    /// stands before it.
     fn first_error_here(&mut self) -> bool {
         let seen = self.last_error.replace(self.position) == Some(self.position);
-        !seen && self.kind() != Tok::Unknown
+        let before = self.position.checked_sub(1).map(|at| self.tokens.tokens[at].kind);
+        !seen && self.kind() != Tok::Unknown && before != Some(Tok::Unknown)
     }
 
     /// Reports a bracket that is not closed, and names it.
@@ -489,7 +505,7 @@ impl Parser<'_> {
     // ---- recovery ----
 
     fn mark(&self) -> Mark {
-        Mark { context: self.context, open: self.open.len(), heights: self.heights.len() }
+        Mark { context: self.context, open: self.open.len() }
     }
 
     /// Runs `parse`; when it fails, skips to the end of the statement.
@@ -500,7 +516,6 @@ impl Parser<'_> {
         let result = parse(self);
         if result.is_err() {
             self.context = mark.context;
-            self.heights.truncate(mark.heights);
             self.synchronise(mark.open, start);
         }
         result.ok()

@@ -30,6 +30,7 @@ impl<'a> Parser<'a> {
     /// Items up to a `}` or the end of the file.
     fn items(&mut self) -> Vec<Item> {
         let mut items = Vec::new();
+        self.line_may_go_on = false;
         while !self.at_end() {
             if self.eat(P::Semi) {
                 continue;
@@ -39,12 +40,12 @@ impl<'a> Parser<'a> {
             }
             items.extend(self.recovering(Self::item).map(|item| *item));
         }
-        self.warn_about_unused(&items);
         items
     }
 
     /// An item with the line end or `;` after it.
     fn item(&mut self) -> Parsed<Box<Item>> {
+        self.line_may_go_on &= !matches!(self.kind(), Tok::Kw(_));
         let rule: Rule<'a, Box<Item>> = match self.kind() {
             Tok::Kw(Kw::Fn) => Self::fn_item,
             Tok::Kw(Kw::Struct) => Self::struct_item,
@@ -62,8 +63,7 @@ impl<'a> Parser<'a> {
     }
 
     fn statement_item(&mut self) -> Parsed<Box<Item>> {
-        let (stmt, block_like) = self.statement()?;
-        self.statement_end(block_like)?;
+        let (stmt, _) = self.terminated_statement()?;
         Ok(Box::new(Item::Stmt(*stmt)))
     }
 
@@ -73,12 +73,10 @@ impl<'a> Parser<'a> {
     pub(super) fn statements(&mut self) -> (Vec<Stmt>, Option<Box<Expr>>) {
         let mut stmts = Vec::new();
         let mut value = false;
+        self.line_may_go_on = false;
         while !self.at(P::RBrace) && !self.at_end() {
             if self.eat(P::Semi) {
                 continue;
-            }
-            if value && let Some(Stmt::Expr(expr)) = stmts.last() {
-                self.warn_if_unused(expr.span, &expr.kind);
             }
             value = self.next_statement(&mut stmts);
         }
@@ -103,9 +101,29 @@ impl<'a> Parser<'a> {
 
     /// A statement and whether no `;` follows it.
     fn terminated_statement(&mut self) -> Parsed<Statement> {
+        let first = self.token();
+        let is_new_line = self.line_may_go_on && first.newline_before;
         let (stmt, block_like) = self.statement()?;
         let semicolon = self.statement_end(block_like)?;
+        self.line_may_go_on = !semicolon && !block_like;
+        let is_tail = !semicolon && self.at(P::RBrace);
+        if is_new_line && !is_tail {
+            self.warn_if_continuation(first.kind, &stmt);
+        }
         Ok((stmt, !semicolon))
+    }
+
+    /// A value that nobody uses, on a line that begins with an operator: the programmer may
+    /// believe that it goes on from the line before.
+    fn warn_if_continuation(&mut self, first: Tok, stmt: &Stmt) {
+        let Stmt::Expr(expr) = stmt else { return };
+        let message = match first {
+            Tok::P(P::Or | P::OrOr) => "this closure is never called",
+            Tok::P(P::Minus) => "this value is not used",
+            _ => return,
+        };
+        let hint = "if the line goes on from the one before, end that one with the operator";
+        self.report(Diagnostic::warning(expr.span, message).hint(hint));
     }
 
     /// Takes the end of a statement; true when it is a `;`.
@@ -300,26 +318,6 @@ impl<'a> Parser<'a> {
         {
             self.bump();
         }
-    }
-
-    /// The programmer may believe that these lines go on from the line before.
-    fn warn_about_unused(&mut self, items: &[Item]) {
-        for item in items {
-            if let Item::Stmt(Stmt::Expr(expr)) = item {
-                self.warn_if_unused(expr.span, &expr.kind);
-            }
-        }
-    }
-
-    fn warn_if_unused(&mut self, span: Span, kind: &ExprKind) {
-        let first = self.slice(span).chars().next();
-        let message = match (kind, first) {
-            (ExprKind::Closure { .. }, Some('|')) => "this closure is never called",
-            (_, Some('-')) => "this value is not used",
-            _ => return,
-        };
-        let hint = "if the line goes on from the one before, end that one with the operator";
-        self.report(Diagnostic::warning(span, message).hint(hint));
     }
 
     // ---- reserved statements ----
