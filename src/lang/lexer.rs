@@ -408,7 +408,7 @@ impl Lexer<'_> {
                 end += next.len_utf8();
             }
             let name = odd_character_name(c);
-            let hint = "write it as an escape, for example `\\u{200e}`, in a string";
+            let hint = format!("in a string it is written `\\u{{{:x}}}`", c as u32);
             let span = self.span(start, end);
             self.report(Diagnostic::error(span, format!("{name} in the file")).hint(hint));
             if self.out.diagnostics.len() >= DIAGNOSTICS_MAX / 2 {
@@ -685,7 +685,7 @@ impl Lexer<'_> {
         match end {
             StringEnd::Quote => self.push_text(Tok::Str, text, start),
             StringEnd::Broken => {
-                self.push_text(Tok::Str, text, start);
+                self.push(Tok::Unknown, start);
                 self.abandon_interpolations();
             }
             StringEnd::Interpolation => {

@@ -434,7 +434,11 @@ impl Parser<'_> {
             let closer = closing(open_text);
             let note = format!("this `{open_text}` is not closed");
             let message = format!("expected {expected}`{closer}`, found {}", self.found());
-            self.report(Diagnostic::error(self.found_span(), message).note_at(open, note));
+            let diagnostic = Diagnostic::error(self.found_span(), message).note_at(open, note);
+            self.report(match self.at(P::FatArrow) {
+                true => diagnostic.hint("a closure is written `|a, b| expression`"),
+                false => diagnostic,
+            });
         }
         Failed
     }

@@ -826,7 +826,7 @@ impl<'a> Parser<'a> {
             Tok::P(P::Assign) if !self.at_line_end() => Some("to compare, write `==`"),
             Tok::P(P::Colon) => Some("a block is written `{ … }`"),
             Tok::Ident(_) if self.slice(self.span()) == "then" => Some("leave `then` out"),
-            _ => None,
+            _ => self.foreign_word_hint(),
         };
         self.unexpected_hint("`{`", hint)
     }
@@ -1016,7 +1016,6 @@ impl<'a> Parser<'a> {
     fn no_arrow(&mut self) -> Failed {
         let hint = match self.kind() {
             Tok::P(P::Arrow | P::Colon | P::LBrace) => Some("an arm is written `pattern => value`"),
-            Tok::P(P::At) => Some("a pattern cannot both bind and look inside"),
             _ => None,
         };
         self.unexpected_hint("`=>`", hint)

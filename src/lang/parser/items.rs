@@ -148,8 +148,18 @@ impl<'a> Parser<'a> {
         self.unexpected_hint("the end of the statement", hint)
     }
 
-    /// What people who know other languages may have meant.
     fn statement_hint(&self) -> Option<&'static str> {
+        self.foreign_word_hint().or(match self.kind() {
+            Tok::P(P::RParen | P::RBracket) => Some("nothing is open that this would close"),
+            Tok::P(P::FatArrow) => Some("a closure is written `|a, b| expression`"),
+            Tok::P(P::LBrace) => Some("a struct literal needs a capitalised name"),
+            Tok::P(P::Colon) => Some("there are no type annotations and no labels"),
+            _ => None,
+        })
+    }
+
+    /// What people who know other languages may have meant by the next word or the one before.
+    pub(super) fn foreign_word_hint(&self) -> Option<&'static str> {
         let word = |span: Span| match self.slice(span) {
             "and" => Some("write `&&`"),
             "or" => Some("write `||`"),
@@ -176,13 +186,7 @@ impl<'a> Parser<'a> {
             "as" => Some("conversions are functions: `int(x)`, `float(x)`, `str(x)`"),
             _ => None,
         };
-        word(self.span()).or_else(|| word(self.previous_span())).or(match self.kind() {
-            Tok::P(P::RParen | P::RBracket) => Some("nothing is open that this would close"),
-            Tok::P(P::FatArrow) => Some("a closure is written `|a, b| expression`"),
-            Tok::P(P::LBrace) => Some("a struct literal needs a capitalised name"),
-            Tok::P(P::Colon) => Some("there are no type annotations and no labels"),
-            _ => None,
-        })
+        word(self.span()).or_else(|| word(self.previous_span()))
     }
 
     fn statement(&mut self) -> Parsed<Statement> {

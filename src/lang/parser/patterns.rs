@@ -79,7 +79,9 @@ impl<'a> Parser<'a> {
             Tok::P(P::MapOpen | P::SetOpen | P::RecordOpen) => {
                 Some("maps, sets and records are taken apart with `get` and `.`, not by patterns")
             }
+            Tok::Kw(Kw::If) => Some("a guard follows a pattern: `n if n > 0 => …`"),
             Tok::Kw(Kw::Else) => Some("the arm for everything else is `_ => …`"),
+            Tok::Kw(_) => Some("a keyword cannot be a variable"),
             _ => None,
         }
     }
@@ -189,6 +191,7 @@ impl<'a> Parser<'a> {
         let diagnostic =
             Diagnostic::error(self.span(), "a pattern cannot both bind and look inside");
         self.report(diagnostic.hint("bind a name and `match` on it again"));
+        self.last_error = Some(self.position);
     }
 
     /// A variant or struct.
