@@ -21,6 +21,7 @@
 //! - R6. Slots are numbered per function and hold nil at entry.
 
 pub mod dominance;
+pub mod liveness;
 
 use std::rc::Rc;
 
