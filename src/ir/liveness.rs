@@ -112,17 +112,14 @@ fn definitions(function: &Function) -> Vec<Option<BlockId>> {
 fn upward_uses(function: &Function, definition: &[Option<BlockId>]) -> Vec<(ValueId, BlockId)> {
     let mut uses = Vec::new();
     for (block, id) in function.blocks.iter().zip((0..).map(BlockId)) {
-        let first = uses.len();
         let operands = block.insts.iter().flat_map(|inst| inst.op.operands());
         let elsewhere = |value: &ValueId| definition[value.index()] != Some(id);
         uses.extend(
             operands.chain(block.term.operands()).filter(elsewhere).map(|value| (value, id)),
         );
-        uses[first..].sort_unstable();
-        // Only neighbours within this block can be equal.
-        uses.dedup();
     }
     uses.sort_unstable();
+    uses.dedup();
     uses
 }
 
