@@ -2,3 +2,4 @@
 //! [`diagnostics::Diagnostic`] with a span, and parsing goes on after an error.
 
 pub mod ast;
+pub mod diagnostics;
