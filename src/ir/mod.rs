@@ -20,6 +20,8 @@
 //!   variable that is assigned after being captured lives in a cell ([`Op::CellNew`]).
 //! - R6. Slots are numbered per function and hold nil at entry.
 
+pub mod build;
+
 use std::rc::Rc;
 
 use crate::class::{ClassId, RecordClass};

@@ -86,7 +86,10 @@ impl Sources {
         let name = name.into();
         if u32::try_from(bytes.len().saturating_mul(3)).is_err() {
             let file = self.add(name, "");
-            return Err(Diagnostic::error(Span { file, start: 0, end: 0 }, "the file is too large"));
+            return Err(Diagnostic::error(
+                Span { file, start: 0, end: 0 },
+                "the file is too large",
+            ));
         }
         let Err(error) = std::str::from_utf8(bytes) else {
             return Ok(self.add(name, String::from_utf8_lossy(bytes)));
