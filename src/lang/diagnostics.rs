@@ -52,7 +52,7 @@ impl SourceFile {
     }
     /// The nearest character boundary at or before `offset`.
     fn boundary(&self, offset: u32) -> usize {
-        self.text.floor_char_boundary(offset as usize)
+        floor_char_boundary(&self.text, offset as usize)
     }
 }
 
@@ -144,6 +144,12 @@ impl Sources {
         let (line, column) = self.line_column(span.file, span.start);
         format!("{}:{line}:{column}", self.file(span.file).name)
     }
+}
+
+/// The nearest character boundary at or before `offset`.
+fn floor_char_boundary(text: &str, offset: usize) -> usize {
+    let offset = offset.min(text.len());
+    (0..=offset).rev().find(|&at| text.is_char_boundary(at)).unwrap_or(0)
 }
 
 fn line_starts(text: &str) -> Vec<u32> {
@@ -389,8 +395,8 @@ impl Window {
         }
         let start = focus.saturating_sub(WINDOW_BYTES / 3).max(line.start);
         let start = start.min(line.end - WINDOW_BYTES);
-        let end = source.text.floor_char_boundary(start + WINDOW_BYTES);
-        Window { shown: source.text.floor_char_boundary(start)..end, line }
+        let end = floor_char_boundary(&source.text, start + WINDOW_BYTES);
+        Window { shown: floor_char_boundary(&source.text, start)..end, line }
     }
 
     /// What stands before the shown part.

@@ -3,4 +3,7 @@
 
 pub mod ast;
 pub mod diagnostics;
+pub mod lexer;
+pub mod parser;
+pub mod pretty;
 pub mod resolve;

@@ -1,0 +1,371 @@
+//! The heap contract. Read this first.
+//!
+//! A memory manager is a [`Heap`] (the shared part: spaces, marks, policy) and one [`Mutator`] per
+//! worker thread (its allocation buffer and barriers). The VM is generic over the pair, so a hook
+//! that a heap does not use costs nothing.
+//!
+//! Rules
+//! - H1. Only [`Mutator::alloc_slow`], the poll and an explicit collection are safepoints. `load`,
+//!   `store`, `set`, `take`, `clear` and `try_alloc` never collect and never move.
+//! - H2. Objects move, and tracing heaps free, only inside [`Heap::collect`], with the world
+//!   stopped. After it every object reference outside of the roots is stale.
+//! - H3. Every byte counts against the limit: copy reserve, prefixes, mark tables, buffers.
+//! - H4. Exhaustion is [`Oom`], after a last full collection; never an abort.
+//! - H5. `set`, `take`, `clear` and `store` contain no call. A counting heap links the dead into a
+//!   list, says so through [`Mutator::pending`], and frees in [`Mutator::drain`].
+//! - H6. Objects are born unreferenced; the first `set`, `init` or `store` adopts them.
+//! - H7. A strategy never calls the interpreter.
+
+use std::fmt;
+
+use crate::object::{Obj, ObjectLayout};
+use crate::value::Value;
+
+/// Why a collection happens. The names are the CSV's and the plots'.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub enum Cause {
+    /// The allocator has no room left.
+    AllocationFailure,
+    /// The sizer's soft limit has been reached.
+    Threshold,
+    /// The program called `gc()`.
+    Explicit,
+    /// The stress wrapper asked.
+    Stress,
+    /// The last full collection before giving up (H4).
+    LastResort,
+}
+
+/// How a heap reaches its limit: kept apart from collectors, so that they can be compared at
+/// equal policy.
+#[derive(Clone, Copy, PartialEq, Debug)]
+pub enum Sizer {
+    /// Collect only when the limit is reached: what experiments use.
+    Fixed,
+    /// Collect when allocation since the last collection exceeds the larger of `min_bytes` and
+    /// `(factor - 1) × live bytes`, within the limit.
+    Growable {
+        /// Floor of the allowance, bytes.
+        min_bytes: usize,
+        /// Heap size aimed at, as a multiple of the live bytes; above 1.
+        factor: f64,
+    },
+}
+
+impl Default for Sizer {
+    fn default() -> Self {
+        Sizer::Growable { min_bytes: 4 << 20, factor: 2.0 }
+    }
+}
+
+impl Sizer {
+    /// Bytes that may be allocated before the next collection.
+    pub fn allowance(self, live_bytes: usize, limit_bytes: usize) -> usize {
+        let room = limit_bytes.saturating_sub(live_bytes);
+        match self {
+            Sizer::Fixed => room,
+            Sizer::Growable { min_bytes, factor } => {
+                room.min(min_bytes.max((live_bytes as f64 * (factor - 1.0)) as usize))
+            }
+        }
+    }
+}
+
+/// A parameter of a strategy, for the command line, the docs and the runner.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Parameter {
+    /// `name` in `--heap-param name=value`.
+    pub name: &'static str,
+    /// The default, as text.
+    pub default: &'static str,
+    /// What it means, with its unit and allowed values.
+    pub doc: &'static str,
+}
+
+/// What to build a heap from.
+#[derive(Clone, PartialEq, Debug)]
+pub struct HeapConfig {
+    /// The limit in bytes; everything counts (H3).
+    pub limit_bytes: usize,
+    /// When to collect before the limit.
+    pub sizer: Sizer,
+    /// Values for the heap's [`HeapInfo::parameters`]; unknown names are an error.
+    pub parameters: Vec<(String, String)>,
+}
+
+impl Default for HeapConfig {
+    fn default() -> Self {
+        HeapConfig { limit_bytes: 1 << 30, sizer: Sizer::default(), parameters: Vec::new() }
+    }
+}
+
+impl HeapConfig {
+    /// The text of a parameter: as given, else its default.
+    ///
+    /// # Panics
+    /// When `info` declares no such parameter: a mistake in the strategy.
+    pub fn parameter<'a>(&'a self, info: &HeapInfo, name: &str) -> &'a str {
+        let given = self.parameters.iter().rev().find(|(n, _)| n == name);
+        given.map(|(_, v)| v.as_str()).unwrap_or_else(|| {
+            let declared = info.parameters.iter().find(|p| p.name == name);
+            declared.unwrap_or_else(|| panic!("{} declares no parameter {name}", info.name)).default
+        })
+    }
+
+    /// Checks that every given parameter is declared.
+    pub fn check(&self, info: &HeapInfo) -> Result<(), HeapError> {
+        for (name, _) in &self.parameters {
+            if !info.parameters.iter().any(|p| p.name == name) {
+                let known: Vec<_> = info.parameters.iter().map(|p| p.name).collect();
+                let known = if known.is_empty() { "none".into() } else { known.join(", ") };
+                return Err(HeapError(format!(
+                    "heap `{}` has no parameter `{name}` (it has: {known})",
+                    info.name
+                )));
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Why a heap cannot be built: a bad parameter, a limit too small. Shown to the user.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct HeapError(pub String);
+
+impl fmt::Display for HeapError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+impl std::error::Error for HeapError {}
+
+/// Out of memory, after a last full collection.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Oom;
+
+/// What [`Mutator::store`] does beyond the store.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Barrier {
+    /// Nothing.
+    None,
+    /// Counts references.
+    Counting,
+    /// Remembers old-to-young stores.
+    Remembering,
+    /// Logs overwritten values (snapshot at the beginning).
+    Snapshot,
+}
+
+/// A heap's attributes: constants, so that fast paths specialise (Whippet's `*-attrs.h`).
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct HeapInfo {
+    /// Its name on the command line, in tables and plots.
+    pub name: &'static str,
+    /// One line for `menagerie list`.
+    pub summary: &'static str,
+    /// Whether collections move objects.
+    pub moves: bool,
+    /// Whether unreachable objects are ever freed.
+    pub collects: bool,
+    /// Words before the header of every object.
+    pub prefix_words: usize,
+    /// What a store does.
+    pub barrier: Barrier,
+    /// Its parameters.
+    pub parameters: &'static [Parameter],
+}
+
+/// A heap's use of memory, in bytes.
+#[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
+pub struct Usage {
+    /// The configured limit.
+    pub limit_bytes: usize,
+    /// Taken from the system; counts against the limit.
+    pub reserved_bytes: usize,
+    /// In objects, live or not yet found dead.
+    pub used_bytes: usize,
+    /// In objects after the last collection.
+    pub live_bytes: usize,
+    /// Allocated since the start. Exact after [`Mutator::flush`].
+    pub allocated_bytes: u64,
+    /// Objects allocated since the start, where the heap knows.
+    pub allocated_objects: u64,
+    /// Collections so far.
+    pub collections: u64,
+}
+
+/// What a collection did, for statistics and events.
+#[derive(Clone, PartialEq, Debug)]
+pub struct Collection {
+    /// Used before, bytes.
+    pub before_bytes: usize,
+    /// Live after, bytes.
+    pub after_bytes: usize,
+    /// Objects traced (marked or copied).
+    pub traced_objects: u64,
+    /// Bytes copied.
+    pub copied_bytes: usize,
+    /// Phases in order, with wall nanoseconds.
+    pub phases: Vec<(&'static str, u64)>,
+}
+
+/// A memory manager.
+///
+/// # Safety
+/// Implementations hand out valid, disjoint objects (object.rs, O1–O2) and keep every object that
+/// is reachable from the roots intact, rules H1–H7.
+pub unsafe trait Heap: Sized + 'static {
+    /// The per-worker part.
+    type Mutator: Mutator;
+    /// Attributes.
+    const INFO: HeapInfo;
+
+    /// An empty heap.
+    fn new(config: &HeapConfig) -> Result<Self, HeapError>;
+    /// A mutator for one *worker* thread (never one per task).
+    fn mutator(&self) -> Self::Mutator;
+    /// Collects. The world is stopped and every mutator is flushed.
+    fn collect(&self, roots: &mut dyn Roots, why: Cause) -> Collection;
+    /// Current use.
+    fn usage(&self) -> Usage;
+    /// The attributes of this instance: wrappers answer for the heap they wrap.
+    fn info(&self) -> HeapInfo {
+        Self::INFO
+    }
+    /// Lines for a wrapper's report (`--count`): counters by name.
+    fn counters(&self) -> Vec<(&'static str, u64)> {
+        Vec::new()
+    }
+}
+
+/// A heap whose mutators may run in parallel; parallel schedulers require it, so an invalid pair
+/// does not compile.
+///
+/// # Safety
+/// Mutators synchronise with one another and with `collect`.
+pub unsafe trait SharedHeap: Heap + Send + Sync
+where
+    Self::Mutator: Send,
+{
+}
+
+/// A region (`arena { }`) that a mutator has entered.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Region(pub u32);
+
+impl Region {
+    /// What heaps without regions answer.
+    pub const NONE: Region = Region(0);
+}
+
+/// One worker's view of the heap.
+///
+/// # Safety
+/// As [`Heap`]. Everything on the fast path must be `#[inline(always)]`.
+pub unsafe trait Mutator: Sized {
+    /// Whether the heap counts references in registers: then `set`, `take`, `clear` do work.
+    const COUNTS: bool = false;
+
+    /// The inlined fast path: never collects, never moves. The header is written, the body is
+    /// *not* initialised: the caller does that before the next safepoint.
+    fn try_alloc(&mut self, layout: ObjectLayout) -> Option<Obj>;
+    /// The cold path: may collect through `at`, after flushing this mutator; everything outside of
+    /// the roots is stale after it. The body is not initialised.
+    fn alloc_slow(&mut self, layout: ObjectLayout, at: &mut Safepoint<'_>) -> Result<Obj, Oom>;
+    /// For objects that the compiler has proven not to outlive their frame or region.
+    #[inline(always)]
+    fn try_alloc_local(&mut self, layout: ObjectLayout) -> Option<Obj> {
+        self.try_alloc(layout)
+    }
+
+    /// Writes a register.
+    #[inline(always)]
+    fn set(&mut self, register: &mut Value, v: Value) {
+        *register = v;
+    }
+    /// Moves a register whose value is dead afterwards: no count traffic.
+    #[inline(always)]
+    fn take(&mut self, register: &mut Value, dead: &mut Value) {
+        *register = *dead;
+    }
+    /// Registers that go out of use (a returning frame).
+    #[inline(always)]
+    fn clear(&mut self, _registers: &mut [Value]) {}
+
+    /// Reads a slot (read barrier).
+    fn load(&mut self, o: Obj, i: usize) -> Value;
+    /// Reads a weak slot; a concurrent marker shades here.
+    fn load_weak(&mut self, o: Obj, i: usize) -> Value;
+    /// Fills a slot of a fresh object before the next safepoint: no barrier.
+    fn init(&mut self, o: Obj, i: usize, v: Value);
+    /// Overwrites a slot: sees the old and the new word.
+    fn store(&mut self, o: Obj, i: usize, v: Value);
+
+    /// Whether the dead await [`Mutator::drain`] (counting heaps, H5).
+    #[inline(always)]
+    fn pending(&self) -> bool {
+        false
+    }
+    /// Frees the pending dead, iteratively.
+    #[cold]
+    fn drain(&mut self) {}
+
+    /// `arena {`
+    fn enter(&mut self) -> Region {
+        Region::NONE
+    }
+    /// `}`: what escapes through `result` is promoted, the rest is released in O(1).
+    fn leave(&mut self, _region: Region, _result: &mut Value) {}
+    /// Gives back the allocation buffer and publishes counters and barrier buffers.
+    fn flush(&mut self) {}
+}
+
+/// A place where a collection may happen. The collection goes through the outermost heap, so
+/// wrappers see all of them.
+pub struct Safepoint<'a> {
+    collect: &'a mut dyn FnMut(Cause),
+}
+
+impl<'a> Safepoint<'a> {
+    /// A safepoint that collects by calling `collect`.
+    pub fn new(collect: &'a mut dyn FnMut(Cause)) -> Self {
+        Safepoint { collect }
+    }
+    /// Stops the world, collects, resumes. The calling mutator must have flushed itself.
+    pub fn collect(&mut self, why: Cause) {
+        (self.collect)(why);
+    }
+}
+
+impl fmt::Debug for Safepoint<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Safepoint")
+    }
+}
+
+/// Whether a slice of roots can have changed since the last collection.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Dirty {
+    /// It may have: scan it.
+    Yes,
+    /// Its task did not run: minor collections skip it.
+    No,
+}
+
+/// How a collector finds everything.
+pub trait Roots {
+    /// Calls `f` on every slice of root words. Moving heaps update them in place.
+    fn slices(&mut self, f: &mut dyn FnMut(&mut [Value], Dirty));
+    /// Called when everything strongly reachable is known: clears weak references, hands finalizers
+    /// over. `true` means that something was revived through [`Liveness::keep`]: trace it and call
+    /// again.
+    fn weak(&mut self, live: &mut dyn Liveness) -> bool;
+}
+
+/// What a collector knows at the end of tracing.
+pub trait Liveness {
+    /// Where the object is now, or `None` if nothing reaches it.
+    fn current(&mut self, o: Obj) -> Option<Obj>;
+    /// Makes the object live again (finalization); the collector traces from it afterwards.
+    fn keep(&mut self, o: Obj) -> Obj;
+}

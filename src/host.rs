@@ -1,0 +1,349 @@
+//! What builtins see of the VM: one `dyn` facade, so that they compile once, not per heap.
+//!
+//! A builtin is `fn(&mut Native<'_>) -> NativeResult`. Its arguments sit in the calling task's
+//! registers, which are roots. References are held as [`Local`]s, which borrow the context;
+//! allocating needs the context exclusively, so a reference that could go stale does not compile:
+//!
+//! ```compile_fail
+//! # use menagerie::host::*;
+//! fn stale(cx: &mut Native<'_>) -> NativeResult {
+//!     let text = cx.arg(0);
+//!     let copy = cx.new_str("a collection may happen here")?; // needs `cx` exclusively
+//!     Ok(text.value()) // `text` is still borrowed: error[E0502]
+//! }
+//! ```
+//!
+//! What must survive an allocation is named by a [`Root`]: an argument, or a place that
+//! [`Native::root`] made.
+
+use std::marker::PhantomData;
+
+use crate::heap::{Cause, Usage};
+use crate::names::Name;
+use crate::object::{Obj, ObjectKind, ObjectLayout};
+use crate::value::Value;
+use crate::world::World;
+
+/// The VM behind a builtin: implemented once per heap by the interpreter, and by the oracle.
+pub trait Host {
+    /// A new object, body initialised (nil or zero). May collect (a safepoint). The error is the
+    /// OutOfMemory value.
+    fn alloc(&mut self, layout: ObjectLayout) -> Result<Obj, Value>;
+    /// Reads a slot.
+    fn load(&mut self, o: Obj, i: usize) -> Value;
+    /// Reads the slot of a weak reference.
+    fn load_weak(&mut self, o: Obj, i: usize) -> Value;
+    /// Fills a slot of an object that no safepoint has seen yet.
+    fn init(&mut self, o: Obj, i: usize, v: Value);
+    /// Overwrites a slot.
+    fn store(&mut self, o: Obj, i: usize, v: Value);
+    /// Writes a root word (argument register or temporary).
+    fn set_root(&mut self, place: *mut Value, v: Value);
+    /// Drops temporaries from index `from` on.
+    fn clear_temporaries(&mut self, from: usize);
+    /// The shared state.
+    fn world(&mut self) -> &mut World;
+    /// Collects now.
+    fn collect(&mut self, why: Cause);
+    /// The heap's use of memory (flushes the mutator first).
+    fn usage(&mut self) -> Usage;
+}
+
+/// Why a builtin does not return a value.
+#[derive(Clone, Copy, PartialEq, Debug)]
+pub enum Exit {
+    /// It throws this value. No safepoint may lie between its creation and the unwinder.
+    Throw(Value),
+    /// The task waits; see [`Wait`].
+    Block(Wait),
+    /// The program ends with this outcome; cannot be caught.
+    Fatal(Fatal),
+}
+
+/// What a task waits for.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Wait {
+    /// Its turn: it yielded. The instruction's result is nil.
+    Turn,
+    /// A point in time, nanoseconds from now. The result is nil.
+    Sleep(u64),
+    /// The end of the task with this table id. The instruction is *redone* when it wakes, so
+    /// spurious wake-ups are harmless.
+    Join(u64),
+}
+
+/// Ends that a program cannot catch.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Fatal {
+    /// The step limit is used up.
+    StepLimit,
+    /// `exit(status)` (reserved for the host).
+    Exit(u8),
+}
+
+/// What a builtin returns.
+pub type NativeResult = Result<Value, Exit>;
+
+/// A builtin.
+pub type NativeFn = fn(&mut Native<'_>) -> NativeResult;
+
+/// A value that is valid until the next safepoint.
+#[derive(Clone, Copy, Debug)]
+pub struct Local<'a>(Value, PhantomData<&'a ()>);
+
+impl Local<'_> {
+    /// The word: to return it, or to look at immediates.
+    #[inline(always)]
+    pub fn value(self) -> Value {
+        self.0
+    }
+    /// The object, if it is one.
+    pub fn object(self) -> Option<Obj> {
+        self.0.as_object()
+    }
+    /// The object, if it is one of this kind.
+    pub fn of_kind(self, kind: ObjectKind) -> Option<Obj> {
+        self.0.as_object().filter(|o| o.kind() == kind)
+    }
+}
+
+/// A named root word of the running builtin: an argument or a temporary.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Root(RootPlace);
+
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum RootPlace {
+    Argument(usize),
+    Temporary(usize),
+}
+
+/// The context of a running builtin.
+pub struct Native<'a> {
+    host: *mut (dyn Host + 'a),
+    args: *mut Value,
+    arg_count: usize,
+}
+
+impl std::fmt::Debug for Native<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Native({} arguments)", self.arg_count)
+    }
+}
+
+impl<'a> Native<'a> {
+    /// Runs `f` on `arg_count` root words at `args`, then drops its temporaries.
+    ///
+    /// # Safety
+    /// `args` points at `arg_count` words that are roots of `host` and stay where they are while
+    /// `f` runs.
+    pub unsafe fn run(
+        host: &'a mut (dyn Host + 'a),
+        args: *mut Value,
+        arg_count: usize,
+        f: NativeFn,
+    ) -> NativeResult {
+        let first_temporary = host.world().temporaries.len();
+        let mut cx = Native { host, args, arg_count };
+        let result = f(&mut cx);
+        if cx.host().world().temporaries.len() > first_temporary {
+            cx.host().clear_temporaries(first_temporary);
+        }
+        result
+    }
+
+    /// The VM. Private: what could make a `Local` stale takes `&mut self` below.
+    #[allow(clippy::mut_from_ref, reason = "one thread; borrows never overlap, see SAFETY")]
+    fn host(&self) -> &mut (dyn Host + 'a) {
+        // SAFETY: `run` borrowed the host exclusively for 'a; every method here uses the
+        // reference for one call and lets none escape.
+        unsafe { &mut *self.host }
+    }
+
+    /// How many arguments there are (methods: the receiver included).
+    pub fn arg_count(&self) -> usize {
+        self.arg_count
+    }
+    /// Argument `i`; nil when there are fewer.
+    pub fn arg(&self, i: usize) -> Local<'_> {
+        if i >= self.arg_count {
+            return Local(Value::NIL, PhantomData);
+        }
+        // SAFETY: in bounds; `run`'s contract.
+        Local(unsafe { *self.args.add(i) }, PhantomData)
+    }
+    /// Argument `i` as a root.
+    pub fn arg_root(&self, i: usize) -> Root {
+        assert!(i < self.arg_count);
+        Root(RootPlace::Argument(i))
+    }
+    /// A new temporary root holding `v`.
+    pub fn root(&self, v: impl IntoValue) -> Root {
+        let world = self.host().world();
+        world.temporaries.push(Value::NIL);
+        let root = Root(RootPlace::Temporary(world.temporaries.len() - 1));
+        self.set(root, v);
+        root
+    }
+    fn place(&self, root: Root) -> *mut Value {
+        match root.0 {
+            // SAFETY: `arg_root` checked the bound.
+            RootPlace::Argument(i) => unsafe { self.args.add(i) },
+            RootPlace::Temporary(i) => &mut self.host().world().temporaries[i],
+        }
+    }
+    /// What the root holds.
+    pub fn get(&self, root: Root) -> Local<'_> {
+        // SAFETY: `place` gives a valid word.
+        Local(unsafe { *self.place(root) }, PhantomData)
+    }
+    /// Makes the root hold `v`.
+    pub fn set(&self, root: Root, v: impl IntoValue) {
+        self.host().set_root(self.place(root), v.into_value());
+    }
+
+    /// A new object with an initialised body (nil or zero). A safepoint.
+    pub fn alloc(&mut self, kind: ObjectKind, len: usize) -> Result<Local<'_>, Exit> {
+        self.alloc_layout(kind, len).map(|o| Local(Value::object(o), PhantomData))
+    }
+    fn alloc_layout(&mut self, kind: ObjectKind, len: usize) -> Result<Obj, Exit> {
+        match u32::try_from(len) {
+            Ok(len) if len <= MAX_LEN => {
+                self.host().alloc(ObjectLayout::new(kind, len)).map_err(Exit::Throw)
+            }
+            _ => Err(self.throw("OutOfMemory", &format!("an object of {len} elements"))),
+        }
+    }
+    /// A new record of `class`. A safepoint.
+    pub fn alloc_record(
+        &mut self,
+        class: crate::class::ClassId,
+        len: u32,
+    ) -> Result<Local<'_>, Exit> {
+        let o = self.host().alloc(ObjectLayout::record(class, len)).map_err(Exit::Throw)?;
+        Ok(Local(Value::object(o), PhantomData))
+    }
+    /// A new string. A safepoint.
+    pub fn new_str(&mut self, text: &str) -> Result<Local<'_>, Exit> {
+        let o = self.alloc_layout(ObjectKind::Str, text.len())?;
+        o.copy_bytes(0, text.as_bytes());
+        Ok(Local(Value::object(o), PhantomData))
+    }
+    /// An int, boxed when it does not fit the word. A safepoint.
+    pub fn new_int(&mut self, i: i64) -> Result<Local<'_>, Exit> {
+        match Value::int(i) {
+            Some(v) => Ok(Local(v, PhantomData)),
+            None => self.new_boxed(ObjectKind::BoxedInt, i as u64),
+        }
+    }
+    /// A float, boxed when it does not fit the word. A safepoint.
+    pub fn new_float(&mut self, f: f64) -> Result<Local<'_>, Exit> {
+        match Value::float(f) {
+            Some(v) => Ok(Local(v, PhantomData)),
+            None => self.new_boxed(ObjectKind::BoxedFloat, f.to_bits()),
+        }
+    }
+    fn new_boxed(&mut self, kind: ObjectKind, word: u64) -> Result<Local<'_>, Exit> {
+        let o = self.alloc_layout(kind, 8)?;
+        o.set_raw_word(0, word);
+        Ok(Local(Value::object(o), PhantomData))
+    }
+
+    /// Reads a slot.
+    pub fn load(&self, o: Obj, i: usize) -> Local<'_> {
+        Local(self.host().load(o, i), PhantomData)
+    }
+    /// Reads the slot of a weak reference.
+    pub fn load_weak(&self, o: Obj, i: usize) -> Local<'_> {
+        Local(self.host().load_weak(o, i), PhantomData)
+    }
+    /// Overwrites a slot.
+    pub fn store(&self, o: Obj, i: usize, v: impl IntoValue) {
+        self.host().store(o, i, v.into_value());
+    }
+    /// Fills a slot of an object that was allocated after the last safepoint.
+    pub fn init(&self, o: Obj, i: usize, v: impl IntoValue) {
+        self.host().init(o, i, v.into_value());
+    }
+    /// The text of a string value.
+    pub fn text<'b>(&'b self, v: Local<'b>) -> Option<&'b str> {
+        let o = v.of_kind(ObjectKind::Str)?;
+        // SAFETY: strings are not written after construction, and `self` is borrowed for as long
+        // as the slice is used, so there is no safepoint. Builtins construct strings from &str.
+        Some(unsafe { std::str::from_utf8_unchecked(o.bytes()) })
+    }
+
+    /// The shared state (names, classes, output, clock…).
+    pub fn world(&mut self) -> &mut World {
+        self.host().world()
+    }
+    /// The shared state, to look at: nothing in it can make a `Local` stale.
+    pub fn world_ref(&self) -> &World {
+        self.host().world()
+    }
+    /// The text of a name.
+    pub fn name(&self, name: Name) -> &str {
+        self.host().world().program.names.text(name)
+    }
+    /// Collects now.
+    pub fn collect(&mut self, why: Cause) {
+        self.host().collect(why);
+    }
+    /// The heap's use of memory.
+    pub fn usage(&mut self) -> Usage {
+        self.host().usage()
+    }
+    /// An `Error { kind, message }` to throw. A safepoint.
+    pub fn throw(&mut self, kind: &str, message: &str) -> Exit {
+        Exit::Throw(new_error(self.host(), kind, message))
+    }
+}
+
+/// The longest object, in values or raw bytes: keeps sizes far from 32 bits.
+pub const MAX_LEN: u32 = 1 << 29;
+
+/// An `Error { kind, message }`, or the preallocated OutOfMemory one. A safepoint.
+pub fn new_error(host: &mut dyn Host, kind: &str, message: &str) -> Value {
+    let layout = ObjectLayout::new(ObjectKind::Str, message.len() as u32);
+    let text = match host.alloc(layout) {
+        Ok(o) => o,
+        Err(oom) => return oom,
+    };
+    text.copy_bytes(0, message.as_bytes());
+    let place = host.world().temporaries.len();
+    host.world().temporaries.push(Value::NIL);
+    let word: *mut Value = &mut host.world().temporaries[place];
+    host.set_root(word, Value::object(text));
+    let error = match host.alloc(ObjectLayout::record(crate::class::ClassId::ERROR, 2)) {
+        Ok(o) => {
+            let text = host.world().temporaries[place];
+            let kind = host.world().program.names.intern(kind);
+            host.init(o, 0, Value::keyword(kind));
+            host.init(o, 1, text);
+            Value::object(o)
+        }
+        Err(oom) => oom,
+    };
+    host.clear_temporaries(place);
+    error
+}
+
+/// What can be stored: a plain immediate, a `Local`, an object.
+pub trait IntoValue {
+    /// The word.
+    fn into_value(self) -> Value;
+}
+impl IntoValue for Value {
+    fn into_value(self) -> Value {
+        self
+    }
+}
+impl IntoValue for Local<'_> {
+    fn into_value(self) -> Value {
+        self.0
+    }
+}
+impl IntoValue for Obj {
+    fn into_value(self) -> Value {
+        Value::object(self)
+    }
+}

@@ -1,0 +1,190 @@
+//! The two dispatch engines: tail calls between handlers, and one loop with a `match`.
+//!
+//! Both are generated from the op table over the same fast bodies. Tail calls are what makes the
+//! interpreter fast (one indirect jump per op, state in registers), but they need an optimised
+//! build: `build.rs` sets `cfg(tail_calls)`. A test pins that no handler grows the host stack, and
+//! a script checks that every handler of a release binary ends in a jump.
+
+use super::handlers as h;
+use super::slow::slow;
+use super::{Ctx, Outcome, R, St};
+use crate::bytecode::ops::Op;
+use crate::heap::{Heap, Mutator};
+use crate::for_each_op;
+use crate::value::Value;
+
+/// Which engine runs the code.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Engine {
+    /// Handlers call one another in tail position.
+    #[cfg(tail_calls)]
+    Tail,
+    /// One loop, one `match`.
+    Loop,
+}
+
+impl Default for Engine {
+    fn default() -> Self {
+        #[cfg(tail_calls)]
+        return Engine::Tail;
+        #[cfg(not(tail_calls))]
+        Engine::Loop
+    }
+}
+
+impl Engine {
+    /// The engines of this build.
+    pub const ALL: &'static [Engine] = &[
+        #[cfg(tail_calls)]
+        Engine::Tail,
+        Engine::Loop,
+    ];
+}
+
+/// Runs from `s` until the slice ends; the outcome is in the context. Returns the reductions.
+///
+/// # Safety
+/// `s` is the state of a task of verified code (E3).
+pub(super) unsafe fn run<H: Heap>(engine: Engine, s: St<H>) -> u64 {
+    // SAFETY: by the caller.
+    unsafe {
+        match engine {
+            #[cfg(tail_calls)]
+            Engine::Tail => tail::go(s),
+            Engine::Loop => run_loop(s.pc, s.base, s.reds, s.ctx),
+        }
+    }
+}
+
+#[cfg(tail_calls)]
+mod tail {
+    use super::*;
+
+    type Handler<H> =
+        unsafe extern "sysv64" fn(u64, *const u64, *mut Value, u64, *mut Ctx<H>) -> u64;
+
+    struct Table<H: Heap>(std::marker::PhantomData<H>);
+
+    /// Fetches and jumps.
+    #[inline(always)]
+    pub(super) unsafe fn go<H: Heap>(s: St<H>) -> u64 {
+        // SAFETY: verified code ends in a stopping op, so pc is at a word whose op is in the table.
+        unsafe {
+            let w = *s.pc;
+            Table::<H>::T.get_unchecked(w as u8 as usize)(w, s.pc.add(1), s.base, s.reds, s.ctx)
+        }
+    }
+
+    /// Redoes an instruction in the slow path and goes on.
+    #[cold]
+    #[inline(never)]
+    unsafe extern "sysv64" fn redo<H: Heap>(
+        w: u64,
+        pc: *const u64,
+        base: *mut Value,
+        reds: u64,
+        ctx: *mut Ctx<H>,
+    ) -> u64 {
+        // SAFETY: the state is the handler's.
+        unsafe {
+            match slow::<H>(w, pc.sub(1), base, reds, ctx) {
+                Ok(s) => go(s),
+                Err(reds) => reds,
+            }
+        }
+    }
+
+    /// Frees what a counting heap found dead, then goes on.
+    #[cold]
+    #[inline(never)]
+    unsafe extern "sysv64" fn drain<H: Heap>(
+        _: u64,
+        pc: *const u64,
+        base: *mut Value,
+        reds: u64,
+        ctx: *mut Ctx<H>,
+    ) -> u64 {
+        // SAFETY: as `redo`.
+        unsafe {
+            (*ctx).mutator.drain();
+            go(St { pc, base, reds, ctx })
+        }
+    }
+
+    macro_rules! define {
+        ($($name:ident $handler:ident ($($role:ident)*) $flow:ident $doc:literal;)*) => {
+            $(unsafe extern "sysv64" fn $handler<H: Heap>(
+                w: u64, pc: *const u64, base: *mut Value, reds: u64, ctx: *mut Ctx<H>,
+            ) -> u64 {
+                let mut s = St { pc, base, reds, ctx };
+                // SAFETY: called by `go` with the state of verified code.
+                unsafe {
+                    match h::$handler::<H, true>(w, &mut s) {
+                        R::Next if <H::Mutator as Mutator>::COUNTS && (*ctx).mutator.pending() =>
+                            drain::<H>(w, s.pc, s.base, s.reds, ctx),
+                        R::Next => go(s),
+                        // The ORIGINAL arguments: becomes one conditional jump.
+                        R::Slow => redo::<H>(w, pc, base, reds, ctx),
+                        R::Halt => s.reds,
+                    }
+                }
+            })*
+
+            impl<H: Heap> Table<H> {
+                const T: &'static [Handler<H>; 256] = &{
+                    let mut table = [halt as Handler<H>; 256];
+                    $(table[Op::$name as usize] = $handler::<H>;)*
+                    table
+                };
+            }
+        };
+    }
+    for_each_op!(define);
+}
+
+macro_rules! define_loop {
+    ($($name:ident $handler:ident ($($role:ident)*) $flow:ident $doc:literal;)*) => {
+        $(
+            #[allow(non_upper_case_globals, reason = "patterns below")]
+            const $name: u8 = Op::$name as u8;
+        )*
+        unsafe fn run_loop<H: Heap>(
+            mut pc: *const u64, mut base: *mut Value, mut reds: u64, ctx: *mut Ctx<H>,
+        ) -> u64 {
+            // SAFETY: as `tail::go`. Scalars, not a state, live across iterations (E2).
+            unsafe { loop {
+                let w = *pc;
+                let mut s = St { pc: pc.add(1), base, reds, ctx };
+                let r = match w as u8 {
+                    $($name => h::$handler::<H, false>(w, &mut s),)*
+                    _ => std::hint::unreachable_unchecked(),
+                };
+                match r {
+                    R::Next => {
+                        pc = s.pc;
+                        base = s.base;
+                        reds = s.reds;
+                        if <H::Mutator as Mutator>::COUNTS && (*ctx).mutator.pending() {
+                            (*ctx).mutator.drain();
+                        }
+                    }
+                    R::Slow => match slow::<H>(w, pc, base, reds, ctx) {
+                        Ok(next) => {
+                            pc = next.pc;
+                            base = next.base;
+                            reds = next.reds;
+                        }
+                        Err(reds) => return reds,
+                    },
+                    R::Halt => return s.reds,
+                }
+            } }
+        }
+    };
+}
+for_each_op!(define_loop);
+
+/// Ends the slice: the `Halt` op.
+pub(super) fn finish<H: Heap>(ctx: &mut Ctx<H>, result: Value) {
+    ctx.outcome = Outcome::Done(result);
+}

@@ -1,0 +1,65 @@
+//! The facade that builtins see ([`Host`]), implemented by the interpreter's context.
+
+use super::Ctx;
+use crate::heap::{Cause, Heap, Mutator, Usage};
+use crate::host::Host;
+use crate::object::{Obj, ObjectKind, ObjectLayout};
+use crate::value::Value;
+use crate::world::World;
+
+impl<H: Heap> Host for Ctx<H> {
+    fn alloc(&mut self, layout: ObjectLayout) -> Result<Obj, Value> {
+        let o = Ctx::alloc(self, layout)?;
+        if layout.kind.is_raw() {
+            (0..layout.body_bytes() / 8).for_each(|i| o.set_raw_word(i, 0));
+        } else if layout.kind == ObjectKind::Weak {
+            o.set_slot(0, Value::NIL);
+        } else {
+            (0..layout.len as usize).for_each(|i| self.mutator.init(o, i, Value::NIL));
+        }
+        Ok(o)
+    }
+    fn load(&mut self, o: Obj, i: usize) -> Value {
+        self.mutator.load(o, i)
+    }
+    fn load_weak(&mut self, o: Obj, i: usize) -> Value {
+        self.mutator.load_weak(o, i)
+    }
+    fn init(&mut self, o: Obj, i: usize, v: Value) {
+        if o.kind() == ObjectKind::Weak {
+            // A weak slot is not a reference to any heap: no counts, no barrier.
+            o.set_slot(i, v);
+        } else {
+            self.mutator.init(o, i, v);
+        }
+    }
+    fn store(&mut self, o: Obj, i: usize, v: Value) {
+        self.mutator.store(o, i, v);
+    }
+    fn set_root(&mut self, place: *mut Value, v: Value) {
+        // SAFETY: `Native` and the loader pass places of registers, temporaries and constants.
+        self.mutator.set(unsafe { &mut *place }, v);
+    }
+    fn clear_temporaries(&mut self, from: usize) {
+        let world = self.world;
+        // SAFETY: valid for the slice (see `Ctx::world`); disjoint from the mutator.
+        let temporaries = unsafe { &mut (*world).temporaries };
+        self.mutator.clear(&mut temporaries[from..]);
+        temporaries.truncate(from);
+    }
+    fn world(&mut self) -> &mut World {
+        Ctx::world(self)
+    }
+    fn collect(&mut self, why: Cause) {
+        self.mutator.flush();
+        let (task, driver) = (self.task, self.driver);
+        // SAFETY: valid for the slice; disjoint from the mutator.
+        unsafe { (*driver).collect(&mut *task, why) };
+        self.end_slice_for_finalizers();
+    }
+    fn usage(&mut self) -> Usage {
+        self.mutator.flush();
+        // SAFETY: valid for the slice.
+        unsafe { (*self.driver).usage() }
+    }
+}

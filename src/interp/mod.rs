@@ -1,0 +1,296 @@
+//! The interpreter: fast bodies in `handlers`, everything cold in `slow`, two dispatch
+//! engines in [`engine`] over the same bodies.
+//!
+//! Rules
+//! - E1. A fast body has no side effect before its last check. When it cannot go on it answers
+//!   [`R::Slow`], and `slow` redoes the *whole* instruction from its word and pc.
+//! - E2. The address of the state ([`St`]) never reaches a function that is not inlined; slow paths
+//!   take scalars and return a new state. (One call in a fast body makes LLVM spill at every entry.)
+//! - E3. Operands are trusted: only code that `bytecode::verify` has passed can be loaded, and T2
+//!   holds for every frame.
+//! - E4. The poll counts reductions up to a limit word; a slice ends when they meet. That one
+//!   compare is preemption, step limit and stop request at once.
+//! - E5. Before anything that may collect, pc and window are written back to the task (T1).
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+
+use crate::heap::{Cause, Heap, Usage};
+use crate::host::{Fatal, Wait};
+use crate::object::{Obj, ObjectLayout};
+use crate::task::{Frame, Task, TaskId};
+use crate::value::Value;
+use crate::world::World;
+
+mod calls;
+pub mod engine;
+mod handlers;
+mod host_impl;
+pub mod loaded;
+mod slow;
+
+pub use engine::Engine;
+pub use loaded::Loaded;
+
+/// How a slice ended.
+#[derive(Clone, Copy, PartialEq, Debug)]
+pub enum Outcome {
+    /// The task's function returned this.
+    Done(Value),
+    /// Nobody caught this.
+    Failed(Value),
+    /// The limit word was reached.
+    Preempted,
+    /// It waits; [`Task::wait`] says for what.
+    Blocked(Wait),
+    /// The program ends.
+    Fatal(Fatal),
+}
+
+/// What the interpreter needs from the VM that drives it; all cold.
+pub trait Driver {
+    /// Stops the world and collects; `running` is the task of the calling worker.
+    fn collect(&mut self, running: &mut Task, why: Cause);
+    /// A number for a new task.
+    fn fresh_id(&mut self) -> TaskId;
+    /// Takes over a new task.
+    fn spawned(&mut self, task: Task);
+    /// The heap's use of memory.
+    fn usage(&self) -> Usage;
+    /// The shared state; valid as long as the driver is.
+    fn world(&mut self) -> *mut World;
+}
+
+/// What calls need to know of a function.
+#[repr(C, align(16))]
+#[derive(Clone, Copy, Debug)]
+pub struct FuncInfo {
+    /// Its first word.
+    pub code: *const u64,
+    /// Registers it uses.
+    pub registers: u16,
+    /// Parameters.
+    pub params: u8,
+    /// Captured values.
+    pub captures: u8,
+    /// Its number.
+    pub id: u32,
+}
+
+/// The state of one worker's interpreter. Hot fields first: two cache lines.
+#[repr(C)]
+pub struct Ctx<H: Heap> {
+    /// Reductions at which the slice ends; others may lower it (E4).
+    pub limit: AtomicU64,
+    frame_top: *mut Frame,
+    funcs: *const FuncInfo,
+    constants: *const Value,
+    globals: *mut Value,
+    sites: *const AtomicU64,
+    /// By value: the allocation pointer is one load away.
+    pub mutator: H::Mutator,
+    // cold
+    task: *mut Task,
+    world: *mut World,
+    driver: *mut dyn Driver,
+    loaded: *const Loaded,
+    scratch: *mut Value,
+    max_stack_words: usize,
+    outcome: Outcome,
+}
+
+/// Where a run is. Copied, never borrowed by a function that is not inlined (E2).
+pub struct St<H: Heap> {
+    pc: *const u64,
+    base: *mut Value,
+    reds: u64,
+    ctx: *mut Ctx<H>,
+}
+
+impl<H: Heap> Clone for St<H> {
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+impl<H: Heap> Copy for St<H> {}
+
+/// What a fast body answers.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum R {
+    /// Go on at the state's pc.
+    Next,
+    /// Redo the instruction in the slow path.
+    Slow,
+    /// The slice is over; the context holds the outcome.
+    Halt,
+}
+
+/// An interpreter for one worker.
+pub struct Interpreter<H: Heap> {
+    ctx: Box<Ctx<H>>,
+    loaded: Arc<Loaded>,
+    engine: Engine,
+    /// Reductions of all slices.
+    pub reductions: u64,
+}
+
+impl<H: Heap> std::fmt::Debug for Interpreter<H> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Interpreter<{}>({:?})", H::INFO.name, self.engine)
+    }
+}
+
+/// Stands in for the driver between slices.
+struct NoDriver;
+impl Driver for NoDriver {
+    fn collect(&mut self, _: &mut Task, _: Cause) {
+        unreachable!("no slice is running")
+    }
+    fn fresh_id(&mut self) -> TaskId {
+        unreachable!("no slice is running")
+    }
+    fn spawned(&mut self, _: Task) {
+        unreachable!("no slice is running")
+    }
+    fn usage(&self) -> Usage {
+        unreachable!("no slice is running")
+    }
+    fn world(&mut self) -> *mut World {
+        unreachable!("no slice is running")
+    }
+}
+
+impl<H: Heap> Interpreter<H> {
+    /// An interpreter for `loaded` that allocates through `mutator`.
+    pub fn new(
+        loaded: Arc<Loaded>,
+        mutator: H::Mutator,
+        engine: Engine,
+        max_stack_words: usize,
+    ) -> Self {
+        let no_driver: *mut dyn Driver = std::ptr::from_mut(Box::leak(Box::new(NoDriver)));
+        let ctx = Box::new(Ctx {
+            limit: AtomicU64::new(0),
+            frame_top: std::ptr::null_mut(),
+            funcs: loaded.funcs().as_ptr(),
+            constants: std::ptr::null(),
+            globals: std::ptr::null_mut(),
+            sites: loaded.sites().as_ptr(),
+            mutator,
+            task: std::ptr::null_mut(),
+            world: std::ptr::null_mut(),
+            driver: no_driver,
+            loaded: Arc::as_ptr(&loaded),
+            scratch: std::ptr::null_mut(),
+            max_stack_words,
+            outcome: Outcome::Preempted,
+        });
+        Interpreter { ctx, loaded, engine, reductions: 0 }
+    }
+
+    /// The worker's allocator, between slices.
+    pub fn mutator(&mut self) -> &mut H::Mutator {
+        &mut self.ctx.mutator
+    }
+
+    /// The limit word: storing 0 ends the running slice at its next poll.
+    pub fn limit(&self) -> &AtomicU64 {
+        &self.ctx.limit
+    }
+
+    /// Gives `f` the facade that builtins use, outside of any task (loading, reports).
+    pub fn with_host<T>(
+        &mut self,
+        driver: &mut dyn Driver,
+        task: &mut Task,
+        f: impl FnOnce(&mut dyn crate::host::Host) -> T,
+    ) -> T {
+        self.enter(task, driver);
+        let result = f(&mut *self.ctx);
+        self.ctx.save(task.pc, task.base);
+        result
+    }
+
+    fn enter(&mut self, task: &mut Task, driver: &mut dyn Driver) {
+        let ctx = &mut *self.ctx;
+        ctx.world = driver.world();
+        let world = ctx.world();
+        let (constants, globals) = (world.constants.as_ptr(), world.globals.as_mut_ptr());
+        let scratch = world.scratch.as_mut_ptr();
+        ctx.frame_top = task.frame_top;
+        ctx.constants = constants;
+        ctx.globals = globals;
+        ctx.scratch = scratch;
+        ctx.task = task;
+        // SAFETY: only the lifetime is widened; the pointer is used within this slice alone.
+        ctx.driver = unsafe {
+            std::mem::transmute::<*mut (dyn Driver + '_), *mut (dyn Driver + 'static)>(driver)
+        };
+    }
+
+    /// Runs `task` until it ends, waits, or has used `quantum` reductions.
+    pub fn run_slice(
+        &mut self,
+        task: &mut Task,
+        driver: &mut dyn Driver,
+        quantum: u64,
+    ) -> Outcome {
+        task.dirty = true;
+        self.enter(task, driver);
+        self.ctx.limit.store(quantum, Relaxed);
+        let (pc, base) = (task.pc, task.base);
+        let ctx: *mut Ctx<H> = &mut *self.ctx;
+        // SAFETY: the task's state is that of verified code (E3), and everything that `ctx` points
+        // to outlives the slice.
+        let reds = unsafe { engine::run(self.engine, St { pc, base, reds: 0, ctx }) };
+        self.reductions += reds;
+        self.ctx.outcome
+    }
+
+    /// The program.
+    pub fn loaded(&self) -> &Arc<Loaded> {
+        &self.loaded
+    }
+}
+
+impl<H: Heap> Ctx<H> {
+    fn task(&mut self) -> &mut Task {
+        // SAFETY: set for the slice by `enter`; one thread, short borrows.
+        unsafe { &mut *self.task }
+    }
+    fn world(&mut self) -> &mut World {
+        // SAFETY: as `task`.
+        unsafe { &mut *self.world }
+    }
+    fn loaded(&self) -> &'static Loaded {
+        // SAFETY: the interpreter keeps its Arc for as long as the context lives.
+        unsafe { &*self.loaded }
+    }
+    /// Writes the run's place back to the task (E5).
+    fn save(&mut self, pc: *const u64, base: *mut Value) {
+        let frame_top = self.frame_top;
+        let task = self.task();
+        task.pc = pc;
+        task.base = base;
+        task.frame_top = frame_top;
+    }
+    fn alloc(&mut self, layout: ObjectLayout) -> Result<Obj, Value> {
+        use crate::heap::{Mutator, Safepoint};
+        if let Some(o) = self.mutator.try_alloc(layout) {
+            return Ok(o);
+        }
+        let (task, driver) = (self.task, self.driver);
+        // SAFETY: the task and the driver are valid for the slice and disjoint from the mutator.
+        let mut collect = |why| unsafe { (*driver).collect(&mut *task, why) };
+        let result = self.mutator.alloc_slow(layout, &mut Safepoint::new(&mut collect));
+        self.end_slice_for_finalizers();
+        result.map_err(|_| self.world().out_of_memory)
+    }
+    /// Finalizers that a collection found due run in tasks of their own: the slice ends soon, so
+    /// that the driver can start them.
+    fn end_slice_for_finalizers(&mut self) {
+        if !self.world().ready_finalizers.is_empty() {
+            self.limit.store(0, Relaxed);
+        }
+    }
+}

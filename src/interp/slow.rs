@@ -1,0 +1,593 @@
+//! The slow path: redoes one whole instruction from its word and pc (E1). May collect, call
+//! builtins, grow the stack, rewrite inline caches, throw, and end the slice.
+//!
+//! One `match` over the ops that a fast body can refuse; each arm is one line or one helper.
+
+use super::{Ctx, FuncInfo, Outcome, R, St, handlers};
+use crate::builtins::{self, operators};
+use crate::bytecode::ops::{Instruction, Op};
+use crate::class::ClassId;
+use crate::heap::{Heap, Mutator};
+use crate::host::{Exit, Host, Native, NativeFn, Wait};
+use crate::ir::NativeId;
+use crate::names::Name;
+use crate::object::{ObjectKind, ObjectLayout, TaskState, slots};
+use crate::task::Task;
+use crate::value::Value;
+use crate::world::SCRATCH;
+
+use std::sync::atomic::Ordering::Relaxed;
+
+use super::loaded::Method;
+
+/// Redoes the instruction at `pc` and gives the next state, or the reductions when the slice ends.
+///
+/// # Safety
+/// The state of a run of verified code, before the instruction.
+#[cold]
+#[inline(never)]
+pub(super) unsafe fn slow<H: Heap>(
+    word: u64,
+    pc: *const u64,
+    base: *mut Value,
+    reds: u64,
+    ctx: *mut Ctx<H>,
+) -> Result<St<H>, u64> {
+    // SAFETY: the context is valid for the slice; nobody else uses it meanwhile.
+    let ctx = unsafe { &mut *ctx };
+    ctx.save(pc, base);
+    let i = Instruction::decode(word).expect("verified code decodes");
+    // SAFETY: the instruction is followed by another word (no fall-off, or the stub).
+    let next = unsafe { pc.add(1) };
+    let mut run = Slow { ctx, i, pc, next, base, reds };
+    if polls(i.op) {
+        run.reds += 1;
+        if run.reds >= run.ctx.limit.load(Relaxed) {
+            run.ctx.outcome = Outcome::Preempted;
+            return Err(run.reds);
+        }
+    }
+    // SAFETY: by the caller.
+    match unsafe { run.execute() } {
+        Ok(()) => Ok(St { pc: run.next, base: run.base, reds: run.reds, ctx: run.ctx }),
+        // SAFETY: the task's state was saved above; helpers that move the stack save again.
+        Err(Exit::Throw(error)) => unsafe { run.ctx.unwind(error, run.reds) },
+        Err(Exit::Block(wait)) => Err(run.block(wait)),
+        Err(Exit::Fatal(fatal)) => {
+            run.ctx.outcome = Outcome::Fatal(fatal);
+            Err(run.reds)
+        }
+    }
+}
+
+/// Ops whose fast body counts a reduction.
+fn polls(op: Op) -> bool {
+    use crate::bytecode::ops::Role;
+    let calls = matches!(
+        op,
+        Op::Call
+            | Op::CallDirect
+            | Op::CallMethod
+            | Op::TailCall
+            | Op::TailCallDirect
+            | Op::TailCallMethod
+    );
+    calls || op.info().roles[3] == Role::Back
+}
+
+/// An instruction being redone.
+struct Slow<'a, H: Heap> {
+    ctx: &'a mut Ctx<H>,
+    i: Instruction,
+    /// Its own place.
+    pc: *const u64,
+    /// Where to go on: the next word, unless a jump or call changes it.
+    next: *const u64,
+    base: *mut Value,
+    reds: u64,
+}
+
+type Step = Result<(), Exit>;
+
+impl<H: Heap> Slow<'_, H> {
+    fn reg(&self, r: u8) -> Value {
+        // SAFETY: operands of verified code lie within the window (E3).
+        unsafe { *self.base.add(r as usize) }
+    }
+    fn set(&mut self, r: u8, v: Value) -> Step {
+        // SAFETY: as `reg`.
+        self.ctx.mutator.set(unsafe { &mut *self.base.add(r as usize) }, v);
+        Ok(())
+    }
+    fn a(&self) -> Value {
+        self.reg(self.i.a)
+    }
+    fn b(&self) -> Value {
+        self.reg(self.i.b)
+    }
+    fn c(&self) -> Value {
+        self.reg(self.i.c)
+    }
+    fn jump_if(&mut self, taken: bool) -> Step {
+        if taken {
+            // SAFETY: jumps of verified code stay within the function.
+            self.next = unsafe { self.pc.add(1).offset(self.i.d as isize) };
+        }
+        Ok(())
+    }
+
+    /// Calls a builtin on words of the window.
+    fn native_window(&mut self, f: NativeFn, from: u8, count: u8) -> Result<Value, Exit> {
+        // SAFETY: the window is verified to lie in the frame; the stack does not move, because
+        // builtins never call Mena code.
+        unsafe {
+            let args = self.base.add(from as usize);
+            Native::run(&mut *self.ctx, args, count as usize, f)
+        }
+    }
+    /// Calls a builtin on these values.
+    fn native(&mut self, f: NativeFn, args: &[Value]) -> Result<Value, Exit> {
+        assert!(args.len() <= SCRATCH);
+        let scratch = self.ctx.scratch;
+        // SAFETY: the scratch block has `SCRATCH` words, which are roots.
+        unsafe {
+            for (i, &v) in args.iter().enumerate() {
+                self.ctx.mutator.set(&mut *scratch.add(i), v);
+            }
+            let result = Native::run(&mut *self.ctx, scratch, args.len(), f);
+            let used = std::slice::from_raw_parts_mut(scratch, args.len());
+            self.ctx.mutator.clear(used);
+            used.fill(Value::NIL);
+            result
+        }
+    }
+    fn binary(&mut self, f: NativeFn) -> Step {
+        let v = self.native(f, &[self.b(), self.c()])?;
+        self.set(self.i.a, v)
+    }
+    fn immediate(&mut self, f: NativeFn) -> Step {
+        let v = self.native(f, &[self.b(), Value::small(i64::from(self.i.d))])?;
+        self.set(self.i.a, v)
+    }
+    fn unary(&mut self, f: NativeFn) -> Step {
+        let v = self.native(f, &[self.b()])?;
+        self.set(self.i.a, v)
+    }
+    /// Jumps if the comparison of `a` and `b` comes out as wanted.
+    fn compare_jump(&mut self, f: NativeFn, want: bool) -> Step {
+        let v = self.native(f, &[self.a(), self.b()])?;
+        self.jump_if(v.truthy() == want)
+    }
+    fn compare_immediate(&mut self, f: NativeFn, want: bool) -> Step {
+        let imm = Value::small(i64::from(self.i.imm16()));
+        let v = self.native(f, &[self.a(), imm])?;
+        self.jump_if(v.truthy() == want)
+    }
+    /// A new object of values, out of the window at `b`, into `a`.
+    fn construct(&mut self, layout: ObjectLayout) -> Step {
+        let o = self.ctx.alloc(layout).map_err(Exit::Throw)?;
+        for n in 0..layout.len as usize {
+            let v = self.reg(self.i.b + n as u8);
+            self.ctx.mutator.init(o, n, v);
+        }
+        self.set(self.i.a, Value::object(o))
+    }
+    /// Calls a builtin on the window at `b`, into `a`.
+    fn construct_native(&mut self, f: NativeFn) -> Step {
+        let v = self.native_window(f, self.i.b, self.i.c)?;
+        self.set(self.i.a, v)
+    }
+    /// Adds each of the window's elements (or pairs) to the collection in `a`.
+    fn extend(&mut self, f: NativeFn, step: u8) -> Step {
+        for n in (0..self.i.c).step_by(step as usize) {
+            let at = self.i.b + n;
+            let mut args = [self.a(), self.reg(at), Value::NIL];
+            if step == 2 {
+                args[2] = self.reg(at + 1);
+            }
+            self.native(f, &args[..=step as usize])?;
+        }
+        Ok(())
+    }
+
+    unsafe fn execute(&mut self) -> Step {
+        use operators as o;
+        let i = self.i;
+        match i.op {
+            Op::CellNew => {
+                let cell = self.ctx.alloc(ObjectLayout::new(ObjectKind::Cell, 1));
+                let cell = cell.map_err(Exit::Throw)?;
+                let v = self.b();
+                self.ctx.mutator.init(cell, slots::CELL, v);
+                self.set(i.a, Value::object(cell))
+            }
+            Op::Closure => self.closure(),
+            Op::Add => self.binary(o::add),
+            Op::Sub => self.binary(o::sub),
+            Op::Mul => self.binary(o::mul),
+            Op::Div => self.binary(o::div),
+            Op::Rem => self.binary(o::rem),
+            Op::BitAnd => self.binary(o::bit_and),
+            Op::BitOr => self.binary(o::bit_or),
+            Op::BitXor => self.binary(o::bit_xor),
+            Op::Shl => self.binary(o::shl),
+            Op::Shr => self.binary(o::shr),
+            Op::ShrLogical => self.binary(o::shr_logical),
+            Op::AddI => self.immediate(o::add),
+            Op::MulI => self.immediate(o::mul),
+            Op::DivI => self.immediate(o::div),
+            Op::RemI => self.immediate(o::rem),
+            Op::BitAndI => self.immediate(o::bit_and),
+            Op::MulAdd => self.mul_then(o::add, false),
+            Op::MulSub => self.mul_then(o::sub, true),
+            Op::Neg => self.unary(o::neg),
+            Op::BitNot => self.unary(o::bit_not),
+            Op::Eq => self.binary(o::eq),
+            Op::Ne => self.binary(o::ne),
+            Op::Lt => self.binary(o::lt),
+            Op::Le => self.binary(o::le),
+            Op::Jump | Op::JumpBack => self.jump_if(true),
+            Op::JumpT | Op::JumpTBack => self.jump_if(self.a().truthy()),
+            Op::JumpF | Op::JumpFBack => self.jump_if(!self.a().truthy()),
+            Op::JumpLt | Op::JumpLtBack => self.compare_jump(o::lt, true),
+            Op::JumpNotLt | Op::JumpNotLtBack => self.compare_jump(o::lt, false),
+            Op::JumpLe | Op::JumpLeBack => self.compare_jump(o::le, true),
+            Op::JumpNotLe | Op::JumpNotLeBack => self.compare_jump(o::le, false),
+            Op::JumpEq | Op::JumpEqBack => self.compare_jump(o::eq, true),
+            Op::JumpNe | Op::JumpNeBack => self.compare_jump(o::eq, false),
+            Op::JumpLtI | Op::JumpLtIBack => self.compare_immediate(o::lt, true),
+            Op::JumpNotLtI | Op::JumpNotLtIBack => self.compare_immediate(o::lt, false),
+            Op::JumpLeI | Op::JumpLeIBack => self.compare_immediate(o::le, true),
+            Op::JumpNotLeI | Op::JumpNotLeIBack => self.compare_immediate(o::le, false),
+            Op::JumpGtI | Op::JumpGtIBack => self.compare_immediate(o::gt, true),
+            Op::JumpNotGtI | Op::JumpNotGtIBack => self.compare_immediate(o::gt, false),
+            Op::JumpGeI | Op::JumpGeIBack => self.compare_immediate(o::ge, true),
+            Op::JumpNotGeI | Op::JumpNotGeIBack => self.compare_immediate(o::ge, false),
+            Op::JumpEqI | Op::JumpEqIBack => self.compare_immediate(o::eq, true),
+            Op::JumpNeI | Op::JumpNeIBack => self.compare_immediate(o::eq, false),
+            Op::JumpIs | Op::JumpIsBack => self.jump_if(self.is_constant()),
+            Op::JumpIsNot | Op::JumpIsNotBack => self.jump_if(!self.is_constant()),
+            Op::JumpClass => self.jump_if(builtins::class_of(self.a()).0 == i.wide()),
+            Op::JumpNotClass => self.jump_if(builtins::class_of(self.a()).0 != i.wide()),
+            Op::JumpDone | Op::JumpDoneBack => self.compare_jump(o::iter_done, true),
+            Op::JumpNotDone | Op::JumpNotDoneBack => self.compare_jump(o::iter_done, false),
+            Op::LoopLt => self.loop_step(o::lt),
+            Op::LoopLe => self.loop_step(o::le),
+            // SAFETY: verified code, state as saved.
+            Op::Call | Op::TailCall => unsafe { self.call_value() },
+            // SAFETY: as above.
+            Op::CallDirect | Op::TailCallDirect => unsafe {
+                let f = self.ctx.loaded().funcs()[i.d as usize];
+                self.enter(f, i.b as usize)
+            },
+            // SAFETY: as above.
+            Op::CallMethod | Op::TailCallMethod => unsafe { self.call_method() },
+            Op::CallNative => {
+                let f = builtins::FUNCTIONS[NativeId(i.d as u32).index()].run;
+                let v = self.native_window(f, i.a, i.b)?;
+                self.set(i.a, v)
+            }
+            Op::Throw => Err(Exit::Throw(self.a())),
+            Op::Spawn => self.spawn(),
+            Op::Yield => Err(Exit::Block(Wait::Turn)),
+            Op::GetField => self.get_field(Name(i.d as u32 & 0xffff), true),
+            Op::GetFieldAny => self.get_field(Name(i.d as u32), false),
+            Op::SetField => self.set_field(Name(i.d as u32 & 0xffff), true),
+            Op::SetFieldAny => self.set_field(Name(i.d as u32), false),
+            Op::GetElem | Op::TupleField => {
+                let v = self.native(o::tuple_field, &[self.b(), Value::small(i64::from(i.c))])?;
+                self.set(i.a, v)
+            }
+            Op::Index => self.binary(o::index),
+            Op::SetIndex => self.native(o::set_index, &[self.a(), self.b(), self.c()]).map(drop),
+            Op::MakeTuple => self.construct(ObjectLayout::new(ObjectKind::Tuple, i.c.into())),
+            Op::MakeRecord => {
+                self.construct(ObjectLayout::record(ClassId(i.d as u16), i.c.into()))
+            }
+            Op::MakeList => self.construct_native(o::make_list),
+            Op::MakeMap => self.construct_native(o::make_map),
+            Op::MakeSet => self.construct_native(o::make_set),
+            Op::ListExtend => self.extend(o::list_push, 1),
+            Op::MapExtend => self.extend(o::set_index, 2),
+            Op::SetExtend => self.extend(o::set_add, 1),
+            Op::UpdateRecord => self.update_record(),
+            Op::MakeRange => {
+                let inclusive = Value::bool(i.d != 0);
+                let v = self.native(o::make_range, &[self.b(), self.c(), inclusive])?;
+                self.set(i.a, v)
+            }
+            Op::Concat => self.construct_native(o::concat),
+            Op::TestClass => {
+                let is = builtins::class_of(self.b()).0 == i.d as u16;
+                self.set(i.a, Value::bool(is))
+            }
+            Op::TestTuple => {
+                let is = self.b().as_object().is_some_and(|o| {
+                    o.kind() == ObjectKind::Tuple && o.len() == i.d as usize
+                });
+                self.set(i.a, Value::bool(is))
+            }
+            Op::TestList => {
+                let is = self.is_list(i.c != 0, i64::from(i.d));
+                self.set(i.a, Value::bool(is))
+            }
+            Op::Matches => self.binary(o::matches),
+            Op::ListElem => {
+                let args = [self.b(), Value::small(i64::from(i.d)), Value::bool(i.c != 0)];
+                let v = self.native(o::list_elem, &args)?;
+                self.set(i.a, v)
+            }
+            Op::ListRest => {
+                let (before, after) = (i64::from(i.c), i64::from(i.d));
+                let args = [self.b(), Value::small(before), Value::small(after)];
+                let v = self.native(o::list_rest, &args)?;
+                self.set(i.a, v)
+            }
+            Op::IterStart => self.unary(o::iter_start),
+            Op::IterDone => self.binary(o::iter_done),
+            Op::IterGet => self.binary(o::iter_get),
+            Op::IterNext => self.binary(o::iter_next),
+            Op::RegionEnter => {
+                let region = self.ctx.mutator.enter();
+                self.set(i.a, Value::small(i64::from(region.0)))
+            }
+            Op::RegionLeave => {
+                let region = crate::heap::Region(self.b().int_unchecked() as u32);
+                let mut result = self.c();
+                self.ctx.mutator.leave(region, &mut result);
+                self.set(i.a, result)
+            }
+            Op::CellGet | Op::CellSet => panic!("broken contract: {:?} on no cell", i.op),
+            Op::Move | Op::MoveLast | Op::LoadK | Op::LoadI | Op::LoadV | Op::GetGlobal
+            | Op::SetGlobal | Op::GetCapture | Op::Not | Op::Switch | Op::Return | Op::ReturnV
+            | Op::Halt => unreachable!("{:?} has no slow path", i.op),
+        }
+    }
+
+    fn is_constant(&self) -> bool {
+        // SAFETY: a verified index of the constant table.
+        self.a() == unsafe { *self.ctx.constants.add(self.i.wide() as usize) }
+    }
+    fn closure(&mut self) -> Step {
+        let i = self.i;
+        let layout = ObjectLayout::new(ObjectKind::Closure, u32::from(i.c) + 1);
+        let o = self.ctx.alloc(layout).map_err(Exit::Throw)?;
+        self.ctx.mutator.init(o, slots::FUNC, Value::small(i64::from(i.d)));
+        for n in 0..i.c {
+            let v = self.reg(i.b + n);
+            self.ctx.mutator.init(o, slots::CAPTURES + n as usize, v);
+        }
+        self.set(i.a, Value::object(o))
+    }
+    /// `a = b * c`, then `a + d`, or `d - a` when `reversed`.
+    fn mul_then(&mut self, f: NativeFn, reversed: bool) -> Step {
+        let product = self.native(operators::mul, &[self.b(), self.c()])?;
+        let z = self.reg(self.i.d as u8);
+        let args = if reversed { [z, product] } else { [product, z] };
+        let v = self.native(f, &args)?;
+        self.set(self.i.a, v)
+    }
+    fn loop_step(&mut self, compare: NativeFn) -> Step {
+        let step = Value::small(i64::from(self.i.c as i8));
+        let v = self.native(operators::add, &[self.a(), step])?;
+        self.set(self.i.a, v)?;
+        self.compare_jump(compare, true)
+    }
+    fn is_list(&mut self, at_least: bool, len: i64) -> bool {
+        let Some(o) = self.b().as_object().filter(|o| o.kind() == ObjectKind::List) else {
+            return false;
+        };
+        let have = self.ctx.mutator.load(o, slots::LEN).int_unchecked();
+        if at_least { have >= len } else { have == len }
+    }
+
+    // ---- calls ----
+
+    /// Goes on in `f`, whose `args` window words are in place at `a`.
+    unsafe fn enter(&mut self, f: FuncInfo, args: usize) -> Step {
+        let tail = matches!(self.i.op, Op::TailCall | Op::TailCallDirect | Op::TailCallMethod);
+        // SAFETY: state as saved; the window is verified.
+        unsafe {
+            if !tail {
+                let at = self.i.a as usize;
+                let (pc, base) = self.ctx.push_frame(f, at, self.next, self.base)?;
+                self.next = pc;
+                self.base = base;
+                return Ok(());
+            }
+            self.base = self.ctx.make_room(f.registers as usize, self.base)?;
+            let from = self.base.add(self.i.a as usize);
+            for n in 0..args {
+                self.ctx.mutator.take(&mut *self.base.add(n), &mut *from.add(n));
+            }
+            self.next = f.code;
+        }
+        Ok(())
+    }
+    unsafe fn call_value(&mut self) -> Step {
+        let args = self.i.b as usize;
+        let f = self.ctx.callable(self.reg(self.i.a + self.i.b), args)?;
+        // SAFETY: as `enter`; the callee word moves with its arguments.
+        unsafe { self.enter(f, args + 1) }
+    }
+    unsafe fn call_method(&mut self) -> Step {
+        let i = self.i;
+        let site = i.d as usize;
+        let receiver = self.a();
+        let name = self.ctx.loaded().code().method_sites[site].name;
+        let class = builtins::class_of(receiver);
+        let Some(method) = self.ctx.loaded().method(class, name, site) else {
+            return Err(self.no_method(receiver, name));
+        };
+        match method {
+            Method::Mena(f) if f.params == i.b => {
+                // SAFETY: as `enter`.
+                unsafe { self.enter(f, i.b as usize) }
+            }
+            Method::Mena(f) => {
+                let text = self.ctx.world().program.names.text(name).to_owned();
+                let (expected, given) = (f.params as usize - 1, i.b as usize - 1);
+                Err(self.ctx.arity_error(&text, expected, given))
+            }
+            Method::Native(m) => {
+                if i.b < m.min_args || i.b > m.max_args {
+                    let text = self.ctx.world().program.names.text(name).to_owned();
+                    let expected = if i.b < m.min_args { m.min_args } else { m.max_args };
+                    let (expected, given) = (expected as usize - 1, i.b as usize - 1);
+                    return Err(self.ctx.arity_error(&text, expected, given));
+                }
+                let v = self.native_window(m.run, i.a, i.b)?;
+                self.set(i.a, v)?;
+                if i.op == Op::TailCallMethod { self.return_from(i.a) } else { Ok(()) }
+            }
+        }
+    }
+    fn no_method(&mut self, receiver: Value, name: Name) -> Exit {
+        let on = builtins::type_name(self.ctx, receiver);
+        let name = self.ctx.world().program.names.text(name).to_owned();
+        self.ctx.error("TypeMismatch", &format!("no method `{name}` on {on}"))
+    }
+    /// Returns register `r`: a tail call that ended in a builtin.
+    fn return_from(&mut self, r: u8) -> Step {
+        let v = self.reg(r);
+        self.set(0, v)?;
+        let function = self.ctx.loaded().function_at(self.ctx.loaded().index_of(self.pc));
+        if <H::Mutator as Mutator>::COUNTS
+            && let Some(f) = function
+        {
+            let count = self.ctx.loaded().funcs()[f].registers as usize;
+            // SAFETY: the running window has `count` registers (T2).
+            let rest = unsafe { std::slice::from_raw_parts_mut(self.base.add(1), count - 1) };
+            self.ctx.mutator.clear(rest);
+        }
+        // SAFETY: a function is running, so there is a frame (T4).
+        let frame = unsafe { *self.ctx.frame_top };
+        // SAFETY: as above.
+        self.ctx.frame_top = unsafe { self.ctx.frame_top.add(1) };
+        self.next = frame.pc;
+        self.base = frame.base;
+        Ok(())
+    }
+
+    // ---- tasks ----
+
+    /// Ends the slice: the task waits. A join is redone when it wakes; anything else has nil as
+    /// its result and goes on behind the instruction.
+    fn block(&mut self, wait: Wait) -> u64 {
+        if !matches!(wait, Wait::Join(_)) {
+            // The op's result register is `a` in every op that can wait.
+            let _ = self.set(self.i.a, Value::NIL);
+            let tail = self.i.op == Op::TailCallMethod && self.return_from(self.i.a).is_ok();
+            let next = self.next;
+            debug_assert!(tail || next > self.pc);
+            self.ctx.save(next, self.base);
+        }
+        self.ctx.outcome = Outcome::Blocked(wait);
+        self.reds
+    }
+    fn spawn(&mut self) -> Step {
+        let args = self.i.b;
+        let f = self.ctx.callable(self.reg(self.i.a + args), args as usize)?;
+        let layout = ObjectLayout::new(ObjectKind::Task, slots::TASK_LEN);
+        let handle = self.ctx.alloc(layout).map_err(Exit::Throw)?;
+        let driver = self.ctx.driver;
+        // SAFETY: the driver is valid for the slice.
+        let id = unsafe { (*driver).fresh_id() };
+        let state = Value::small(TaskState::Pending as i64);
+        for (slot, v) in [
+            (slots::TASK_ID, Value::small(id as i64)),
+            (slots::TASK_STATE, state),
+            (slots::TASK_RESULT, Value::NIL),
+            (slots::TASK_OBSERVED, Value::FALSE),
+        ] {
+            self.ctx.mutator.init(handle, slot, v);
+        }
+        // A closure finds itself behind its arguments; others leave the callee word out.
+        let count = args as usize + usize::from(f.captures > 0);
+        // SAFETY: the window and the callee are verified to lie in the frame.
+        let values = unsafe {
+            std::slice::from_raw_parts(self.base.add(self.i.a as usize), count)
+        };
+        let halt = self.ctx.loaded().halt();
+        let mut task = Task::new(id, f.code, halt, f.registers as usize, &[]);
+        for (n, &v) in values.iter().enumerate() {
+            // SAFETY: the new task has `f.registers` registers, parameters and closure among them.
+            self.ctx.mutator.set(unsafe { &mut *task.base.add(n) }, v);
+        }
+        self.ctx.mutator.set(&mut task.handle, Value::object(handle));
+        task.spawned_at = Some(self.ctx.loaded().index_of(self.pc));
+        // SAFETY: as above.
+        unsafe { (*driver).spawned(task) };
+        self.set(self.i.a, Value::object(handle))
+    }
+
+    // ---- fields ----
+
+    fn get_field(&mut self, name: Name, cached: bool) -> Step {
+        let (o, slot) = self.field_place(self.b(), name)?;
+        if cached {
+            self.fill_cache(o.class(), slot);
+        }
+        let v = self.ctx.mutator.load(o, slot);
+        self.set(self.i.a, v)
+    }
+    fn set_field(&mut self, name: Name, cached: bool) -> Step {
+        let (o, slot) = self.field_place(self.a(), name)?;
+        if cached {
+            self.fill_cache(o.class(), slot);
+        }
+        let v = self.b();
+        self.ctx.mutator.store(o, slot, v);
+        Ok(())
+    }
+    fn field_place(&mut self, v: Value, name: Name) -> Result<(crate::object::Obj, usize), Exit> {
+        if let Some(o) = v.as_object()
+            && let Some(slot) = self.ctx.loaded().field_slot(o.class(), name)
+        {
+            return Ok((o, slot));
+        }
+        let on = builtins::type_name(self.ctx, v);
+        let name = self.ctx.world().program.names.text(name).to_owned();
+        Err(self.ctx.error("TypeMismatch", &format!("no field `{name}` on {on}")))
+    }
+    /// Rewrites the instruction: class and slot of the last object seen here.
+    fn fill_cache(&mut self, class: ClassId, slot: usize) {
+        if let Ok(c) = u8::try_from(slot) {
+            let d = (u32::from(class.0) << 16 | self.i.d as u32 & 0xffff) as i32;
+            self.ctx.loaded().patch(self.pc, Instruction { c, d, ..self.i });
+        }
+    }
+    fn update_record(&mut self) -> Step {
+        let i = self.i;
+        let table = &self.ctx.loaded().code().updates[i.d as usize];
+        let base = self.b();
+        let Some(old) = base.as_object().filter(|o| o.class() == table.class) else {
+            let found = builtins::type_name(self.ctx, base);
+            let record = table.class.0 - ClassId::FIRST_RECORD;
+            let world = self.ctx.world();
+            let name = world.program.classes[record as usize].name;
+            let name = world.program.names.text(name).to_owned();
+            let message = format!("`..` of a {name} literal needs a {name}, not a {found}");
+            return Err(self.ctx.error("TypeMismatch", &message));
+        };
+        let layout = old.layout();
+        let new = self.ctx.alloc(layout).map_err(Exit::Throw)?;
+        // The allocation may have moved it: the register has its new place.
+        let old = self.b().as_object().expect("checked above");
+        for n in 0..layout.len as usize {
+            let replaced = table.slots.iter().position(|&slot| slot as usize == n);
+            let v = match replaced {
+                Some(k) => self.reg(i.b + 1 + k as u8),
+                None => self.ctx.mutator.load(old, n),
+            };
+            self.ctx.mutator.init(new, n, v);
+        }
+        self.set(i.a, Value::object(new))
+    }
+}
+
+/// Every op has a fast body, even if it is only "slow": referenced here so that the table, the
+/// bodies and this match stay one list.
+const _: fn() = || {
+    let _ = (R::Next, handlers::halt::<crate::check::test_heap::TestHeap, true>);
+};

@@ -1,0 +1,421 @@
+//! Heap objects: a header word and a body that is all values or all raw bytes.
+//!
+//! ```text
+//!            [heap prefix, 0..n words][ header 8 B ][ len × Value | len raw bytes, padded to 8 ]
+//!                                     ^ Obj points here
+//! header:    kind:8 | gc:8 (the heap's) | class:16 | len:32          (low bits first)
+//! ```
+//!
+//! Every heap can size, scan and copy any object from its header alone, without calling the VM.
+//! Invariants:
+//! - O1. An [`Obj`] points at the header of an initialised object of the running VM. It goes stale
+//!   at the next safepoint unless its holder is a root; nobody uses it after that.
+//! - O2. Kind and length of an object never change; the header's `gc` byte belongs to the heap.
+//! - O3. Slots are read and written as relaxed atomic words: a racy program cannot tear a word.
+//! - O4. Indices are checked against the object's own length (`debug_assert` where the interpreter
+//!   has proven the bound), so no program reaches beyond an object.
+
+use std::ptr::NonNull;
+use std::sync::atomic::{AtomicU8, AtomicU64, Ordering::Relaxed};
+
+use crate::class::ClassId;
+use crate::value::Value;
+
+/// What an object is. The class (see [`ClassId`]) refines `Record`; for every other kind the class
+/// number equals the kind number, except for the boxed numbers.
+#[repr(u8)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum ObjectKind {
+    /// Structs, variants and dynamic records: fields in class order.
+    Record = 1,
+    /// Elements.
+    Tuple = 2,
+    /// [`slots::HEAD`], [`slots::TAIL`].
+    Cons = 3,
+    /// [`slots::LEN`], [`slots::BUFFER`].
+    List = 4,
+    /// The element store of lists, deques, maps and sets; unused places hold nil.
+    Buffer = 5,
+    /// [`slots::LEN`], [`slots::BUFFER`], [`slots::DEQUE_HEAD`].
+    Deque = 6,
+    /// [`slots::LEN`], [`slots::BUFFER`] (key, value, key, …), [`slots::USED`], [`slots::INDEX`].
+    Map = 7,
+    /// As `Map`, with keys only.
+    Set = 8,
+    /// [`slots::FUNC`], then the captured values.
+    Closure = 9,
+    /// One captured variable.
+    Cell = 10,
+    /// A task's handle: see [`slots`].
+    Task = 11,
+    /// [`slots::START`], [`slots::END`], [`slots::INCLUSIVE`].
+    Range = 12,
+    /// One *weak* slot: no collector traces it, the world clears it ([`crate::roots`]).
+    Weak = 13,
+    /// UTF-8 bytes.
+    Str = 32,
+    /// Bytes.
+    Bytes = 33,
+    /// Doubles in native byte order.
+    F64Array = 34,
+    /// The hash index of a map or set.
+    Index = 35,
+    /// An int beyond 61 bits.
+    BoxedInt = 36,
+    /// A float whose exponent does not fit the value word.
+    BoxedFloat = 37,
+}
+
+/// Slot numbers of the built-in kinds.
+#[allow(missing_docs, reason = "the names are the documentation of ObjectKind's variants")]
+pub mod slots {
+    pub const HEAD: usize = 0;
+    pub const TAIL: usize = 1;
+    pub const LEN: usize = 0;
+    pub const BUFFER: usize = 1;
+    pub const DEQUE_HEAD: usize = 2;
+    pub const USED: usize = 2;
+    pub const INDEX: usize = 3;
+    pub const FUNC: usize = 0;
+    pub const CAPTURES: usize = 1;
+    pub const CELL: usize = 0;
+    pub const START: usize = 0;
+    pub const END: usize = 1;
+    pub const INCLUSIVE: usize = 2;
+    pub const TARGET: usize = 0;
+    /// Task handle: the id in the task table (an int).
+    pub const TASK_ID: usize = 0;
+    /// Task handle: false while it runs, then `:done` or `:failed` as [`super::TaskState`] ints.
+    pub const TASK_STATE: usize = 1;
+    /// Task handle: the result or the error.
+    pub const TASK_RESULT: usize = 2;
+    /// Task handle: true once somebody has joined (an unobserved failure is reported at the end).
+    pub const TASK_OBSERVED: usize = 3;
+    /// Slots of a task handle.
+    pub const TASK_LEN: u32 = 4;
+}
+
+/// [`slots::TASK_STATE`] of a task handle, as a small int.
+#[repr(u8)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum TaskState {
+    Pending = 0,
+    Done = 1,
+    Failed = 2,
+}
+
+impl ObjectKind {
+    const ALL: [ObjectKind; 19] = {
+        use ObjectKind::*;
+        [
+            Record, Tuple, Cons, List, Buffer, Deque, Map, Set, Closure, Cell, Task, Range, Weak,
+            Str, Bytes, F64Array, Index, BoxedInt, BoxedFloat,
+        ]
+    };
+    const FIRST_RAW: u8 = ObjectKind::Str as u8;
+
+    /// The kind with this number.
+    pub fn from_u8(number: u8) -> Option<ObjectKind> {
+        Self::ALL.into_iter().find(|&k| k as u8 == number)
+    }
+    /// Whether the body is raw bytes.
+    pub const fn is_raw(self) -> bool {
+        self as u8 >= Self::FIRST_RAW
+    }
+    /// The class of objects of a built-in kind.
+    pub const fn class(self) -> ClassId {
+        ClassId(self as u8 as u16)
+    }
+}
+
+/// What the allocator needs to know of an object.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct ObjectLayout {
+    /// Its kind.
+    pub kind: ObjectKind,
+    /// Its class.
+    pub class: ClassId,
+    /// Values, or raw bytes.
+    pub len: u32,
+}
+
+/// Bytes of the header.
+pub const HEADER_BYTES: usize = 8;
+
+impl ObjectLayout {
+    /// An object of a built-in kind.
+    #[inline(always)]
+    pub const fn new(kind: ObjectKind, len: u32) -> ObjectLayout {
+        ObjectLayout { kind, class: kind.class(), len }
+    }
+    /// A record of a class with `len` fields.
+    #[inline(always)]
+    pub const fn record(class: ClassId, len: u32) -> ObjectLayout {
+        ObjectLayout { kind: ObjectKind::Record, class, len }
+    }
+    /// Bytes of the body, padded to words.
+    #[inline(always)]
+    pub const fn body_bytes(self) -> usize {
+        if self.kind.is_raw() { (self.len as usize + 7) & !7 } else { self.len as usize * 8 }
+    }
+    /// Bytes of header and body (without the heap's prefix).
+    #[inline(always)]
+    pub const fn size(self) -> usize {
+        HEADER_BYTES + self.body_bytes()
+    }
+    /// The header word, with gc byte 0.
+    #[inline(always)]
+    pub const fn header(self) -> u64 {
+        self.kind as u64 | (self.class.0 as u64) << 16 | (self.len as u64) << 32
+    }
+}
+
+/// A reference to a heap object (invariant O1).
+#[repr(transparent)]
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Obj(NonNull<AtomicU64>);
+
+// SAFETY: an `Obj` is an address; all access through it is atomic (O3). Which worker may use it
+// when is the heap contract's business.
+unsafe impl Send for Obj {}
+
+impl Obj {
+    /// An object at this address.
+    ///
+    /// # Safety
+    /// The address is non-null, 8-aligned, and holds a header and body as [`ObjectLayout`] says for
+    /// as long as the result is used (O1).
+    #[inline(always)]
+    pub unsafe fn from_address(address: usize) -> Obj {
+        debug_assert!(address != 0 && address.is_multiple_of(8));
+        // SAFETY: not null, by the caller.
+        Obj(unsafe { NonNull::new_unchecked(address as *mut AtomicU64) })
+    }
+
+    /// Makes an object out of free memory: writes the header; value slots become nil and raw bytes
+    /// zero.
+    ///
+    /// # Safety
+    /// `address` is 8-aligned and `layout.size()` bytes from it belong to the caller.
+    #[inline(always)]
+    pub unsafe fn create(address: usize, layout: ObjectLayout) -> Obj {
+        // SAFETY: by the caller.
+        let object = unsafe { Obj::from_address(address) };
+        object.word(0).store(layout.header(), Relaxed);
+        let fill = if layout.kind.is_raw() { 0 } else { Value::NIL.bits() };
+        for i in 1..=layout.body_bytes() / 8 {
+            object.word(i).store(fill, Relaxed);
+        }
+        object
+    }
+
+    /// As [`Obj::create`], but leaves the body as it is: the caller initialises every slot before
+    /// the next safepoint (constructors in the interpreter).
+    ///
+    /// # Safety
+    /// As [`Obj::create`], and the body is initialised before anyone else sees the object.
+    #[inline(always)]
+    pub unsafe fn create_header(address: usize, layout: ObjectLayout) -> Obj {
+        // SAFETY: by the caller.
+        let object = unsafe { Obj::from_address(address) };
+        object.word(0).store(layout.header(), Relaxed);
+        object
+    }
+
+    /// The address of the header.
+    #[inline(always)]
+    pub fn address(self) -> usize {
+        self.0.as_ptr() as usize
+    }
+
+    #[inline(always)]
+    fn word(self, i: usize) -> &'static AtomicU64 {
+        // SAFETY: O1; callers stay within header and body (O4).
+        unsafe { &*self.0.as_ptr().add(i) }
+    }
+
+    /// The header word.
+    #[inline(always)]
+    pub fn header(self) -> u64 {
+        self.word(0).load(Relaxed)
+    }
+    /// Replaces the header word: heaps only (forwarding, poisoning).
+    #[inline(always)]
+    pub fn set_header(self, header: u64) {
+        self.word(0).store(header, Relaxed);
+    }
+    /// The header word as an atomic: heaps that race for it (forwarding, marking in the header).
+    #[inline(always)]
+    pub fn header_atomic(&self) -> &AtomicU64 {
+        self.word(0)
+    }
+    /// The heap's byte of the header.
+    #[inline(always)]
+    pub fn gc_byte(self) -> u8 {
+        (self.header() >> 8) as u8
+    }
+    /// Sets the heap's byte of the header (not atomic against other writers of the header).
+    #[inline(always)]
+    pub fn set_gc_byte(self, byte: u8) {
+        // SAFETY: byte 1 of the header word (little endian), which O1 makes valid.
+        let gc = unsafe { &*self.0.as_ptr().cast::<AtomicU8>().add(1) };
+        gc.store(byte, Relaxed);
+    }
+    /// The kind.
+    ///
+    /// # Panics
+    /// When the header is not one: a broken contract (stale reference, overwritten memory).
+    #[inline]
+    pub fn kind(self) -> ObjectKind {
+        ObjectKind::from_u8(self.header() as u8).unwrap_or_else(|| {
+            panic!("broken heap: no object at {self:p}, header {:#x}", self.header())
+        })
+    }
+    /// The class.
+    #[inline(always)]
+    pub fn class(self) -> ClassId {
+        ClassId((self.header() >> 16) as u16)
+    }
+    /// Values, or raw bytes.
+    #[inline(always)]
+    pub fn len(self) -> usize {
+        (self.header() >> 32) as usize
+    }
+    /// Whether the body is empty.
+    pub fn is_empty(self) -> bool {
+        self.len() == 0
+    }
+    /// Whether the body is raw bytes.
+    #[inline(always)]
+    pub fn is_raw(self) -> bool {
+        self.header() as u8 >= ObjectKind::FIRST_RAW
+    }
+    /// What it was allocated as.
+    #[inline]
+    pub fn layout(self) -> ObjectLayout {
+        ObjectLayout { kind: self.kind(), class: self.class(), len: self.len() as u32 }
+    }
+    /// Bytes of header and body, without decoding the kind (for walking memory).
+    #[inline(always)]
+    pub fn size(self) -> usize {
+        let len = self.len();
+        HEADER_BYTES + if self.is_raw() { (len + 7) & !7 } else { len * 8 }
+    }
+
+    /// Slot `i` as a raw word: what heaps' `load` builds on; programs read through the mutator.
+    #[inline(always)]
+    pub fn slot(self, i: usize) -> Value {
+        debug_assert!(!self.is_raw() && i < self.len(), "slot {i} of {self:?}");
+        Value::from_bits(self.word(1 + i).load(Relaxed))
+    }
+    /// Writes slot `i` without any barrier: what heaps' `init` and `store` build on.
+    #[inline(always)]
+    pub fn set_slot(self, i: usize, v: Value) {
+        debug_assert!(!self.is_raw() && i < self.len(), "slot {i} of {self:?}");
+        self.word(1 + i).store(v.bits(), Relaxed);
+    }
+    /// The slots that a collector must trace: none for raw bodies and weak references.
+    #[inline(always)]
+    pub fn traced_slots(self) -> usize {
+        let header = self.header();
+        let kind = header as u8;
+        if kind >= ObjectKind::FIRST_RAW || kind == ObjectKind::Weak as u8 {
+            0
+        } else {
+            (header >> 32) as usize
+        }
+    }
+
+    /// Raw word `i` of the body: an element of an f64 array or a hash index, a boxed number.
+    #[inline(always)]
+    pub fn raw_word(self, i: usize) -> u64 {
+        debug_assert!(self.is_raw() && i < self.len().div_ceil(8));
+        self.word(1 + i).load(Relaxed)
+    }
+    /// Writes raw word `i` of the body.
+    #[inline(always)]
+    pub fn set_raw_word(self, i: usize, word: u64) {
+        debug_assert!(self.is_raw() && i < self.len().div_ceil(8));
+        self.word(1 + i).store(word, Relaxed);
+    }
+    /// Byte `i` of a raw body.
+    #[inline(always)]
+    pub fn byte(self, i: usize) -> u8 {
+        assert!(self.is_raw() && i < self.len());
+        // SAFETY: within the body (O1, checked above).
+        unsafe { &*self.0.as_ptr().add(1).cast::<AtomicU8>().add(i) }.load(Relaxed)
+    }
+    /// Writes byte `i` of a raw body.
+    #[inline(always)]
+    pub fn set_byte(self, i: usize, byte: u8) {
+        assert!(self.is_raw() && i < self.len());
+        // SAFETY: within the body (O1, checked above).
+        unsafe { &*self.0.as_ptr().add(1).cast::<AtomicU8>().add(i) }.store(byte, Relaxed);
+    }
+    /// The bytes of a raw body that nobody writes any more (strings after construction).
+    ///
+    /// # Safety
+    /// No safepoint and no write to the body happens while the slice is in use.
+    pub unsafe fn bytes<'a>(self) -> &'a [u8] {
+        assert!(self.is_raw());
+        // SAFETY: within the body (O1); not written, by the caller.
+        unsafe { std::slice::from_raw_parts(self.0.as_ptr().add(1).cast::<u8>(), self.len()) }
+    }
+    /// Fills a raw body from its start: construction.
+    pub fn copy_bytes(self, at: usize, bytes: &[u8]) {
+        assert!(self.is_raw() && at + bytes.len() <= self.len());
+        // SAFETY: within the body (checked above); the object is under construction, so nobody
+        // else accesses these bytes.
+        unsafe {
+            let body = self.0.as_ptr().add(1).cast::<u8>().add(at);
+            std::ptr::copy_nonoverlapping(bytes.as_ptr(), body, bytes.len());
+        }
+    }
+}
+
+impl std::fmt::Pointer for Obj {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{:#x}", self.address())
+    }
+}
+
+impl std::fmt::Debug for Obj {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let header = self.header();
+        match ObjectKind::from_u8(header as u8) {
+            Some(kind) => write!(f, "{kind:?}/{}[{}]@{self:p}", self.class().0, self.len()),
+            None => write!(f, "<no object, header {header:#x}>@{self:p}"),
+        }
+    }
+}
+
+const _: () = assert!(size_of::<Obj>() == 8 && size_of::<Option<Obj>>() == 8);
+const _: () = assert!(ObjectLayout::new(ObjectKind::Str, 9).size() == 24);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn headers_describe_their_objects() {
+        for kind in ObjectKind::ALL {
+            let layout = ObjectLayout::new(kind, 3);
+            let mut memory = vec![u64::MAX; layout.size() / 8];
+            // SAFETY: the memory is `layout.size()` bytes and 8-aligned.
+            let o = unsafe { Obj::create(memory.as_mut_ptr() as usize, layout) };
+            assert_eq!((o.kind(), o.len(), o.size()), (kind, 3, layout.size()));
+            assert_eq!(o.layout(), layout);
+            o.set_gc_byte(0xab);
+            assert_eq!((o.gc_byte(), o.kind(), o.len()), (0xab, kind, 3));
+            assert_eq!(ObjectKind::from_u8(kind as u8), Some(kind));
+        }
+    }
+
+    #[test]
+    #[should_panic(expected = "broken heap")]
+    fn a_header_that_is_none_is_reported() {
+        let mut memory = [0u64; 1];
+        // SAFETY: one word, 8-aligned.
+        unsafe { Obj::from_address(memory.as_mut_ptr() as usize) }.kind();
+    }
+}

@@ -1,0 +1,194 @@
+//! The scheduler contract. Read this second.
+//!
+//! A [`Scheduler`] decides policy only: where a new, yielded or woken task goes, which task a
+//! worker runs next, and when a slice ends. The mechanisms that every policy shares belong to the
+//! driver ([`crate::vm`]): the task table (= roots), join lists, timers, the task word, the poll
+//! word, stopping the world, deadlock detection.
+//!
+//! Rules
+//! - S1. Every task that was pushed is given out by `next` exactly once.
+//! - S2. `next` never blocks; a worker without work is the driver's business.
+//! - S3. A scheduler never looks into a task and never calls the interpreter.
+
+use crate::heap::Parameter;
+use crate::sync::atomic::{AtomicU8, Ordering};
+use crate::task::TaskId;
+
+/// Why a task is ready.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub enum Ready {
+    /// It is new.
+    Spawn,
+    /// What it waited for has happened.
+    Wake,
+    /// Its quantum is used up.
+    Preempt,
+    /// It gave way by `yield`.
+    Yield,
+}
+
+/// Whether pushing made work that an idle worker should be told of. The policy knows, because it
+/// sees whether its queue was empty; the waking is the driver's.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Notify {
+    /// Nobody need wake.
+    No,
+    /// One idle worker should look.
+    One,
+}
+
+/// Which of parent and child goes on after a spawn.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum SpawnOrder {
+    /// The child is queued.
+    ParentFirst,
+    /// The parent is queued, the child runs at once (Cilk).
+    ChildFirst,
+}
+
+/// A scheduler's attributes.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct SchedulerInfo {
+    /// Its name on the command line, in tables and plots.
+    pub name: &'static str,
+    /// One line for `menagerie list`.
+    pub summary: &'static str,
+    /// Whether it runs Mena on more than one OS thread: then the heap must be shared.
+    pub parallel: bool,
+    /// Its parameters.
+    pub parameters: &'static [Parameter],
+}
+
+/// What to build a scheduler from.
+#[derive(Clone, PartialEq, Debug, Default)]
+pub struct SchedulerConfig {
+    /// OS threads that run Mena; 1 for policies that are not parallel.
+    pub workers: usize,
+    /// Values for [`SchedulerInfo::parameters`].
+    pub parameters: Vec<(String, String)>,
+}
+
+impl SchedulerConfig {
+    /// The text of a parameter: as given, else its default.
+    ///
+    /// # Panics
+    /// When `info` declares no such parameter.
+    pub fn parameter<'a>(&'a self, info: &SchedulerInfo, name: &str) -> &'a str {
+        let given = self.parameters.iter().rev().find(|(n, _)| n == name);
+        given.map(|(_, v)| v.as_str()).unwrap_or_else(|| {
+            let declared = info.parameters.iter().find(|p| p.name == name);
+            declared.unwrap_or_else(|| panic!("{} declares no {name}", info.name)).default
+        })
+    }
+    /// Checks that every given parameter is declared.
+    pub fn check(&self, info: &SchedulerInfo) -> Result<(), SchedulerError> {
+        let unknown = self
+            .parameters
+            .iter()
+            .find(|(name, _)| !info.parameters.iter().any(|p| p.name == name));
+        match unknown {
+            None => Ok(()),
+            Some((name, _)) => {
+                let known: Vec<_> = info.parameters.iter().map(|p| p.name).collect();
+                let known = if known.is_empty() { "none".into() } else { known.join(", ") };
+                Err(SchedulerError(format!(
+                    "scheduler `{}` has no parameter `{name}` (it has: {known})",
+                    info.name
+                )))
+            }
+        }
+    }
+}
+
+/// Why a scheduler cannot be built. Shown to the user.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct SchedulerError(pub String);
+
+impl std::fmt::Display for SchedulerError {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+impl std::error::Error for SchedulerError {}
+
+/// What the driver tells `next`.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Pick {
+    /// How many slices this worker has run: every k-th may look elsewhere first.
+    pub tick: u64,
+}
+
+/// A scheduling policy.
+pub trait Scheduler: Sized + 'static {
+    /// What one worker owns: a deque, a slot, a random number generator.
+    type Local;
+    /// Attributes.
+    const INFO: SchedulerInfo;
+
+    /// The shared part, and one local part per worker.
+    fn new(config: &SchedulerConfig) -> Result<(Self, Vec<Self::Local>), SchedulerError>;
+    /// Takes a ready task; `local` is the pushing worker's, `None` for pushes from outside.
+    fn push(&self, local: Option<&mut Self::Local>, task: TaskId, why: Ready) -> Notify;
+    /// The task to run next on this worker.
+    fn next(&self, local: &mut Self::Local, pick: Pick) -> Option<TaskId>;
+    /// Whether `next` would find something: the re-check before a worker sleeps.
+    fn has_work(&self, local: &Self::Local) -> bool;
+    /// Reductions of a slice; `u64::MAX` = cooperative.
+    fn quantum(&self) -> u64;
+    /// Which of parent and child goes on after a spawn.
+    fn spawn_order(&self) -> SpawnOrder {
+        SpawnOrder::ParentFirst
+    }
+    /// Gives out everything that is queued: shutdown and dumps.
+    fn drain(&self, local: &mut Self::Local, f: &mut dyn FnMut(TaskId));
+}
+
+/// The task word: who may queue a task, and whether a wake-up came while it ran.
+///
+/// States: idle (0), `RUNNING`, `NOTIFIED` (queued), both (woken while running).
+/// Protocol:
+/// 1. `wake` sets `NOTIFIED`; its caller queues the task iff neither bit was set before.
+/// 2. A worker that takes the task from a queue calls `start`: `NOTIFIED` becomes `RUNNING`.
+/// 3. At the end of a slice that waits it calls `suspend`: `RUNNING` becomes idle; if a wake came in
+///    between, the word was `RUNNING | NOTIFIED`, `suspend` answers false, and the worker queues the
+///    task itself.
+///
+/// The race it prevents: a wake-up between the check of a condition and the suspension would be
+/// lost. Either the waker sees `RUNNING` (then the worker sees `NOTIFIED` in 3) or it sees idle (then
+/// it queues). Acquire/release on both sides order the task's memory between slices.
+#[derive(Debug)]
+pub struct TaskWord(AtomicU8);
+
+const RUNNING: u8 = 1;
+const NOTIFIED: u8 = 2;
+
+impl TaskWord {
+    /// The word of a task that is about to be queued.
+    pub fn queued() -> TaskWord {
+        TaskWord(AtomicU8::new(NOTIFIED))
+    }
+    /// Step 1: `true` when the caller must queue the task.
+    #[must_use]
+    pub fn wake(&self) -> bool {
+        // Release: what the waker wrote is seen by the worker that starts the task (step 2).
+        self.0.fetch_or(NOTIFIED, Ordering::AcqRel) & (RUNNING | NOTIFIED) == 0
+    }
+    /// Step 2.
+    pub fn start(&self) {
+        let was = self.0.swap(RUNNING, Ordering::AcqRel);
+        debug_assert_eq!(was, NOTIFIED, "started a task that was not queued");
+    }
+    /// Step 3: `false` when the task was woken meanwhile and the caller must queue it.
+    #[must_use]
+    pub fn suspend(&self) -> bool {
+        let idle = self.0.compare_exchange(RUNNING, 0, Ordering::AcqRel, Ordering::Acquire).is_ok();
+        if !idle {
+            self.0.store(NOTIFIED, Ordering::Release);
+        }
+        idle
+    }
+    /// At the end of a slice that goes back to the queue (preempted, yielded).
+    pub fn requeue(&self) {
+        self.0.store(NOTIFIED, Ordering::Release);
+    }
+}

@@ -1,0 +1,225 @@
+//! Tasks: interpreter continuations. A task owns one block of memory that holds its registers and
+//! its frames; no native stack is kept for it, and the host never recurses.
+//!
+//! ```text
+//! low                                                                        high
+//! [ registers: windows of nested calls, growing up → ]   free   [ ← frames ]
+//! ^ stack.low()      ^ base (window of the running call)        ^ frame_top   ^ stack.high()
+//! ```
+//!
+//! Invariants
+//! - T1. Between slices all state of the run is here: `pc`, `base`, `frame_top` and the block.
+//! - T2. `base + registers of the running function <= frame_top` (checked at every call, in one
+//!   compare, because frames grow towards the registers).
+//! - T3. Every register below the top held a valid value at or after the last collection: the
+//!   collector sets dead registers and everything above the top to nil.
+//! - T4. The outermost frame returns to the VM's `Halt` stub.
+
+use std::alloc::{Layout, alloc, dealloc, handle_alloc_error};
+
+use crate::host::Wait;
+use crate::value::Value;
+
+/// What a call leaves behind: where to go on and with which window.
+#[repr(C)]
+#[derive(Clone, Copy, Debug)]
+pub struct Frame {
+    /// The word after the call.
+    pub pc: *const u64,
+    /// The caller's window.
+    pub base: *mut Value,
+}
+
+const FRAME_WORDS: usize = size_of::<Frame>() / 8;
+const _: () = assert!(size_of::<Frame>() == 16);
+
+/// The memory block of a task.
+#[derive(Debug)]
+struct Stack {
+    low: *mut u64,
+    words: usize,
+}
+
+impl Stack {
+    fn layout(words: usize) -> Layout {
+        Layout::array::<u64>(words).expect("stack limits are far below isize::MAX")
+    }
+    fn new(words: usize) -> Stack {
+        let layout = Self::layout(words);
+        // SAFETY: `words` is not zero.
+        let low = unsafe { alloc(layout) }.cast::<u64>();
+        if low.is_null() {
+            handle_alloc_error(layout);
+        }
+        // Registers must hold valid values (T3): nil.
+        // SAFETY: the block has `words` words.
+        unsafe { std::slice::from_raw_parts_mut(low, words) }.fill(Value::NIL.bits());
+        Stack { low, words }
+    }
+    fn high(&self) -> *mut u64 {
+        // SAFETY: one past the end of the block.
+        unsafe { self.low.add(self.words) }
+    }
+}
+
+impl Drop for Stack {
+    fn drop(&mut self) {
+        // SAFETY: allocated with this layout in `new`.
+        unsafe { dealloc(self.low.cast(), Self::layout(self.words)) }
+    }
+}
+
+/// The smallest block, words: a task that sleeps in a small function needs no more.
+const MIN_WORDS: usize = 24;
+
+/// The number of a task; never reused within a VM.
+pub type TaskId = u64;
+
+/// A task.
+#[derive(Debug)]
+pub struct Task {
+    /// Its number.
+    pub id: TaskId,
+    /// The next instruction.
+    pub pc: *const u64,
+    /// The window of the running function.
+    pub base: *mut Value,
+    /// The innermost frame.
+    pub frame_top: *mut Frame,
+    stack: Stack,
+    /// The task's handle object: what `spawn` gave, where the result goes.
+    pub handle: Value,
+    /// What it waits for, while it is blocked.
+    pub wait: Option<Wait>,
+    /// Tasks that wait for its end.
+    pub waiters: Vec<TaskId>,
+    /// Whether it ran since the last collection.
+    pub dirty: bool,
+    /// Word indices of the frames at the last throw, innermost first, and the thrown value's bits:
+    /// the stack trace of an uncaught error.
+    pub trace: Vec<u32>,
+    /// The value that `trace` belongs to.
+    pub trace_of: Value,
+    /// Where it was spawned (index of the word), for reports.
+    pub spawned_at: Option<u32>,
+}
+
+// SAFETY: the raw pointers point into the task's own block and at the program's immutable code;
+// whoever runs the task owns it (T1).
+unsafe impl Send for Task {}
+
+impl Task {
+    /// A task that will run the function at `entry` with `values` in its first registers.
+    ///
+    /// `registers` is what that function uses.
+    pub fn new(
+        id: TaskId,
+        entry: *const u64,
+        halt: *const u64,
+        registers: usize,
+        values: &[Value],
+    ) -> Task {
+        let stack = Stack::new((registers + FRAME_WORDS).max(MIN_WORDS));
+        let base = stack.low.cast::<Value>();
+        // SAFETY: the block has room for `registers` values and one frame (T2).
+        let frame_top = unsafe {
+            for (i, &v) in values.iter().enumerate() {
+                debug_assert!(i < registers);
+                *base.add(i) = v;
+            }
+            let frame = stack.high().cast::<Frame>().sub(1);
+            *frame = Frame { pc: halt, base };
+            frame
+        };
+        Task {
+            id,
+            pc: entry,
+            base,
+            frame_top,
+            stack,
+            handle: Value::NIL,
+            wait: None,
+            waiters: Vec::new(),
+            dirty: true,
+            trace: Vec::new(),
+            trace_of: Value::NIL,
+            spawned_at: None,
+        }
+    }
+
+    /// Bytes that this task takes outside of the heap.
+    pub fn bytes(&self) -> usize {
+        size_of::<Task>() + self.stack.words * 8 + self.waiters.capacity() * 8
+    }
+    /// Words of the block.
+    pub fn stack_words(&self) -> usize {
+        self.stack.words
+    }
+    /// The lowest register.
+    pub fn low(&self) -> *mut Value {
+        self.stack.low.cast()
+    }
+    /// The frames, innermost first; the last one returns to the `Halt` stub.
+    pub fn frames(&self) -> impl Iterator<Item = Frame> + '_ {
+        let count = (self.stack.high() as usize - self.frame_top as usize) / size_of::<Frame>();
+        // SAFETY: frames fill the block from `frame_top` to its end.
+        (0..count).map(|i| unsafe { *self.frame_top.add(i) })
+    }
+    /// How deep the calls are nested.
+    pub fn depth(&self) -> usize {
+        self.frames().count()
+    }
+
+    /// Makes room so that `top` (in words from the bottom) and one more frame fit; `false` when
+    /// that would exceed `max_words`. Registers and frames move: pointers into the block go stale.
+    #[cold]
+    pub fn grow(&mut self, top: usize, max_words: usize) -> bool {
+        let frame_words = (self.stack.high() as usize - self.frame_top as usize) / 8;
+        let needed = top + frame_words + FRAME_WORDS;
+        if needed > max_words {
+            return false;
+        }
+        let words = needed.max(self.stack.words * 2).min(max_words);
+        let new = Stack::new(words);
+        let used = (self.frame_top as usize - self.stack.low as usize) / 8;
+        // SAFETY: both blocks are large enough; they do not overlap.
+        unsafe {
+            std::ptr::copy_nonoverlapping(self.stack.low, new.low, used);
+            let frames = new.high().sub(frame_words);
+            std::ptr::copy_nonoverlapping(self.frame_top.cast(), frames, frame_words);
+            self.frame_top = frames.cast();
+        }
+        let moved = |p: *mut Value| {
+            let offset = (p as usize - self.stack.low as usize) / 8;
+            // SAFETY: the same offset lies within the larger block.
+            unsafe { new.low.add(offset) }.cast::<Value>()
+        };
+        for i in 0..frame_words / FRAME_WORDS {
+            // SAFETY: the frames were copied to here.
+            let frame = unsafe { &mut *self.frame_top.add(i) };
+            frame.base = moved(frame.base);
+        }
+        self.base = moved(self.base);
+        self.stack = new;
+        true
+    }
+
+    /// Registers from the bottom up to (not including) `top`.
+    ///
+    /// # Safety
+    /// `top` lies between `low()` and `frame_top`, and nobody else uses the registers.
+    pub unsafe fn registers_below(&mut self, top: *mut Value) -> &mut [Value] {
+        let count = (top as usize - self.stack.low as usize) / 8;
+        // SAFETY: by the caller; every word of the block is a value (T3).
+        unsafe { std::slice::from_raw_parts_mut(self.low(), count) }
+    }
+    /// Sets everything between `top` and the frames to nil (T3).
+    ///
+    /// # Safety
+    /// As [`Task::registers_below`].
+    pub unsafe fn clear_above(&mut self, top: *mut Value) {
+        let count = (self.frame_top as usize - top as usize) / 8;
+        // SAFETY: by the caller.
+        unsafe { std::slice::from_raw_parts_mut(top, count) }.fill(Value::NIL);
+    }
+}

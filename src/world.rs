@@ -1,0 +1,155 @@
+//! The state that a VM's workers share, apart from the heap: the program, globals, weak
+//! references, finalizers, output, clock.
+
+use std::collections::HashMap;
+use std::io::{BufRead, Write};
+use std::time::Instant;
+
+use crate::heap::{Dirty, Liveness};
+use crate::ir::Program;
+use crate::object::slots;
+use crate::value::Value;
+
+/// Words of [`World::scratch`].
+pub const SCRATCH: usize = 8;
+
+/// Shared state. Everything that holds values is visited by [`World::root_slices`].
+pub struct World {
+    /// Functions, classes, names.
+    pub program: Program,
+    /// Global variables.
+    pub globals: Vec<Value>,
+    /// Constants that are objects (strings, boxed numbers, functions as values).
+    pub constants: Vec<Value>,
+    /// Temporary roots of the running builtins (a stack).
+    pub temporaries: Vec<Value>,
+    /// Argument words of the builtin that an instruction without a window calls: a fixed block, so
+    /// that pointers to it hold.
+    pub scratch: Box<[Value; SCRATCH]>,
+    /// The preallocated OutOfMemory error.
+    pub out_of_memory: Value,
+    /// The preallocated StackOverflow error.
+    pub stack_overflow: Value,
+    /// All weak reference objects; the list itself does not keep them alive.
+    pub weak_references: Vec<Value>,
+    /// (object, function) pairs whose object is still alive; the pair does not keep it alive.
+    pub finalizers: Vec<(Value, Value)>,
+    /// (object, function) pairs flattened: found dead, revived, to be called at the next poll.
+    pub ready_finalizers: Vec<Value>,
+    /// Where `print` writes.
+    pub output: Box<dyn Write>,
+    /// Where `eprint` writes.
+    pub error_output: Box<dyn Write>,
+    /// Where `read_line` reads.
+    pub input: Box<dyn BufRead>,
+    /// Arguments of the program.
+    pub args: Vec<String>,
+    /// `--param name=value`.
+    pub params: HashMap<String, String>,
+    /// When the VM started.
+    pub start: Instant,
+    /// Virtual time: when set, `clock_ns` and `sleep` use it instead of the real clock.
+    pub virtual_ns: Option<u64>,
+}
+
+impl std::fmt::Debug for World {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "World({} functions)", self.program.funcs.len())
+    }
+}
+
+impl World {
+    /// The world of a program, writing to the process's own streams.
+    pub fn new(program: Program) -> World {
+        let globals = vec![Value::NIL; program.globals.len()];
+        World {
+            program,
+            globals,
+            constants: Vec::new(),
+            temporaries: Vec::new(),
+            scratch: Box::new([Value::NIL; SCRATCH]),
+            out_of_memory: Value::NIL,
+            stack_overflow: Value::NIL,
+            weak_references: Vec::new(),
+            finalizers: Vec::new(),
+            ready_finalizers: Vec::new(),
+            output: Box::new(std::io::BufWriter::with_capacity(1 << 16, std::io::stdout())),
+            error_output: Box::new(std::io::stderr()),
+            input: Box::new(std::io::BufReader::new(std::io::stdin())),
+            args: Vec::new(),
+            params: HashMap::new(),
+            start: Instant::now(),
+            virtual_ns: None,
+        }
+    }
+
+    /// Nanoseconds since the start, real or virtual.
+    pub fn now_ns(&self) -> u64 {
+        self.virtual_ns.unwrap_or_else(|| self.start.elapsed().as_nanos() as u64)
+    }
+
+    /// Calls `f` on every slice of roots held here.
+    pub fn root_slices(&mut self, f: &mut dyn FnMut(&mut [Value], Dirty)) {
+        f(&mut self.globals, Dirty::Yes);
+        f(&mut self.constants, Dirty::Yes);
+        f(&mut self.temporaries, Dirty::Yes);
+        f(&mut *self.scratch, Dirty::Yes);
+        f(&mut self.ready_finalizers, Dirty::Yes);
+        f(std::slice::from_mut(&mut self.out_of_memory), Dirty::Yes);
+        f(std::slice::from_mut(&mut self.stack_overflow), Dirty::Yes);
+        // A finalizer's function is held strongly, its object is not.
+        for (_, function) in &mut self.finalizers {
+            f(std::slice::from_mut(function), Dirty::Yes);
+        }
+    }
+
+    /// What [`crate::heap::Roots::weak`] does, called until it answers `false`:
+    /// 1. weak slots whose target is dead become nil, also in holders that look dead (a finalizer
+    ///    may revive those later), so that nobody sees a finalized object through one;
+    /// 2. dead objects with finalizers are revived; if there were any, trace and call again;
+    /// 3. otherwise the tables forget dead holders and take the final addresses.
+    pub fn process_weak(&mut self, live: &mut dyn Liveness) -> bool {
+        for reference in &self.weak_references {
+            let old = reference.as_object().expect("holders are objects");
+            let holder = live.current(old).unwrap_or(old);
+            let target = holder.slot(slots::TARGET).as_object();
+            if target.is_some_and(|t| live.current(t).is_none()) {
+                holder.set_slot(slots::TARGET, Value::NIL);
+            }
+        }
+        if self.revive_finalizable(live) {
+            return true;
+        }
+        self.weak_references.retain_mut(|reference| {
+            let holder = reference.as_object().and_then(|o| live.current(o));
+            if let Some(holder) = holder {
+                *reference = Value::object(holder);
+                let target = holder.slot(slots::TARGET).as_object();
+                if let Some(now) = target.and_then(|t| live.current(t)) {
+                    holder.set_slot(slots::TARGET, Value::object(now));
+                }
+            }
+            holder.is_some()
+        });
+        for (object, _) in &mut self.finalizers {
+            let now = object.as_object().and_then(|o| live.current(o));
+            *object = Value::object(now.expect("the dead ones were revived in step 2"));
+        }
+        false
+    }
+
+    fn revive_finalizable(&mut self, live: &mut dyn Liveness) -> bool {
+        let before = self.finalizers.len();
+        let ready = &mut self.ready_finalizers;
+        self.finalizers.retain(|(object, function)| {
+            let o = object.as_object().expect("finalizer() checks its argument");
+            let dead = live.current(o).is_none();
+            if dead {
+                ready.push(Value::object(live.keep(o)));
+                ready.push(*function);
+            }
+            !dead
+        });
+        self.finalizers.len() < before
+    }
+}
