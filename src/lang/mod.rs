@@ -7,3 +7,4 @@ pub mod diagnostics;
 pub mod lexer;
 pub mod parser;
 pub mod pretty;
+pub mod resolve;
