@@ -25,6 +25,7 @@ mod arbitrary;
 pub mod dominance;
 pub mod liveness;
 pub mod text;
+pub mod verify;
 
 use std::rc::Rc;
 
