@@ -22,6 +22,7 @@
 
 #[cfg(test)]
 mod arbitrary;
+pub mod build;
 pub mod dominance;
 pub mod liveness;
 pub mod text;
