@@ -1,0 +1,179 @@
+//! The IR that is built for small programs, and the messages of name resolution, compared with
+//! committed files.
+//!
+//! `tests/support/irbuild.txt` and `irbuild_errors.txt` hold the cases: `=== name`, the program,
+//! `--- output`, the IR or the messages. `--- file name` starts another file that the program can
+//! import. `UPDATE_EXPECT=1 cargo test --test irbuild` rewrites the outputs.
+
+#[path = "support/mod.rs"]
+mod support;
+
+use menagerie::ir::build::build;
+use menagerie::ir::text::{Style, print_function};
+use menagerie::ir::{FuncId, Program};
+use menagerie::lang::ast::{Module, Span};
+use menagerie::lang::diagnostics::{Diagnostic, RenderOptions, Sources, render};
+use menagerie::lang::parser::parse;
+use menagerie::lang::resolve::load::Files;
+use menagerie::names::Interner;
+use std::fmt::Write as _;
+use std::path::PathBuf;
+
+const CASE: &str = "=== ";
+const OUTPUT: &str = "--- output";
+const FILE: &str = "--- file ";
+
+/// The prelude of these tests.
+const PRELUDE: &str = "impl List { fn twice(self) { [self, self] } }\nfn id(x) { x }\n";
+
+#[derive(Default)]
+struct Case {
+    name: String,
+    program: String,
+    /// Further files: name and text.
+    files: Vec<(String, String)>,
+    output: String,
+}
+
+fn cases(text: &str) -> Vec<Case> {
+    let mut cases: Vec<Case> = Vec::new();
+    let mut in_output = false;
+    for line in text.lines() {
+        if let Some(name) = line.strip_prefix(CASE) {
+            in_output = false;
+            cases.push(Case { name: name.to_owned(), ..Case::default() });
+            continue;
+        }
+        let Some(case) = cases.last_mut() else { continue };
+        if line == OUTPUT {
+            in_output = true;
+        } else if let Some(name) = line.strip_prefix(FILE) {
+            case.files.push((name.to_owned(), String::new()));
+        } else {
+            let part = match (in_output, case.files.last_mut()) {
+                (true, _) => &mut case.output,
+                (false, Some((_, text))) => text,
+                (false, None) => &mut case.program,
+            };
+            part.push_str(line);
+            part.push('\n');
+        }
+    }
+    cases
+}
+
+/// A compiler run: its sources, for messages, and what came out.
+struct Compiled {
+    sources: Sources,
+    result: Result<Program, Vec<Diagnostic>>,
+}
+
+fn compile(program: &str, files: &[(String, String)]) -> Compiled {
+    let mut sources = Sources::new();
+    let result = compile_into(&mut sources, program, files);
+    Compiled { sources, result }
+}
+
+fn compile_into(
+    sources: &mut Sources,
+    program: &str,
+    files: &[(String, String)],
+) -> Result<Program, Vec<Diagnostic>> {
+    let mut names = Interner::default();
+    let prelude = sources.add("prelude.mena", PRELUDE);
+    let main = sources.add("main.mena", program);
+    let prelude = parse_file(sources, prelude, &mut names)?;
+    let tree = parse_file(sources, main, &mut names)?;
+    let mut loader = |name: &str, import: Span, names: &mut Interner| {
+        let path = format!("{name}.mena");
+        let known = sources.files().iter().position(|file| file.name() == path);
+        if let Some(file) = known {
+            return Ok((file as u32, Module::default()));
+        }
+        let Some((_, text)) = files.iter().find(|(file, _)| *file == path) else {
+            return Err(vec![Diagnostic::error(import, format!("there is no file {path}"))]);
+        };
+        let file = sources.add(path, text.as_str());
+        Ok((file, parse_file(sources, file, names)?))
+    };
+    let files = Files::load(prelude, main, tree, &mut names, &mut loader)?;
+    build(&files, names, &support::natives())
+}
+
+fn parse_file(
+    sources: &Sources,
+    file: u32,
+    names: &mut Interner,
+) -> Result<Module, Vec<Diagnostic>> {
+    let (module, diagnostics) = parse(sources, file, names);
+    if diagnostics.is_empty() { Ok(module) } else { Err(diagnostics) }
+}
+
+/// The IR of the case's functions, without the prelude's.
+fn ir(case: &Case) -> String {
+    let compiled = compile(&case.program, &case.files);
+    let program = match compiled.result {
+        Ok(program) => program,
+        Err(errors) => return render(&compiled.sources, &errors, RenderOptions::default()),
+    };
+    let mut out = String::new();
+    for (index, func) in program.funcs.iter().enumerate() {
+        let of_prelude = func.span.file == 0 && func.span != Span::default();
+        let is_entry = program.entry == Some(FuncId(index as u32));
+        let boring_entry = is_entry && func.blocks.len() == 1 && func.blocks[0].insts.len() <= 3;
+        if of_prelude || boring_entry {
+            continue;
+        }
+        let style = Style { spans: false, names: false, notes: false };
+        out.push_str(&print_function(&program, FuncId(index as u32), style));
+    }
+    out
+}
+
+fn messages(case: &Case) -> String {
+    let compiled = compile(&case.program, &case.files);
+    match compiled.result {
+        Ok(_) => "no errors\n".to_owned(),
+        Err(errors) => render(&compiled.sources, &errors, RenderOptions::default()),
+    }
+}
+
+fn check_file(file: &str, cases_min: usize, output: fn(&Case) -> String) {
+    let path = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/support").join(file);
+    let text = std::fs::read_to_string(&path).expect("the golden file");
+    let cases = cases(&text);
+    assert!(cases.len() >= cases_min, "only {} cases", cases.len());
+    let trimmed = |text: String| -> String {
+        text.lines().map(|line| format!("{}\n", line.trim_end())).collect()
+    };
+    if std::env::var_os("UPDATE_EXPECT").is_some() {
+        let mut out = String::new();
+        for case in &cases {
+            let _ = write!(out, "{CASE}{}\n{}", case.name, case.program);
+            for (name, text) in &case.files {
+                let _ = write!(out, "{FILE}{name}\n{text}");
+            }
+            let _ = write!(out, "{OUTPUT}\n{}", trimmed(output(case)));
+        }
+        std::fs::write(&path, out).expect("the golden file is writable");
+        return;
+    }
+    let mut wrong = String::new();
+    for case in &cases {
+        let now = trimmed(output(case));
+        if now != case.output {
+            let _ = write!(wrong, "{CASE}{}\nexpected:\n{}got:\n{now}", case.name, case.output);
+        }
+    }
+    assert!(wrong.is_empty(), "{wrong}\nUPDATE_EXPECT=1 rewrites {file}");
+}
+
+#[test]
+fn the_ir_is_as_committed() {
+    check_file("irbuild.txt", 1, ir);
+}
+
+#[test]
+fn messages_are_as_committed() {
+    check_file("irbuild_errors.txt", 1, messages);
+}
