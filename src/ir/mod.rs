@@ -26,6 +26,7 @@ pub mod build;
 pub mod dominance;
 pub mod liveness;
 pub mod text;
+pub mod verify;
 
 use std::rc::Rc;
 
