@@ -177,3 +177,42 @@ fn the_ir_is_as_committed() {
 fn messages_are_as_committed() {
     check_file("irbuild_errors.txt", 1, messages);
 }
+
+/// Every `.mena` file below a folder.
+fn programs(folder: PathBuf) -> Vec<PathBuf> {
+    let mut found = Vec::new();
+    let mut folders = vec![folder];
+    while let Some(folder) = folders.pop() {
+        for entry in std::fs::read_dir(folder).expect("a folder") {
+            let path = entry.expect("an entry").path();
+            if path.is_dir() {
+                folders.push(path);
+            } else if path.extension().is_some_and(|extension| extension == "mena") {
+                found.push(path);
+            }
+        }
+    }
+    found.sort();
+    found
+}
+
+#[test]
+fn workloads_compile() {
+    let root = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("experiments/workloads");
+    let mut wrong = String::new();
+    for path in programs(root) {
+        let text = std::fs::read_to_string(&path).expect("a workload");
+        let folder = path.parent().expect("a file is in a folder");
+        let siblings = programs(folder.to_owned()).into_iter().map(|path| {
+            let name = path.file_name().expect("a name").to_string_lossy().into_owned();
+            (name, std::fs::read_to_string(&path).expect("a workload"))
+        });
+        let siblings: Vec<(String, String)> = siblings.collect();
+        let compiled = compile(&text, &siblings);
+        if let Err(errors) = compiled.result {
+            let messages = render(&compiled.sources, &errors, RenderOptions::default());
+            let _ = writeln!(wrong, "{}:\n{messages}", path.display());
+        }
+    }
+    assert!(wrong.is_empty(), "{wrong}");
+}
