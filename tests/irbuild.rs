@@ -216,3 +216,113 @@ fn workloads_compile() {
     }
     assert!(wrong.is_empty(), "{wrong}");
 }
+
+/// Compiles a program that must be correct.
+fn compile_ok(program: &str) -> Program {
+    let compiled = compile(program, &[]);
+    match compiled.result {
+        Ok(program) => program,
+        Err(errors) => {
+            panic!("{}", render(&compiled.sources, &errors, RenderOptions::default()))
+        }
+    }
+}
+
+/// The nested constructs that may be deepest, each as (before, innermost, after).
+const NESTS: [(&str, &str, &str); 12] = [
+    ("if x { ", "x", " } else { x }"),
+    ("while x { ", "x", " }"),
+    ("for y in x { ", "x", " }"),
+    ("for y in 0..x { ", "x", " }"),
+    ("loop { ", "break x", " }"),
+    ("try { ", "x", " } finally { x }"),
+    ("try { ", "x", " } catch :a { 1 }"),
+    ("arena { ", "x", " }"),
+    ("match x { 1 => ", "x", ", _ => 2 }"),
+    ("[(", "x", ", 1)]"),
+    ("x && (x || ", "x", ")"),
+    ("(|x| ", "x", ")"),
+];
+
+#[test]
+fn nesting_as_deep_as_the_parser_allows_fits_a_small_stack() {
+    for (before, innermost, after) in NESTS {
+        // Levels are counted by the parser in its own way: find the deepest that it accepts.
+        let program = |levels: usize| {
+            let (before, after) = (before.repeat(levels), after.repeat(levels));
+            format!("fn f(x) {{ let r = {before}{innermost}{after}; r }}")
+        };
+        let accepted = |levels: usize| {
+            let mut sources = Sources::new();
+            let file = sources.add("main.mena", program(levels));
+            parse(&sources, file, &mut Interner::default()).1.is_empty()
+        };
+        let deepest = (1..600).rev().find(|levels| accepted(*levels)).expect("one level");
+        assert!(deepest >= 20, "only {deepest} levels of `{before}`");
+        let text = program(deepest);
+        let small = std::thread::Builder::new().stack_size(1 << 20);
+        let thread = small.spawn(move || drop(compile_ok(&text))).expect("a thread");
+        thread.join().expect("it compiles");
+    }
+}
+
+#[test]
+fn long_chains_compile() {
+    let chain = |part: &str| format!("fn f(x) {{ var y = x; x{} }}", part.repeat(450));
+    for part in [" + x", ".f()", ".x", "[x]", " && x", "(x)"] {
+        compile_ok(&chain(part));
+    }
+    let arms = " else if x { 1 }".repeat(400);
+    compile_ok(&format!("fn f(x) {{ if x {{ 0 }}{arms} }}"));
+}
+
+/// Programs whose size grows with `n` in one dimension.
+fn large(shape: usize, n: usize) -> String {
+    let lines = |line: fn(usize) -> String| (0..n).map(line).collect::<String>();
+    let body = match shape {
+        0 => lines(|i| format!("let v{i} = x + {i}\n")),
+        1 => format!("var y = 0\n{}y", lines(|i| format!("if x == {i} {{ y += {i} }}\n"))),
+        2 => {
+            let declared = lines(|i| format!("var v{i} = {i}\n"));
+            let ifs = lines(|i| format!("if x {{ v{i} += 1 }}\n"));
+            let sums = lines(|i| format!("s += v{i}\n"));
+            format!("{declared}{ifs}var s = 0\n{sums}s")
+        }
+        3 => {
+            let arms = lines(|i| format!("{i} => {{ y = {i}; y }}\n"));
+            format!("var y = 0\nlet z = match x {{ {arms} _ => 0 }}\ny + z")
+        }
+        4 => format!(
+            "var y = 0\nloop {{ y += 1\n{} }}",
+            lines(|i| format!("if y == {i} {{ break }}\n"))
+        ),
+        5 => format!(
+            "var y = 0\ntry {{ {} }} catch e {{ y }}",
+            lines(|i| format!("y += g(y, {i})\n"))
+        ),
+        6 => format!("var y = 0\n{}", lines(|i| format!("for i in x {{ y += {i} }}\n"))),
+        7 => {
+            format!("var y = 0\n{}", lines(|i| format!("try {{ y = {i} }} catch e {{ y = -1 }}\n")))
+        }
+        8 => lines(|i| format!("let v{i} = |a| a + x\n")),
+        9 => format!("{}f0()", lines(|i| format!("fn f{i}() {{ f{}() + x }}\n", (i + 1) / 2))),
+        _ => lines(|i| {
+            format!("let s{i} = \"a{{x}}b\"; match x {{ (a, {i}) | (_, a) => g(a, 1), _ => x }}\n")
+        }),
+    };
+    format!("fn g(x, y) {{ x }}\nfn f(x) {{\n{body}\n}}\n")
+}
+
+#[test]
+fn building_is_near_linear() {
+    for shape in 0..=10 {
+        let time = |n: usize| {
+            let text = large(shape, n);
+            let started = std::time::Instant::now();
+            compile_ok(&text);
+            started.elapsed()
+        };
+        let (small, big) = (time(2_000), time(16_000));
+        println!("shape {shape}: {small:?} -> {big:?}");
+    }
+}
