@@ -315,7 +315,7 @@ fn large(shape: usize, n: usize) -> String {
 
 #[test]
 fn building_is_near_linear() {
-    for shape in 0..=10 {
+    for shape in 0..=11 {
         let time = |n: usize| {
             let text = large(shape, n);
             let started = std::time::Instant::now();
@@ -323,6 +323,8 @@ fn building_is_near_linear() {
             started.elapsed()
         };
         let (small, big) = (time(2_000), time(16_000));
-        println!("shape {shape}: {small:?} -> {big:?}");
+        // Linear is 8 times, quadratic 64 times.
+        let limit = small * 40 + std::time::Duration::from_millis(200);
+        assert!(big < limit, "shape {shape}: {small:?} for 2000, {big:?} for 16000");
     }
 }
