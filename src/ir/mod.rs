@@ -20,6 +20,8 @@
 //!   variable that is assigned after being captured lives in a cell ([`Op::CellNew`]).
 //! - R6. Slots are numbered per function and hold nil at entry.
 
+pub mod dominance;
+
 use std::rc::Rc;
 
 use crate::class::{ClassId, RecordClass};
@@ -115,7 +117,7 @@ pub struct Inst {
 }
 
 /// A constant.
-#[derive(Clone, PartialEq, Debug)]
+#[derive(Clone, Debug)]
 pub enum Const {
     Nil,
     Bool(bool),
@@ -127,6 +129,22 @@ pub enum Const {
     Str(Rc<str>),
     /// A function without captures as a value.
     Func(FuncId),
+}
+
+impl PartialEq for Const {
+    fn eq(&self, other: &Const) -> bool {
+        match (self, other) {
+            (Const::Nil, Const::Nil) => true,
+            (Const::Bool(a), Const::Bool(b)) => a == b,
+            (Const::Int(a), Const::Int(b)) => a == b,
+            (Const::Float(a), Const::Float(b)) => a.to_bits() == b.to_bits(),
+            (Const::Char(a), Const::Char(b)) => a == b,
+            (Const::Keyword(a), Const::Keyword(b)) => a == b,
+            (Const::Str(a), Const::Str(b)) => a == b,
+            (Const::Func(a), Const::Func(b)) => a == b,
+            _ => false,
+        }
+    }
 }
 
 pub use crate::lang::ast::{BinaryOp, UnaryOp};
@@ -259,4 +277,263 @@ pub enum Terminator {
     Throw(ValueId),
     /// Never reached (after a call that cannot return, such as an exhausted match's throw).
     Unreachable,
+}
+
+/// The operands of an instruction or terminator, in the order in which they are written. Made by
+/// [`Op::operands`] and [`Terminator::operands`].
+#[derive(Clone, Debug)]
+pub struct Operands<'a> {
+    fixed: [Option<ValueId>; 3],
+    list: &'a [ValueId],
+    updates: &'a [(u32, ValueId)],
+}
+
+impl<'a> Operands<'a> {
+    fn new(fixed: &[ValueId], list: &'a [ValueId]) -> Operands<'a> {
+        Operands { fixed: [0, 1, 2].map(|n| fixed.get(n).copied()), list, updates: &[] }
+    }
+}
+
+impl Iterator for Operands<'_> {
+    type Item = ValueId;
+
+    fn next(&mut self) -> Option<ValueId> {
+        if let Some(value) = self.fixed.iter_mut().find_map(Option::take) {
+            return Some(value);
+        }
+        if let Some((&value, rest)) = self.list.split_first() {
+            self.list = rest;
+            return Some(value);
+        }
+        let (&(_, value), rest) = self.updates.split_first()?;
+        self.updates = rest;
+        Some(value)
+    }
+}
+
+impl Op {
+    /// The values that the instruction reads.
+    pub fn operands(&self) -> Operands<'_> {
+        match self {
+            Op::Const(_)
+            | Op::GlobalGet(_)
+            | Op::SlotGet(_)
+            | Op::Capture(_)
+            | Op::Yield
+            | Op::RegionEnter => Operands::new(&[], &[]),
+            Op::Unary(_, a)
+            | Op::GlobalSet(_, a)
+            | Op::SlotSet(_, a)
+            | Op::CellNew(a)
+            | Op::CellGet(a)
+            | Op::Field(a, _)
+            | Op::TupleField(a, _)
+            | Op::IsClass(a, _)
+            | Op::IsTuple(a, _)
+            | Op::IsList { value: a, .. }
+            | Op::Elem(a, _)
+            | Op::ListElem { list: a, .. }
+            | Op::ListRest { list: a, .. }
+            | Op::IterStart(a) => Operands::new(&[*a], &[]),
+            Op::Binary(_, a, b)
+            | Op::CellSet(a, b)
+            | Op::SetField(a, _, b)
+            | Op::Index(a, b)
+            | Op::MakeRange { start: a, end: b, .. }
+            | Op::Matches(a, b)
+            | Op::IterDone(a, b)
+            | Op::IterGet(a, b)
+            | Op::IterNext(a, b)
+            | Op::RegionLeave(a, b) => Operands::new(&[*a, *b], &[]),
+            Op::SetIndex(a, b, c) => Operands::new(&[*a, *b, *c], &[]),
+            Op::Closure(_, list)
+            | Op::CallDirect(_, list)
+            | Op::CallNative(_, list)
+            | Op::MakeTuple(list)
+            | Op::MakeList(list)
+            | Op::MakeMap(list)
+            | Op::MakeSet(list)
+            | Op::MakeRecord(_, list)
+            | Op::Concat(list) => Operands::new(&[], list),
+            Op::Call(a, list) | Op::CallMethod(a, _, list) | Op::Spawn(a, list) => {
+                Operands::new(&[*a], list)
+            }
+            Op::UpdateRecord(_, base, updates) => {
+                Operands { updates, ..Operands::new(&[*base], &[]) }
+            }
+        }
+    }
+
+    /// Replaces every operand by what `map` says, in the order of [`Op::operands`].
+    pub fn map_operands(&mut self, mut map: impl FnMut(ValueId) -> ValueId) {
+        self.for_operands_mut(&mut |value| *value = map(*value));
+    }
+
+    fn for_operands_mut(&mut self, visit: &mut dyn FnMut(&mut ValueId)) {
+        match self {
+            Op::Const(_)
+            | Op::GlobalGet(_)
+            | Op::SlotGet(_)
+            | Op::Capture(_)
+            | Op::Yield
+            | Op::RegionEnter => {}
+            Op::Unary(_, a)
+            | Op::GlobalSet(_, a)
+            | Op::SlotSet(_, a)
+            | Op::CellNew(a)
+            | Op::CellGet(a)
+            | Op::Field(a, _)
+            | Op::TupleField(a, _)
+            | Op::IsClass(a, _)
+            | Op::IsTuple(a, _)
+            | Op::IsList { value: a, .. }
+            | Op::Elem(a, _)
+            | Op::ListElem { list: a, .. }
+            | Op::ListRest { list: a, .. }
+            | Op::IterStart(a) => visit(a),
+            Op::Binary(_, a, b)
+            | Op::CellSet(a, b)
+            | Op::SetField(a, _, b)
+            | Op::Index(a, b)
+            | Op::MakeRange { start: a, end: b, .. }
+            | Op::Matches(a, b)
+            | Op::IterDone(a, b)
+            | Op::IterGet(a, b)
+            | Op::IterNext(a, b)
+            | Op::RegionLeave(a, b) => [a, b].into_iter().for_each(visit),
+            Op::SetIndex(a, b, c) => [a, b, c].into_iter().for_each(visit),
+            Op::Closure(_, list)
+            | Op::CallDirect(_, list)
+            | Op::CallNative(_, list)
+            | Op::MakeTuple(list)
+            | Op::MakeList(list)
+            | Op::MakeMap(list)
+            | Op::MakeSet(list)
+            | Op::MakeRecord(_, list)
+            | Op::Concat(list) => list.iter_mut().for_each(visit),
+            Op::Call(a, list) | Op::CallMethod(a, _, list) | Op::Spawn(a, list) => {
+                visit(a);
+                list.iter_mut().for_each(visit);
+            }
+            Op::UpdateRecord(_, base, updates) => {
+                visit(base);
+                updates.iter_mut().for_each(|(_, value)| visit(value));
+            }
+        }
+    }
+
+    /// Whether the instruction may be dropped when nothing uses its result: it cannot raise, changes
+    /// nothing, and allocates nothing (allocating is what Mena programs are for, so the passes keep
+    /// every allocation of the source).
+    pub fn is_removable(&self) -> bool {
+        match self {
+            Op::Binary(op, ..) => matches!(op, BinaryOp::Eq | BinaryOp::Ne),
+            Op::Unary(op, _) => *op == UnaryOp::Not,
+            Op::Const(_)
+            | Op::GlobalGet(_)
+            | Op::SlotGet(_)
+            | Op::CellGet(_)
+            | Op::Capture(_)
+            | Op::IsClass(..)
+            | Op::IsTuple(..)
+            | Op::IsList { .. }
+            | Op::Matches(..)
+            | Op::Elem(..)
+            | Op::ListElem { .. }
+            | Op::IterDone(..)
+            | Op::IterNext(..) => true,
+            _ => false,
+        }
+    }
+
+    /// Whether control may leave for the handler here. Running out of memory counts, so everything
+    /// that allocates may raise.
+    pub fn may_raise(&self) -> bool {
+        let silent_effect =
+            matches!(self, Op::GlobalSet(..) | Op::SlotSet(..) | Op::CellSet(..) | Op::RegionEnter);
+        !self.is_removable() && !silent_effect
+    }
+
+    /// Whether the instruction defines a value. The others give nothing: their
+    /// [`Inst::result`] must be `None`. (A result that is there may be left unused, so an
+    /// instruction of the first sort may have `None` too when it is kept for its effect.)
+    pub fn has_result(&self) -> bool {
+        !matches!(
+            self,
+            Op::GlobalSet(..)
+                | Op::SlotSet(..)
+                | Op::CellSet(..)
+                | Op::SetField(..)
+                | Op::SetIndex(..)
+        )
+    }
+}
+
+impl Terminator {
+    /// The values that the terminator reads.
+    pub fn operands(&self) -> Operands<'_> {
+        match self {
+            Terminator::Try { .. } | Terminator::Unreachable => Operands::new(&[], &[]),
+            Terminator::Branch { cond: a, .. }
+            | Terminator::Switch { value: a, .. }
+            | Terminator::Return(a)
+            | Terminator::Throw(a) => Operands::new(&[*a], &[]),
+            Terminator::Jump(_, list) | Terminator::TailCallDirect(_, list) => {
+                Operands::new(&[], list)
+            }
+            Terminator::TailCall(a, list) | Terminator::TailCallMethod(a, _, list) => {
+                Operands::new(&[*a], list)
+            }
+        }
+    }
+
+    /// Replaces every operand by what `map` says, in the order of [`Terminator::operands`].
+    pub fn map_operands(&mut self, mut map: impl FnMut(ValueId) -> ValueId) {
+        match self {
+            Terminator::Try { .. } | Terminator::Unreachable => {}
+            Terminator::Branch { cond: a, .. }
+            | Terminator::Switch { value: a, .. }
+            | Terminator::Return(a)
+            | Terminator::Throw(a) => *a = map(*a),
+            Terminator::Jump(_, list) | Terminator::TailCallDirect(_, list) => {
+                list.iter_mut().for_each(|value| *value = map(*value));
+            }
+            Terminator::TailCall(a, list) | Terminator::TailCallMethod(a, _, list) => {
+                *a = map(*a);
+                list.iter_mut().for_each(|value| *value = map(*value));
+            }
+        }
+    }
+
+    /// Where control goes next, in order; a block that is named twice comes twice.
+    pub fn successors(&self) -> impl Iterator<Item = BlockId> + '_ {
+        let (list, fixed): (&[BlockId], [Option<BlockId>; 2]) = match self {
+            Terminator::Jump(target, _) => (&[], [Some(*target), None]),
+            Terminator::Branch { then, otherwise, .. } => (&[], [Some(*then), Some(*otherwise)]),
+            Terminator::Switch { targets, default, .. } => (targets, [Some(*default), None]),
+            Terminator::Try { body, handler } => (&[], [Some(*body), Some(*handler)]),
+            _ => (&[], [None; 2]),
+        };
+        list.iter().copied().chain(fixed.into_iter().flatten())
+    }
+
+    /// Replaces every successor by what `map` says, in the order of [`Terminator::successors`].
+    pub fn map_successors(&mut self, mut map: impl FnMut(BlockId) -> BlockId) {
+        match self {
+            Terminator::Jump(target, _) => *target = map(*target),
+            Terminator::Branch { then, otherwise, .. } => {
+                *then = map(*then);
+                *otherwise = map(*otherwise);
+            }
+            Terminator::Switch { targets, default, .. } => {
+                targets.iter_mut().for_each(|target| *target = map(*target));
+                *default = map(*default);
+            }
+            Terminator::Try { body, handler } => {
+                *body = map(*body);
+                *handler = map(*handler);
+            }
+            _ => {}
+        }
+    }
 }
