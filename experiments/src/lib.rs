@@ -1,1 +1,6 @@
-//! Experiments.
+//! Running programs and experiments: the `menagerie` command's library.
+
+pub mod cli;
+mod exec;
+mod list;
+mod show;

@@ -55,6 +55,7 @@ impl<H: Heap> Host for Ctx<H> {
         let (task, driver) = (self.task, self.driver);
         // SAFETY: valid for the slice; disjoint from the mutator.
         unsafe { (*driver).collect(&mut *task, why) };
+        self.end_slice_for_finalizers();
     }
     fn usage(&mut self) -> Usage {
         self.mutator.flush();

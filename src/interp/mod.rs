@@ -57,6 +57,8 @@ pub trait Driver {
     fn spawned(&mut self, task: Task);
     /// The heap's use of memory.
     fn usage(&self) -> Usage;
+    /// The shared state; valid as long as the driver is.
+    fn world(&mut self) -> *mut World;
 }
 
 /// What calls need to know of a function.
@@ -153,6 +155,9 @@ impl Driver for NoDriver {
     fn usage(&self) -> Usage {
         unreachable!("no slice is running")
     }
+    fn world(&mut self) -> *mut World {
+        unreachable!("no slice is running")
+    }
 }
 
 impl<H: Heap> Interpreter<H> {
@@ -196,25 +201,27 @@ impl<H: Heap> Interpreter<H> {
     /// Gives `f` the facade that builtins use, outside of any task (loading, reports).
     pub fn with_host<T>(
         &mut self,
-        world: &mut World,
         driver: &mut dyn Driver,
         task: &mut Task,
         f: impl FnOnce(&mut dyn crate::host::Host) -> T,
     ) -> T {
-        self.enter(task, world, driver);
+        self.enter(task, driver);
         let result = f(&mut *self.ctx);
         self.ctx.save(task.pc, task.base);
         result
     }
 
-    fn enter(&mut self, task: &mut Task, world: &mut World, driver: &mut dyn Driver) {
+    fn enter(&mut self, task: &mut Task, driver: &mut dyn Driver) {
         let ctx = &mut *self.ctx;
+        ctx.world = driver.world();
+        let world = ctx.world();
+        let (constants, globals) = (world.constants.as_ptr(), world.globals.as_mut_ptr());
+        let scratch = world.scratch.as_mut_ptr();
         ctx.frame_top = task.frame_top;
-        ctx.constants = world.constants.as_ptr();
-        ctx.globals = world.globals.as_mut_ptr();
-        ctx.scratch = world.scratch.as_mut_ptr();
+        ctx.constants = constants;
+        ctx.globals = globals;
+        ctx.scratch = scratch;
         ctx.task = task;
-        ctx.world = world;
         // SAFETY: only the lifetime is widened; the pointer is used within this slice alone.
         ctx.driver = unsafe {
             std::mem::transmute::<*mut (dyn Driver + '_), *mut (dyn Driver + 'static)>(driver)
@@ -225,12 +232,11 @@ impl<H: Heap> Interpreter<H> {
     pub fn run_slice(
         &mut self,
         task: &mut Task,
-        world: &mut World,
         driver: &mut dyn Driver,
         quantum: u64,
     ) -> Outcome {
         task.dirty = true;
-        self.enter(task, world, driver);
+        self.enter(task, driver);
         self.ctx.limit.store(quantum, Relaxed);
         let (pc, base) = (task.pc, task.base);
         let ctx: *mut Ctx<H> = &mut *self.ctx;
@@ -277,6 +283,14 @@ impl<H: Heap> Ctx<H> {
         // SAFETY: the task and the driver are valid for the slice and disjoint from the mutator.
         let mut collect = |why| unsafe { (*driver).collect(&mut *task, why) };
         let result = self.mutator.alloc_slow(layout, &mut Safepoint::new(&mut collect));
+        self.end_slice_for_finalizers();
         result.map_err(|_| self.world().out_of_memory)
+    }
+    /// Finalizers that a collection found due run in tasks of their own: the slice ends soon, so
+    /// that the driver can start them.
+    fn end_slice_for_finalizers(&mut self) {
+        if !self.world().ready_finalizers.is_empty() {
+            self.limit.store(0, Relaxed);
+        }
     }
 }

@@ -20,7 +20,13 @@
 //!   variable that is assigned after being captured lives in a cell ([`Op::CellNew`]).
 //! - R6. Slots are numbered per function and hold nil at entry.
 
+#[cfg(test)]
+mod arbitrary;
+pub mod build;
 pub mod dominance;
+pub mod liveness;
+pub mod text;
+pub mod verify;
 
 use std::rc::Rc;
 

@@ -2,3 +2,8 @@
 //! [`diagnostics::Diagnostic`] with a span, and parsing goes on after an error.
 
 pub mod ast;
+pub mod diagnostics;
+pub mod lexer;
+pub mod parser;
+pub mod pretty;
+pub mod resolve;

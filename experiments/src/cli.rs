@@ -1,0 +1,154 @@
+//! The command line. Parsing is clap's; every subcommand is one function of its own module.
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+use crate::{exec, list, show};
+
+const EXIT_HELP: &str = "\
+Exit status of `exec`:
+  0    the program ended normally
+  1    an error that nobody caught, or output that could not be written
+  2    bad usage, or the program does not compile
+  3    out of memory (not caught)
+  4    the step limit was reached
+  5    deadlock: every task waits for another
+  101  a broken contract inside the VM (please report it)";
+
+#[derive(Parser, Debug)]
+#[command(name = "menagerie", version, about, after_help = EXIT_HELP)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+/// Memory managers and schedulers, side by side, on the same programs.
+#[derive(Subcommand, Debug)]
+enum Command {
+    /// Run a Mena program on a heap and a scheduler
+    Exec(ExecArgs),
+    /// List heaps, schedulers and their parameters
+    List,
+    /// Print a program in one of its forms
+    Dump(DumpArgs),
+    /// Compile a program and report its errors, without running it
+    Check {
+        /// The program
+        program: PathBuf,
+    },
+}
+
+/// `menagerie exec`
+#[derive(Args, Debug)]
+pub struct ExecArgs {
+    /// The program
+    pub program: PathBuf,
+    /// The memory manager (see `menagerie list`)
+    #[arg(long, default_value = "mark-sweep", value_name = "NAME")]
+    pub heap: String,
+    /// The scheduler (see `menagerie list`)
+    #[arg(long, default_value = "green", value_name = "NAME")]
+    pub sched: String,
+    /// Heap limit; every byte that the heap takes counts, such as 64MiB, 2GB, 100000
+    #[arg(long, default_value = "4GiB", value_name = "SIZE", value_parser = parse_bytes)]
+    pub heap_bytes: u64,
+    /// Collect only when the limit is reached, instead of growing with the live data
+    #[arg(long)]
+    pub fixed_heap: bool,
+    /// A parameter of the heap
+    #[arg(long, value_name = "NAME=VALUE", value_parser = parse_pair)]
+    pub heap_param: Vec<(String, String)>,
+    /// A parameter of the scheduler
+    #[arg(long, value_name = "NAME=VALUE", value_parser = parse_pair)]
+    pub sched_param: Vec<(String, String)>,
+    /// A parameter of the program: `param("n", …)` gives it
+    #[arg(long, value_name = "NAME=VALUE", value_parser = parse_pair)]
+    pub param: Vec<(String, String)>,
+    /// Verify the heap after every collection (slow)
+    #[arg(long)]
+    pub check: bool,
+    /// Collect at every N-th allocation (slow)
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
+    pub stress: Option<u64>,
+    /// Count heap operations exactly and print them
+    #[arg(long)]
+    pub count: bool,
+    /// Print statistics of the run
+    #[arg(long)]
+    pub stats: bool,
+    /// Write every event to this file, as CSV
+    #[arg(long, value_name = "FILE")]
+    pub events: Option<PathBuf>,
+    /// End the program after N calls and loop rounds
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
+    pub step_limit: Option<u64>,
+    /// The dispatch engine
+    #[arg(long, value_enum, default_value = "default")]
+    pub engine: EngineArg,
+    /// Arguments of the program: `args()` gives them
+    #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+    pub args: Vec<String>,
+}
+
+/// A dispatch engine.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, ValueEnum)]
+pub enum EngineArg {
+    /// The fastest of this build
+    Default,
+    /// Handlers that tail-call one another
+    Tail,
+    /// One loop
+    Loop,
+}
+
+/// `menagerie dump`
+#[derive(Args, Debug)]
+pub struct DumpArgs {
+    /// The program
+    pub program: PathBuf,
+    /// Which form
+    #[arg(long, value_enum)]
+    pub stage: Stage,
+    /// The prelude's functions too
+    #[arg(long)]
+    pub prelude: bool,
+}
+
+/// The forms of a program.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, ValueEnum)]
+pub enum Stage {
+    /// The syntax tree
+    Ast,
+    /// The SSA intermediate representation
+    Ssa,
+    /// The register bytecode
+    Bytecode,
+}
+
+fn parse_pair(text: &str) -> Result<(String, String), String> {
+    match text.split_once('=') {
+        Some((name, value)) if !name.is_empty() => Ok((name.to_owned(), value.to_owned())),
+        _ => Err("expected NAME=VALUE".to_owned()),
+    }
+}
+
+fn parse_bytes(text: &str) -> Result<u64, String> {
+    let size: bytesize::ByteSize =
+        text.parse().map_err(|e| format!("{e}; write a size such as 64MiB, 2GB or 100000"))?;
+    match size.as_u64() {
+        0 => Err("a heap needs more than 0 bytes; try 64MiB".to_owned()),
+        bytes => Ok(bytes),
+    }
+}
+
+/// Runs the command line and gives the exit status.
+pub fn main() -> ExitCode {
+    match Cli::parse().command {
+        Command::Exec(args) => exec::exec(&args),
+        Command::List => list::list(),
+        Command::Dump(args) => show::dump(&args),
+        Command::Check { program } => show::check(&program),
+    }
+}

@@ -1,0 +1,43 @@
+//! Which variables each function captures, once all uses are known.
+//!
+//! A local function is *plain* when everything it captures is a plain local function; it is then a
+//! constant and is called directly. Found as a greatest fixpoint: start from the functions that
+//! capture a real variable and mark everything that uses them.
+
+use super::tree::{Tree, VarId};
+use std::collections::HashMap;
+
+/// Fills in [`super::tree::Func::captures`] and [`super::tree::Var::plain`]. `free[f]` lists the
+/// outer variables that function `f`, or a function inside it, uses. O(total length of `free`).
+pub(super) fn analyse(tree: &mut Tree, free: &[Vec<VarId>]) {
+    mark_plain(tree, free);
+    for (func, free) in tree.funcs.iter_mut().zip(free) {
+        let real = free.iter().copied().filter(|var| !tree.vars[var.index()].plain);
+        func.captures = real.collect();
+    }
+}
+
+fn mark_plain(tree: &mut Tree, free: &[Vec<VarId>]) {
+    let is_fn: Vec<bool> = tree.vars.iter().map(|var| var.func.is_some()).collect();
+    let mut users: HashMap<VarId, Vec<VarId>> = HashMap::new();
+    let mut work = Vec::new();
+    for (index, var) in tree.vars.iter_mut().enumerate() {
+        let Some(func) = var.func else { continue };
+        let this = VarId(index as u32);
+        let free = &free[func.index()];
+        var.plain = free.iter().all(|used| is_fn[used.index()]);
+        if !var.plain {
+            work.push(this);
+        }
+        for &used in free {
+            users.entry(used).or_default().push(this);
+        }
+    }
+    while let Some(var) = work.pop() {
+        for user in users.remove(&var).unwrap_or_default() {
+            if std::mem::replace(&mut tree.vars[user.index()].plain, false) {
+                work.push(user);
+            }
+        }
+    }
+}

@@ -1,0 +1,171 @@
+//! The task table: every live task by number, whatever its state. It is also the list of roots.
+
+use std::collections::{HashMap, HashSet};
+
+use crate::host::Wait;
+use crate::interp::Loaded;
+use crate::report::Place;
+use crate::sched::TaskWord;
+use crate::task::{Task, TaskId};
+use crate::world::World;
+
+/// One live task.
+#[derive(Debug)]
+struct Entry {
+    word: TaskWord,
+    /// Absent while it runs.
+    task: Option<Box<Task>>,
+    /// Who joins a task that is running right now.
+    waiters: Vec<TaskId>,
+}
+
+/// All live tasks.
+#[derive(Debug, Default)]
+pub struct TaskTable {
+    entries: HashMap<TaskId, Entry>,
+    last_id: TaskId,
+}
+
+/// The number of the program's entry task.
+const ENTRY: TaskId = 1;
+
+impl TaskTable {
+    /// A number for a new task, counting from 1.
+    pub fn reserve(&mut self) -> TaskId {
+        self.last_id += 1;
+        self.last_id
+    }
+    /// Gives back a number that was not used.
+    pub fn forget(&mut self, id: TaskId) {
+        if id == self.last_id {
+            self.last_id -= 1;
+        }
+    }
+    /// Whether this is the program's entry task.
+    pub fn is_entry(&self, id: TaskId) -> bool {
+        id == ENTRY
+    }
+    /// How many tasks are live.
+    pub fn len(&self) -> usize {
+        self.entries.len()
+    }
+    /// Whether no task is live.
+    pub fn is_empty(&self) -> bool {
+        self.entries.is_empty()
+    }
+    /// Adds a task that its caller queues.
+    pub fn add(&mut self, task: Box<Task>) {
+        let entry = Entry { word: TaskWord::queued(), waiters: Vec::new(), task: None };
+        let entry = self.entries.entry(task.id).or_insert(entry);
+        entry.task = Some(task);
+    }
+    /// Takes a task out to run it.
+    pub fn take(&mut self, id: TaskId) -> Option<Box<Task>> {
+        self.entries.get_mut(&id)?.task.take()
+    }
+    /// Puts a task back after its slice.
+    pub fn park(&mut self, mut task: Box<Task>, wait: Option<Wait>) {
+        let entry = self.entries.get_mut(&task.id).expect("running tasks stay in the table");
+        task.wait = wait;
+        task.waiters.append(&mut entry.waiters);
+        entry.task = Some(task);
+    }
+    /// A task that does not run.
+    pub fn parked(&self, id: TaskId) -> Option<&Task> {
+        self.entries.get(&id)?.task.as_deref()
+    }
+    /// All tasks that do not run.
+    pub fn parked_mut(&mut self) -> impl Iterator<Item = &mut Task> {
+        self.entries.values_mut().filter_map(|e| e.task.as_deref_mut())
+    }
+    /// The task's word.
+    pub fn word(&self, id: TaskId) -> Option<&TaskWord> {
+        self.entries.get(&id).map(|e| &e.word)
+    }
+    /// Makes `waiter` wait for the end of `id`; `false` when that has ended already.
+    pub fn add_waiter(&mut self, id: TaskId, waiter: TaskId) -> bool {
+        let Some(entry) = self.entries.get_mut(&id) else { return false };
+        match &mut entry.task {
+            Some(task) => task.waiters.push(waiter),
+            None => entry.waiters.push(waiter),
+        }
+        true
+    }
+    /// Removes a task that has ended.
+    pub fn remove(&mut self, id: TaskId) {
+        self.entries.remove(&id);
+    }
+
+    /// Bytes of all tasks outside of the heap.
+    pub fn bytes(&self) -> usize {
+        self.entries.values().filter_map(|e| e.task.as_deref()).map(Task::bytes).sum()
+    }
+
+    /// Every blocked task, where it stands and what it waits for; members of a cycle first.
+    pub fn deadlock_report(&self, loaded: &Loaded, world: &World) -> Vec<Stuck> {
+        let mut ids: Vec<TaskId> = self.entries.keys().copied().collect();
+        ids.sort_unstable();
+        let cycle = self.join_cycle(&ids);
+        ids.sort_by_key(|id| (!cycle.contains(id), *id));
+        ids.into_iter().map(|id| self.stuck(id, cycle.contains(&id), loaded, world)).collect()
+    }
+    fn stuck(&self, id: TaskId, in_cycle: bool, loaded: &Loaded, world: &World) -> Stuck {
+        let task = self.parked(id);
+        let index = task.map(|t| loaded.index_of(t.pc));
+        let waits_for = match task.and_then(|t| t.wait) {
+            Some(Wait::Join(other)) if other == id => "its own end".into(),
+            Some(Wait::Join(other)) => format!("the end of task {other}"),
+            other => format!("{other:?}"),
+        };
+        let function = index.and_then(|i| loaded.function_at(i));
+        let name = function.map(|f| loaded.code().functions[f].name);
+        Stuck {
+            task: id,
+            function: name.map_or_else(String::new, |n| world.program.names.text(n).to_owned()),
+            at: index.and_then(|i| Place::of(loaded, i)),
+            spawned_at: task.and_then(|t| t.spawned_at).and_then(|i| Place::of(loaded, i)),
+            waits_for,
+            in_cycle,
+        }
+    }
+    /// The members of a cycle of joins, if there is one: every task waits for at most one other.
+    fn join_cycle(&self, ids: &[TaskId]) -> HashSet<TaskId> {
+        let next = |id: TaskId| match self.parked(id)?.wait? {
+            Wait::Join(other) => self.entries.contains_key(&other).then_some(other),
+            _ => None,
+        };
+        let mut done = HashSet::new();
+        for &start in ids {
+            let mut path = Vec::new();
+            let mut at = Some(start);
+            while let Some(id) = at {
+                if let Some(i) = path.iter().position(|&p| p == id) {
+                    return path[i..].iter().copied().collect();
+                }
+                if !done.insert(id) {
+                    break;
+                }
+                path.push(id);
+                at = next(id);
+            }
+        }
+        HashSet::new()
+    }
+}
+
+/// One line of a deadlock report.
+#[derive(Clone, PartialEq, Debug)]
+pub struct Stuck {
+    /// The task.
+    pub task: TaskId,
+    /// The function it stands in.
+    pub function: String,
+    /// Where it stands.
+    pub at: Option<Place>,
+    /// Where it was spawned.
+    pub spawned_at: Option<Place>,
+    /// What it waits for, in words.
+    pub waits_for: String,
+    /// Whether it is part of the cycle.
+    pub in_cycle: bool,
+}
