@@ -15,6 +15,7 @@ use crate::lang::ast::Span;
 use crate::names::Name;
 use std::rc::Rc;
 
+pub mod disasm;
 pub mod emit;
 mod graph;
 pub mod liveness;
