@@ -38,7 +38,7 @@ fn form(compilation: &mut Compilation, args: &DumpArgs, bytes: &[u8]) -> Result<
     }
     let program = compilation.program(&args.program, bytes)?;
     if args.stage == Stage::Ssa {
-        return Ok(menagerie::ir::text::print(&program));
+        return Ok(menagerie::ir::text::print(&program, Default::default()));
     }
     let code = compilation.code(&program)?;
     Ok(menagerie::bytecode::disasm::listing(code.code(), &program.names))
