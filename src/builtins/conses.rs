@@ -105,9 +105,11 @@ pub(super) fn range_to_list(cx: &mut Native<'_>) -> NativeResult {
 
 /// How many parameters a function has.
 pub(super) fn arity(cx: &mut Native<'_>) -> NativeResult {
-    let func = int_slot(cx, receiver(cx), slots::FUNC);
-    let params = cx.world_ref().program.funcs.get(func).map_or(0, |f| f.params.len());
-    size_result(params)
+    size_result(params(cx, receiver(cx)))
+}
+pub(super) fn params(cx: &Native<'_>, closure: Obj) -> usize {
+    let func = int_slot(cx, closure, slots::FUNC);
+    cx.world_ref().program.funcs.get(func).map_or(0, |f| f.params.len())
 }
 
 /// `len(x)` of anything that has a length.

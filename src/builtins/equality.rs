@@ -35,7 +35,7 @@ pub fn same_key(cx: &Native<'_>, a: Value, b: Value) -> bool {
 }
 
 /// The exact order of an int and a float; `None` for NaN.
-pub fn compare_int_float(i: i64, f: f64) -> Option<Ordering> {
+pub(super) fn compare_int_float(i: i64, f: f64) -> Option<Ordering> {
     const TWO_63: f64 = 9_223_372_036_854_775_808.0;
     if f.is_nan() {
         None
@@ -52,7 +52,7 @@ pub fn compare_int_float(i: i64, f: f64) -> Option<Ordering> {
 }
 
 /// The exact order of two numbers; `None` when one is NaN.
-pub fn compare_numbers(a: Number, b: Number) -> Option<Ordering> {
+pub(super) fn compare_numbers(a: Number, b: Number) -> Option<Ordering> {
     match (a, b) {
         (Number::Int(a), Number::Int(b)) => Some(a.cmp(&b)),
         (Number::Float(a), Number::Float(b)) => a.partial_cmp(&b),

@@ -6,12 +6,14 @@ use std::fmt::Write;
 
 use crate::class::{ClassId, RecordClass, RecordKind};
 use crate::host::{Exit, MAX_LEN, Native};
-use crate::object::{Obj, ObjectKind, slots};
+use crate::names::Name;
+use crate::object::{Obj, slots};
 use crate::value::{Kind, Value};
+use crate::world::World;
 
 use super::hash::FastHash;
 use super::hashed;
-use super::items::Items;
+use super::items::{Items, Read, Still};
 use super::raw;
 use super::support::{int_of, int_slot};
 
@@ -26,7 +28,7 @@ pub enum Style {
 
 /// The text is longer than a string can be.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct TooLong;
+pub(super) struct TooLong;
 
 impl TooLong {
     /// OutOfMemory.
@@ -37,26 +39,33 @@ impl TooLong {
 
 /// Bytes of a value's text in an error message.
 const BRIEF_BYTES: usize = 60;
+/// Bytes of a thrown value's text in a report.
+const REPORT_BYTES: usize = 1 << 16;
 
 /// Appends the text of a value.
-pub fn write_value(
-    cx: &Native<'_>,
+pub(super) fn write_value(
+    cx: &impl Read,
     v: Value,
     style: Style,
     out: &mut String,
 ) -> Result<(), TooLong> {
-    Printer { cx, out, limit: MAX_LEN as usize, stack: Vec::new(), open: HashSet::default() }
-        .print(v, style)
+    Printer::new(cx, out, MAX_LEN as usize).print(v, style)
+}
+
+/// The display form outside of a run (reports), cut when it is very long.
+pub fn display_plain(world: &World, v: Value) -> String {
+    cut(&Still(world), v, Style::Display, REPORT_BYTES)
 }
 
 /// The quoted form, cut when it is long: for messages.
 pub(super) fn brief(cx: &Native<'_>, v: Value) -> String {
+    cut(cx, v, Style::Repr, BRIEF_BYTES)
+}
+
+fn cut(cx: &impl Read, v: Value, style: Style, limit: usize) -> String {
     let mut out = String::new();
-    let open = HashSet::default();
-    let printer = Printer { cx, out: &mut out, limit: BRIEF_BYTES, stack: Vec::new(), open };
-    if printer.print(v, Style::Repr).is_err() {
-        let cut = (0..=BRIEF_BYTES).rev().find(|&at| out.is_char_boundary(at));
-        out.truncate(cut.unwrap_or(0));
+    if Printer::new(cx, &mut out, limit).print(v, style).is_err() {
+        out.truncate(out.floor_char_boundary(limit));
         out.push('…');
     }
     out
@@ -73,7 +82,7 @@ pub(super) fn write_arg(
 }
 
 /// The text of argument `i`.
-pub fn to_text(cx: &mut Native<'_>, i: usize, style: Style) -> Result<String, Exit> {
+pub(super) fn to_text(cx: &mut Native<'_>, i: usize, style: Style) -> Result<String, Exit> {
     let mut out = String::new();
     write_arg(cx, i, style, &mut out)?;
     Ok(out)
@@ -102,8 +111,8 @@ enum Frame<'c> {
     },
 }
 
-struct Printer<'c, 'n> {
-    cx: &'c Native<'n>,
+struct Printer<'c, R> {
+    cx: &'c R,
     out: &'c mut String,
     limit: usize,
     stack: Vec<Frame<'c>>,
@@ -111,12 +120,15 @@ struct Printer<'c, 'n> {
     open: HashSet<usize, FastHash>,
 }
 
-impl<'c> Printer<'c, '_> {
+impl<'c, R: Read> Printer<'c, R> {
+    fn new(cx: &'c R, out: &'c mut String, limit: usize) -> Self {
+        Printer { cx, out, limit, stack: Vec::new(), open: HashSet::default() }
+    }
     fn print(mut self, v: Value, style: Style) -> Result<(), TooLong> {
         match (style, v.kind()) {
             (Style::Display, Kind::Char(c)) => self.out.push(c),
             (Style::Display, Kind::Object(o)) if o.class() == ClassId::STRING => {
-                self.out.push_str(self.cx.text_of(o));
+                self.out.push_str(self.cx.text(o));
             }
             _ => self.value(v)?,
         }
@@ -133,6 +145,10 @@ impl<'c> Printer<'c, '_> {
         self.out.write_fmt(args).expect("strings take everything");
     }
 
+    fn name(&self, name: Name) -> &'c str {
+        self.cx.world().program.names.text(name)
+    }
+
     /// Prints the next element of the innermost container, or closes it.
     fn step(&mut self) -> Result<(), TooLong> {
         let cx = self.cx;
@@ -144,7 +160,7 @@ impl<'c> Printer<'c, '_> {
                 *next += 1;
                 self.out.push_str(separator(i == 0));
                 if let Some(&field) = names.and_then(|c| c.fields.get(i)) {
-                    self.out.push_str(cx.name(field));
+                    self.out.push_str(cx.world().program.names.text(field));
                     self.out.push_str(": ");
                 }
                 items.get(cx, i)
@@ -164,9 +180,9 @@ impl<'c> Printer<'c, '_> {
             },
             Frame::Cons { at, first, .. } => match at.take() {
                 Some(cell) => {
-                    *at = cx.load(cell, slots::TAIL).of_kind(ObjectKind::Cons);
+                    *at = cx.slot(cell, slots::TAIL).as_object();
                     self.out.push_str(separator(std::mem::take(first)));
-                    cx.load(cell, slots::HEAD).value()
+                    cx.slot(cell, slots::HEAD)
                 }
                 None => return self.close(),
             },
@@ -196,9 +212,9 @@ impl<'c> Printer<'c, '_> {
             Kind::Char(c) => self.quote_char(c),
             Kind::Keyword(name) => {
                 self.out.push(':');
-                self.out.push_str(self.cx.name(name));
+                self.out.push_str(self.name(name));
             }
-            Kind::Symbol(name) => self.out.push_str(self.cx.name(name)),
+            Kind::Symbol(name) => self.out.push_str(self.name(name)),
             Kind::Undefined => self.out.push_str("<undefined>"),
             Kind::Object(o) => return self.object(o),
         }
@@ -208,7 +224,7 @@ impl<'c> Printer<'c, '_> {
         match o.class() {
             ClassId::INT => self.write(format_args!("{}", o.raw_word(0) as i64)),
             ClassId::FLOAT => self.write(format_args!("{:?}", f64::from_bits(o.raw_word(0)))),
-            ClassId::STRING => self.quote(self.cx.text_of(o)),
+            ClassId::STRING => self.quote(self.cx.text(o)),
             ClassId::BYTES | ClassId::F64_ARRAY => return self.raw(o),
             ClassId::CLOSURE => self.function(o),
             ClassId::RANGE => self.range(o),
@@ -249,10 +265,10 @@ impl<'c> Printer<'c, '_> {
     }
     fn record(&mut self, o: Obj) {
         let at = o.class().0.wrapping_sub(ClassId::FIRST_RECORD) as usize;
-        let Some(class) = self.cx.world_ref().program.classes.get(at) else {
+        let Some(class) = self.cx.world().program.classes.get(at) else {
             return self.items(o, "#{ ", None, " }");
         };
-        let name = self.cx.name(class.name);
+        let name = self.name(class.name);
         match (&class.kind, o.is_empty()) {
             (RecordKind::Variant { .. }, true) => {
                 self.out.push_str(name);
@@ -277,16 +293,16 @@ impl<'c> Printer<'c, '_> {
 
     fn function(&mut self, closure: Obj) {
         let func = int_slot(self.cx, closure, slots::FUNC);
-        let name = self.cx.world_ref().program.funcs.get(func).map(|f| self.cx.name(f.name));
+        let name = self.cx.world().program.funcs.get(func).map(|f| self.name(f.name));
         match name.filter(|name| !name.starts_with('<')) {
             Some(name) => self.write(format_args!("<fn {name}>")),
             None => self.out.push_str("<fn>"),
         }
     }
     fn range(&mut self, range: Obj) {
-        let end = |slot| int_of(self.cx.load(range, slot).value()).unwrap_or_default();
+        let end = |slot| int_of(self.cx.slot(range, slot)).unwrap_or_default();
         let (from, to) = (end(slots::START), end(slots::END));
-        let inclusive = self.cx.load(range, slots::INCLUSIVE).value().truthy();
+        let inclusive = self.cx.slot(range, slots::INCLUSIVE).truthy();
         let dots = if inclusive { "..=" } else { ".." };
         self.write(format_args!("{from}{dots}{to}"));
     }

@@ -51,7 +51,7 @@ fn hash_word(tag: u64, word: u64) -> u64 {
 
 /// Why a value cannot be a key.
 #[derive(Clone, Copy, PartialEq, Debug)]
-pub enum BadKey {
+pub(super) enum BadKey {
     /// It is, or holds, this mutable value.
     Mutable(Value),
     /// It is, or holds, a NaN, which could not be found again.
@@ -65,7 +65,7 @@ pub fn hash_value(cx: &Native<'_>, v: Value) -> u64 {
 
 /// The hash of a key, if `v` can be one.
 #[inline]
-pub fn hash_key(cx: &Native<'_>, v: Value) -> Result<u64, BadKey> {
+pub(super) fn hash_key(cx: &Native<'_>, v: Value) -> Result<u64, BadKey> {
     match look(cx, v, true) {
         Look::Leaf(hash) => Ok(hash),
         Look::Bad(why) => Err(why),

@@ -21,6 +21,7 @@ use crate::value::Value;
 use super::equality::same_key;
 use super::format::brief;
 use super::hash::{BadKey, hash_key, hash_value};
+use super::items::Read;
 use super::support::{buffer, int_slot, object_at, set_int_slot};
 
 /// Entries that are searched without an index.
@@ -35,39 +36,39 @@ fn width(table: Obj) -> usize {
 }
 
 /// How many entries there are.
-pub(super) fn len(cx: &Native<'_>, table: Obj) -> usize {
+pub(super) fn len(cx: &impl Read, table: Obj) -> usize {
     int_slot(cx, table, slots::LEN)
 }
 
-fn capacity(cx: &Native<'_>, table: Obj) -> usize {
+fn capacity(cx: &impl Read, table: Obj) -> usize {
     buffer(cx, table).map_or(0, |b| b.len() / width(table))
 }
 
-fn used(cx: &Native<'_>, table: Obj) -> usize {
+fn used(cx: &impl Read, table: Obj) -> usize {
     int_slot(cx, table, slots::USED).min(capacity(cx, table))
 }
 
 /// The first entry from `entry` on that is no tombstone.
-pub(super) fn live(cx: &Native<'_>, table: Obj, entry: usize) -> Option<usize> {
+pub(super) fn live(cx: &impl Read, table: Obj, entry: usize) -> Option<usize> {
     let store = buffer(cx, table)?;
     let width = width(table);
-    (entry..used(cx, table)).find(|e| cx.load(store, e * width).value() != Value::UNDEFINED)
+    (entry..used(cx, table)).find(|e| cx.slot(store, e * width) != Value::UNDEFINED)
 }
 
 /// The key of an entry.
-pub(super) fn key(cx: &Native<'_>, table: Obj, entry: usize) -> Value {
+pub(super) fn key(cx: &impl Read, table: Obj, entry: usize) -> Value {
     entry_word(cx, table, entry, 0)
 }
 
 /// The value of a map's entry.
-pub(super) fn value(cx: &Native<'_>, table: Obj, entry: usize) -> Value {
+pub(super) fn value(cx: &impl Read, table: Obj, entry: usize) -> Value {
     entry_word(cx, table, entry, 1)
 }
 
-fn entry_word(cx: &Native<'_>, table: Obj, entry: usize, word: usize) -> Value {
+fn entry_word(cx: &impl Read, table: Obj, entry: usize, word: usize) -> Value {
     let at = entry * width(table) + word;
     match buffer(cx, table).filter(|b| at < b.len()) {
-        Some(store) => cx.load(store, at).value(),
+        Some(store) => cx.slot(store, at),
         None => Value::NIL,
     }
 }

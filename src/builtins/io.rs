@@ -30,7 +30,10 @@ fn write_args(
         write_arg(cx, i, Style::Display, &mut text)?;
     }
     text.push_str(end);
-    match stream(cx.world()).write_all(text.as_bytes()) {
+    let world = cx.world();
+    // What was printed before comes first, whichever stream it went to.
+    let flushed = if what == "`eprint`" { world.output.flush() } else { Ok(()) };
+    match flushed.and_then(|()| stream(world).write_all(text.as_bytes())) {
         Ok(()) => Ok(Value::NIL),
         Err(e) => Err(io_error(cx, what, &e)),
     }
@@ -55,10 +58,11 @@ pub(super) fn repr(cx: &mut Native<'_>) -> NativeResult {
 pub(super) fn read_line(cx: &mut Native<'_>) -> NativeResult {
     // What was printed should be seen before the program waits for an answer.
     let _ = cx.world().output.flush();
-    let mut line = String::new();
-    match cx.world().input.read_line(&mut line) {
+    let mut line = Vec::new();
+    match cx.world().input.read_until(b'\n', &mut line) {
         Ok(0) => Ok(Value::NIL),
         Ok(_) => {
+            let line = String::from_utf8_lossy(&line);
             let line = line.strip_suffix('\n').unwrap_or(&line);
             let line = line.strip_suffix('\r').unwrap_or(line);
             text_result(cx, line)

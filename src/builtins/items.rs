@@ -7,8 +7,49 @@ use crate::class::ClassId;
 use crate::host::Native;
 use crate::object::{Obj, slots};
 use crate::value::Value;
+use crate::world::World;
 
 use super::support::{buffer, int_slot};
+
+/// Where a walk over data reads from: a running builtin, or a world in which nothing runs.
+pub(super) trait Read {
+    /// Slot `i`.
+    fn slot(&self, o: Obj, i: usize) -> Value;
+    /// The text of a string object.
+    fn text(&self, o: Obj) -> &str;
+    /// Names and classes.
+    fn world(&self) -> &World;
+}
+
+impl Read for Native<'_> {
+    fn slot(&self, o: Obj, i: usize) -> Value {
+        self.load(o, i).value()
+    }
+    fn text(&self, o: Obj) -> &str {
+        self.text_of(o)
+    }
+    fn world(&self) -> &World {
+        self.world_ref()
+    }
+}
+
+/// A world in which nothing runs (reports): slots are read as they are.
+pub(super) struct Still<'w>(pub &'w World);
+
+impl Read for Still<'_> {
+    fn slot(&self, o: Obj, i: usize) -> Value {
+        o.slot(i)
+    }
+    fn text(&self, o: Obj) -> &str {
+        assert!(o.class() == ClassId::STRING);
+        // SAFETY: strings are not written after construction, and nothing runs that could reach a
+        // safepoint. Builtins construct strings from &str.
+        unsafe { std::str::from_utf8_unchecked(o.bytes()) }
+    }
+    fn world(&self) -> &World {
+        self.0
+    }
+}
 
 /// A view of elements; valid until the next safepoint.
 #[derive(Clone, Copy, Debug)]
@@ -24,7 +65,7 @@ impl Items {
 
     /// The elements of a list or deque; the slots of a record, tuple, cons cell, closure or range.
     /// Maps and sets have their own walk (see `hashed`); what holds no values is empty.
-    pub(super) fn of(cx: &Native<'_>, o: Obj) -> Items {
+    pub(super) fn of(cx: &impl Read, o: Obj) -> Items {
         match o.class() {
             ClassId::LIST => Items::list(cx, o),
             ClassId::DEQUE => Items::deque(cx, o),
@@ -34,13 +75,13 @@ impl Items {
         }
     }
     /// The elements of a list.
-    pub(super) fn list(cx: &Native<'_>, list: Obj) -> Items {
+    pub(super) fn list(cx: &impl Read, list: Obj) -> Items {
         let Some(store) = buffer(cx, list) else { return Items::EMPTY };
         let len = int_slot(cx, list, slots::LEN).min(store.len());
         Items { store: Some(store), start: 0, len }
     }
     /// The elements of a deque: a ring.
-    pub(super) fn deque(cx: &Native<'_>, deque: Obj) -> Items {
+    pub(super) fn deque(cx: &impl Read, deque: Obj) -> Items {
         let store = buffer(cx, deque).filter(|b| !b.is_empty());
         let Some(store) = store else { return Items::EMPTY };
         let len = int_slot(cx, deque, slots::LEN).min(store.len());
@@ -55,12 +96,12 @@ impl Items {
         (store, if at >= store.len() { at - store.len() } else { at })
     }
     /// Element `i`.
-    pub(super) fn get(self, cx: &Native<'_>, i: usize) -> Value {
+    pub(super) fn get(self, cx: &impl Read, i: usize) -> Value {
         let (store, at) = self.place(i);
-        cx.load(store, at).value()
+        cx.slot(store, at)
     }
     /// All of them.
-    pub(super) fn iter<'c>(self, cx: &'c Native<'_>) -> impl Iterator<Item = Value> + 'c {
+    pub(super) fn iter<'c>(self, cx: &'c impl Read) -> impl Iterator<Item = Value> + 'c {
         (0..self.len).map(move |i| self.get(cx, i))
     }
 }

@@ -72,10 +72,10 @@ fn words(
     Ok(Value::object(list))
 }
 pub(super) fn keys(cx: &mut Native<'_>) -> NativeResult {
-    words(cx, hashed::key)
+    words(cx, |cx, map, entry| hashed::key(cx, map, entry))
 }
 pub(super) fn values(cx: &mut Native<'_>) -> NativeResult {
-    words(cx, hashed::value)
+    words(cx, |cx, map, entry| hashed::value(cx, map, entry))
 }
 
 /// A new list of (key, value) tuples.

@@ -27,13 +27,8 @@ const STATS: [(&str, fn(&Usage) -> u64); 7] = [
     ("allocated_objects", |u| u.allocated_objects),
 ];
 
-/// Adds the record classes that builtins make to a program that lacks them. Whoever keeps tables by
-/// class calls this before making them.
-pub fn declare_classes(program: &mut Program) {
-    let _ = stats_class(program);
-}
-
-/// The class of `#{ collections, … }`; `None` when there is no class number left.
+/// The class of `#{ collections, … }`: the prelude mentions it, so that the compiler has made it;
+/// made here otherwise. `None` when there is no class number left.
 fn stats_class(program: &mut Program) -> Option<ClassId> {
     let fields: Vec<_> = STATS.iter().map(|(name, _)| program.names.intern(name)).collect();
     let same = |c: &RecordClass| c.kind == RecordKind::Dynamic && c.fields == fields;
@@ -65,7 +60,12 @@ pub(super) fn finalizer(cx: &mut Native<'_>) -> NativeResult {
     if cx.arg(0).object().is_none() {
         return Err(needs(cx, "`finalizer`", "an object on the heap", 0));
     }
-    kind_arg(cx, "`finalizer`", 1, ObjectKind::Closure, "a function")?;
+    let function = kind_arg(cx, "`finalizer`", 1, ObjectKind::Closure, "a function")?;
+    let params = super::conses::params(cx, function);
+    if params != 1 {
+        let message = format!("a finalizer takes 1 argument, not {params}");
+        return Err(cx.throw("ArityMismatch", &message));
+    }
     let (object, function) = (cx.arg_root(0), cx.arg_root(1));
     cx.add_finalizer(object, function);
     Ok(Value::NIL)
@@ -107,13 +107,13 @@ pub(super) fn assert(cx: &mut Native<'_>) -> NativeResult {
     }
     let message = match cx.arg_count() {
         1 => "assertion failed".to_owned(),
-        _ => super::to_text(cx, 1, super::Style::Display)?,
+        _ => super::format::to_text(cx, 1, super::Style::Display)?,
     };
     Err(cx.throw("AssertionFailed", &message))
 }
 /// `panic(message)`
 pub(super) fn panic(cx: &mut Native<'_>) -> NativeResult {
-    let message = super::to_text(cx, 0, super::Style::Display)?;
+    let message = super::format::to_text(cx, 0, super::Style::Display)?;
     Err(cx.throw("Panic", &message))
 }
 

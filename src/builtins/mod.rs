@@ -16,7 +16,7 @@
 mod conses;
 mod deques;
 mod equality;
-mod format;
+pub mod format;
 mod hash;
 mod hashed;
 mod io;
@@ -48,9 +48,8 @@ use crate::value::{Kind, Value};
 use crate::world::World;
 
 pub use equality::{same_key, structural_eq};
-pub use format::{Style, to_text};
+pub use format::Style;
 pub use hash::{hash_bytes, hash_value};
-pub use memory::declare_classes;
 pub use ordering::{NoOrder, compare, partial_order};
 pub use registry::{FUNCTIONS, METHODS};
 pub use support::{Number, int_of, number_of};

@@ -56,10 +56,6 @@ fn truncate(cx: &mut Native<'_>, f: f64) -> NativeResult {
         Err(cx.throw("Overflow", &format!("{f:?} does not fit 64 bits")))
     }
 }
-/// `f.to_int()`
-pub(super) fn to_int(cx: &mut Native<'_>) -> NativeResult {
-    int(cx)
-}
 /// `float(v)`
 pub(super) fn float(cx: &mut Native<'_>) -> NativeResult {
     let v = cx.arg(0).value();

@@ -51,7 +51,7 @@ fn look(cx: &Native<'_>, a: Value, b: Value, total: bool) -> Result<Look, NoOrde
 }
 
 /// The order of numbers with NaN at the end.
-pub fn total_numbers(a: Number, b: Number) -> Ordering {
+pub(super) fn total_numbers(a: Number, b: Number) -> Ordering {
     let nan = |n| matches!(n, Number::Float(f) if f64::is_nan(f));
     compare_numbers(a, b).unwrap_or_else(|| nan(a).cmp(&nan(b)))
 }

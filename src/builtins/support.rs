@@ -6,6 +6,7 @@ use crate::object::{Obj, ObjectKind, slots};
 use crate::value::{Kind, Value};
 
 use super::describe;
+use super::items::Read;
 
 /// A number, unboxed.
 #[derive(Clone, Copy, PartialEq, Debug)]
@@ -64,8 +65,8 @@ pub(super) fn receiver(cx: &Native<'_>) -> Obj {
 }
 
 /// A slot that always holds a small int (lengths, positions).
-pub(super) fn int_slot(cx: &Native<'_>, o: Obj, slot: usize) -> usize {
-    cx.load(o, slot).value().as_int().map_or(0, |i| i as usize)
+pub(super) fn int_slot(cx: &impl Read, o: Obj, slot: usize) -> usize {
+    cx.slot(o, slot).as_int().map_or(0, |i| i as usize)
 }
 
 /// Writes a slot that holds a small int.
@@ -74,8 +75,8 @@ pub(super) fn set_int_slot(cx: &Native<'_>, o: Obj, slot: usize, i: usize) {
 }
 
 /// The element store of a list, deque, map or set.
-pub(super) fn buffer(cx: &Native<'_>, o: Obj) -> Option<Obj> {
-    cx.load(o, slots::BUFFER).object()
+pub(super) fn buffer(cx: &impl Read, o: Obj) -> Option<Obj> {
+    cx.slot(o, slots::BUFFER).as_object()
 }
 
 /// TypeMismatch: `what` needs something else than argument `i`.

@@ -25,7 +25,9 @@ mod arbitrary;
 pub mod build;
 pub mod dominance;
 pub mod liveness;
+pub mod passes;
 pub mod text;
+pub mod verify;
 
 use std::rc::Rc;
 

@@ -1,131 +1,35 @@
 //! The last step of building a function: redundant and unused block parameters go, empty blocks
 //! and straight-line seams go, unreachable blocks go, and everything is numbered in layout order.
 
-use crate::ir::{Block, BlockId, Function, Op, Terminator, ValueId};
-
-/// Calls `f` for each block that a terminator names.
-pub(super) fn for_each_target(term: &mut Terminator, mut f: impl FnMut(&mut BlockId)) {
-    match term {
-        Terminator::Jump(to, _) => f(to),
-        Terminator::Branch { then, otherwise, .. } => {
-            f(then);
-            f(otherwise);
-        }
-        Terminator::Switch { targets, default, .. } => {
-            targets.iter_mut().for_each(&mut f);
-            f(default);
-        }
-        Terminator::Try { body, handler } => {
-            f(body);
-            f(handler);
-        }
-        _ => {}
-    }
-}
-
-/// Calls `f` for each operand of a terminator except the arguments of a jump.
-fn for_each_use(term: &mut Terminator, mut f: impl FnMut(&mut ValueId)) {
-    match term {
-        Terminator::Branch { cond: value, .. }
-        | Terminator::Switch { value, .. }
-        | Terminator::Return(value)
-        | Terminator::Throw(value) => f(value),
-        Terminator::TailCall(callee, args) | Terminator::TailCallMethod(callee, _, args) => {
-            f(callee);
-            args.iter_mut().for_each(f);
-        }
-        Terminator::TailCallDirect(_, args) => args.iter_mut().for_each(f),
-        Terminator::Jump(..) | Terminator::Try { .. } | Terminator::Unreachable => {}
-    }
-}
-
-/// Calls `f` for each operand of an instruction.
-fn for_each_operand(op: &mut Op, mut f: impl FnMut(&mut ValueId)) {
-    match op {
-        Op::Const(_)
-        | Op::GlobalGet(_)
-        | Op::SlotGet(_)
-        | Op::Capture(_)
-        | Op::Yield
-        | Op::RegionEnter => {}
-        Op::Unary(_, a)
-        | Op::GlobalSet(_, a)
-        | Op::SlotSet(_, a)
-        | Op::CellNew(a)
-        | Op::CellGet(a)
-        | Op::Field(a, _)
-        | Op::TupleField(a, _)
-        | Op::IsClass(a, _)
-        | Op::IsTuple(a, _)
-        | Op::IsList { value: a, .. }
-        | Op::Elem(a, _)
-        | Op::ListElem { list: a, .. }
-        | Op::ListRest { list: a, .. }
-        | Op::IterStart(a) => f(a),
-        Op::Binary(_, a, b)
-        | Op::CellSet(a, b)
-        | Op::SetField(a, _, b)
-        | Op::Index(a, b)
-        | Op::MakeRange { start: a, end: b, .. }
-        | Op::Matches(a, b)
-        | Op::IterDone(a, b)
-        | Op::IterGet(a, b)
-        | Op::IterNext(a, b)
-        | Op::RegionLeave(a, b) => {
-            f(a);
-            f(b);
-        }
-        Op::SetIndex(a, b, c) => {
-            f(a);
-            f(b);
-            f(c);
-        }
-        Op::Closure(_, values)
-        | Op::CallDirect(_, values)
-        | Op::CallNative(_, values)
-        | Op::MakeTuple(values)
-        | Op::MakeList(values)
-        | Op::MakeMap(values)
-        | Op::MakeSet(values)
-        | Op::MakeRecord(_, values)
-        | Op::Concat(values) => values.iter_mut().for_each(f),
-        Op::Call(callee, args) | Op::CallMethod(callee, _, args) | Op::Spawn(callee, args) => {
-            f(callee);
-            args.iter_mut().for_each(f);
-        }
-        Op::UpdateRecord(_, base, fields) => {
-            f(base);
-            fields.iter_mut().for_each(|(_, value)| f(value));
-        }
-    }
-}
+use crate::ir::{Block, BlockId, Function, Terminator, ValueId};
+use crate::lang::ast::Span;
 
 /// Cleans up a function whose blocks are in order of creation; `layout` has the order wanted.
 pub(super) fn finish(mut function: Function, layout: Vec<BlockId>) -> Function {
     drop_params(&mut function);
     skip_empty_blocks(&mut function.blocks);
     let mut layout = layout;
-    keep_reachable(&mut function.blocks, &mut layout);
+    keep_reachable(&function.blocks, &mut layout);
     let layout = merge_seams(&mut function.blocks, &layout);
     renumber(function, &layout)
 }
 
 /// Marks what can be reached from the entry.
-fn reachable(blocks: &mut [Block]) -> Vec<bool> {
+fn reachable(blocks: &[Block]) -> Vec<bool> {
     let mut seen = vec![false; blocks.len()];
     let mut work = vec![BlockId(0)];
     seen[0] = true;
     while let Some(block) = work.pop() {
-        for_each_target(&mut blocks[block.index()].term, |target| {
+        for target in blocks[block.index()].term.successors() {
             if !std::mem::replace(&mut seen[target.index()], true) {
-                work.push(*target);
+                work.push(target);
             }
-        });
+        }
     }
     seen
 }
 
-fn keep_reachable(blocks: &mut [Block], layout: &mut Vec<BlockId>) {
+fn keep_reachable(blocks: &[Block], layout: &mut Vec<BlockId>) {
     let seen = reachable(blocks);
     layout.retain(|block| seen[block.index()]);
     debug_assert_eq!(layout.len(), seen.iter().filter(|seen| **seen).count(), "all are laid out");
@@ -174,7 +78,7 @@ const NO_PARAM: u32 = u32::MAX;
 /// All parameters of jump targets with their arguments from reachable jumps, and by value which
 /// parameter it is. Arguments from unreachable blocks are dropped with these.
 fn gather_params(function: &mut Function) -> (Vec<Param>, Vec<u32>) {
-    let seen = reachable(&mut function.blocks);
+    let seen = reachable(&function.blocks);
     let mut params = Vec::new();
     let mut param_of = vec![NO_PARAM; function.value_count as usize];
     let mut is_handler = vec![false; function.blocks.len()];
@@ -243,7 +147,7 @@ fn only_argument(param: &Param, aliases: &mut Aliases) -> Option<ValueId> {
 
 /// By parameter: does an instruction need it, or a parameter that one needs?
 fn used_params(
-    function: &mut Function,
+    function: &Function,
     params: &[Param],
     param_of: &[u32],
     aliases: &mut Aliases,
@@ -256,15 +160,17 @@ fn used_params(
             work.push(param);
         }
     };
-    let seen = reachable(&mut function.blocks);
-    for (index, block) in function.blocks.iter_mut().enumerate() {
+    let seen = reachable(&function.blocks);
+    for (index, block) in function.blocks.iter().enumerate() {
         if !seen[index] {
             continue;
         }
-        for inst in &mut block.insts {
-            for_each_operand(&mut inst.op, |value| mark(*value, aliases, &mut work));
+        for value in block.insts.iter().flat_map(|inst| inst.op.operands()) {
+            mark(value, aliases, &mut work);
         }
-        for_each_use(&mut block.term, |value| mark(*value, aliases, &mut work));
+        if !matches!(block.term, Terminator::Jump(..)) {
+            block.term.operands().for_each(|value| mark(value, aliases, &mut work));
+        }
     }
     while let Some(param) = work.pop() {
         for &arg in &params[param].args {
@@ -284,20 +190,19 @@ fn rewrite(function: &mut Function, param_of: &[u32], used: &[bool], aliases: &m
         .iter()
         .map(|block| block.params.iter().map(|param| keeps(*param)).collect())
         .collect();
-    let seen = reachable(&mut function.blocks);
+    let seen = reachable(&function.blocks);
     for (index, block) in function.blocks.iter_mut().enumerate() {
         retain(&mut block.params, &kept[index]);
         if !seen[index] {
             continue;
         }
         for inst in &mut block.insts {
-            for_each_operand(&mut inst.op, |value| *value = aliases.find(*value));
+            inst.op.map_operands(|value| aliases.find(value));
         }
-        for_each_use(&mut block.term, |value| *value = aliases.find(*value));
         if let Terminator::Jump(to, args) = &mut block.term {
             retain(args, &kept[to.index()]);
-            args.iter_mut().for_each(|arg| *arg = aliases.find(*arg));
         }
+        block.term.map_operands(|value| aliases.find(value));
     }
 }
 
@@ -332,9 +237,7 @@ fn skip_empty_blocks(blocks: &mut [Block]) {
         if matches!(block.term, Terminator::Try { .. }) {
             continue;
         }
-        for_each_target(&mut block.term, |target| {
-            *target = last[target.index()].unwrap_or(*target);
-        });
+        block.term.map_successors(|target| last[target.index()].unwrap_or(target));
         if let Terminator::Branch { then, otherwise, .. } = block.term {
             if then == otherwise {
                 block.term = Terminator::Jump(then, Vec::new());
@@ -364,7 +267,7 @@ fn forwards(blocks: &[Block], index: usize) -> Option<BlockId> {
 fn merge_seams(blocks: &mut [Block], layout: &[BlockId]) -> Vec<BlockId> {
     let mut ways_in = vec![0u32; blocks.len()];
     for block in layout {
-        for_each_target(&mut blocks[block.index()].term, |target| ways_in[target.index()] += 1);
+        blocks[block.index()].term.successors().for_each(|target| ways_in[target.index()] += 1);
     }
     let mut kept: Vec<BlockId> = Vec::with_capacity(layout.len());
     for &block in layout {
@@ -373,16 +276,7 @@ fn merge_seams(blocks: &mut [Block], layout: &[BlockId]) -> Vec<BlockId> {
             let falls = matches!(&a.term, Terminator::Jump(to, _) if *to == block);
             if falls && ways_in[block.index()] == 1 && a.handler == b.handler && b.params.is_empty()
             {
-                let tail = std::mem::replace(
-                    &mut blocks[block.index()],
-                    Block {
-                        params: Vec::new(),
-                        insts: Vec::new(),
-                        term: Terminator::Unreachable,
-                        term_span: Default::default(),
-                        handler: None,
-                    },
-                );
+                let tail = std::mem::replace(&mut blocks[block.index()], empty_block());
                 let a = &mut blocks[before.index()];
                 a.insts.extend(tail.insts);
                 a.term = tail.term;
@@ -393,6 +287,11 @@ fn merge_seams(blocks: &mut [Block], layout: &[BlockId]) -> Vec<BlockId> {
         kept.push(block);
     }
     kept
+}
+
+fn empty_block() -> Block {
+    let (params, insts, term) = (Vec::new(), Vec::new(), Terminator::Unreachable);
+    Block { params, insts, term, term_span: Span::default(), handler: None }
 }
 
 /// Numbers blocks and values in layout order and drops everything else.
@@ -414,33 +313,22 @@ fn renumber(mut function: Function, layout: &[BlockId]) -> Function {
         block.params.iter().for_each(|param| define(*param));
         block.insts.iter().filter_map(|inst| inst.result).for_each(&mut define);
     }
-    let value = |value: &mut ValueId| *value = ValueId(numbers[value.index()]);
-    let block_number = |block: &mut BlockId| *block = BlockId(block_numbers[block.index()]);
-    function.params.iter_mut().for_each(value);
+    let value = |value: ValueId| ValueId(numbers[value.index()]);
+    let block_number = |block: BlockId| BlockId(block_numbers[block.index()]);
+    let renumber_all = |values: &mut Vec<ValueId>| values.iter_mut().for_each(|v| *v = value(*v));
+    renumber_all(&mut function.params);
     let mut blocks = Vec::with_capacity(layout.len());
     for block in layout {
-        let block = &mut function.blocks[block.index()];
-        block.params.iter_mut().for_each(value);
+        let mut block = std::mem::replace(&mut function.blocks[block.index()], empty_block());
+        renumber_all(&mut block.params);
         for inst in &mut block.insts {
-            inst.result.iter_mut().for_each(value);
-            for_each_operand(&mut inst.op, value);
+            inst.result = inst.result.map(value);
+            inst.op.map_operands(value);
         }
-        for_each_use(&mut block.term, value);
-        if let Terminator::Jump(_, args) = &mut block.term {
-            args.iter_mut().for_each(value);
-        }
-        for_each_target(&mut block.term, block_number);
-        block.handler.iter_mut().for_each(block_number);
-        blocks.push(std::mem::replace(
-            block,
-            Block {
-                params: Vec::new(),
-                insts: Vec::new(),
-                term: Terminator::Unreachable,
-                term_span: Default::default(),
-                handler: None,
-            },
-        ));
+        block.term.map_operands(value);
+        block.term.map_successors(block_number);
+        block.handler = block.handler.map(block_number);
+        blocks.push(block);
     }
     Function { blocks, value_count: count, ..function }
 }

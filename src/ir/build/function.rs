@@ -625,11 +625,7 @@ impl<'t> Builder<'t> {
         self.blocks[between.index()].term = Terminator::Jump(to, args);
         self.blocks[between.index()].term_span = self.blocks[from.index()].term_span;
         let term = &mut self.blocks[from.index()].term;
-        finish::for_each_target(term, |target| {
-            if *target == to {
-                *target = between;
-            }
-        });
+        term.map_successors(|target| if target == to { between } else { target });
         self.layout.push(between);
     }
 }

@@ -39,14 +39,19 @@ fn int_literals(arm: &Arm) -> Option<Vec<i64>> {
     }
 }
 
-/// The arms, from the first on, that one `Switch` can handle, with their literals.
-fn int_run(arms: &[Arm]) -> Option<Vec<Vec<i64>>> {
-    let run: Vec<Vec<i64>> = arms.iter().map_while(int_literals).collect();
-    let literals: Vec<i64> = run.iter().flatten().copied().collect();
-    let (min, max) = (*literals.iter().min()?, *literals.iter().max()?);
-    let targets = usize::try_from(max.checked_sub(min)?).ok()?.checked_add(1)?;
-    let dense = targets <= SWITCH_TARGETS_PER_LITERAL * literals.len();
-    (dense && literals.len() >= SWITCH_LITERALS_MIN).then_some(run)
+/// The literals of the arms, from the first on, that test nothing but int literals.
+fn int_run(arms: &[Arm]) -> Vec<Vec<i64>> {
+    arms.iter().map_while(int_literals).collect()
+}
+
+/// Whether one `Switch` should handle a run.
+fn is_dense(run: &[Vec<i64>]) -> bool {
+    let literals = || run.iter().flatten().copied();
+    let (Some(min), Some(max)) = (literals().min(), literals().max()) else { return false };
+    let count = literals().count();
+    let targets = max.checked_sub(min).and_then(|span| usize::try_from(span).ok());
+    let dense = |span| span < SWITCH_TARGETS_PER_LITERAL * count;
+    count >= SWITCH_LITERALS_MIN && targets.is_some_and(dense)
 }
 
 impl Builder<'_> {
@@ -276,21 +281,27 @@ impl Builder<'_> {
         let mut fail = self.label(0);
         self.jump(fail, &[], Span::default());
         let mut rest = arms;
+        // Where the run of arms that has been looked at last ends: it is looked at once.
+        let mut run_end = arms.len();
         while let Some((arm, others)) = rest.split_first() {
             self.bind(fail);
             if self.is_dead() {
                 // Nothing gets past the arms before: the label stays without edges.
                 break;
             }
-            if let (Subject::Value(value), Some(run)) = (subject, int_run(rest)) {
-                let (now, later) = rest.split_at(run.len());
-                fail = self.switch_arms(*value, now, &run, end, dest);
-                rest = later;
-            } else {
-                fail = self.label(0);
-                self.arm(subject, arm, fail, end, dest);
-                rest = others;
+            if let (Subject::Value(value), true) = (subject, rest.len() <= run_end) {
+                let run = int_run(rest);
+                run_end = rest.len() - run.len().max(1);
+                if is_dense(&run) {
+                    let (now, later) = rest.split_at(run.len());
+                    fail = self.switch_arms(*value, now, &run, end, dest);
+                    rest = later;
+                    continue;
+                }
             }
+            fail = self.label(0);
+            self.arm(subject, arm, fail, end, dest);
+            rest = others;
         }
         fail
     }

@@ -70,12 +70,16 @@ pub fn build(
 ) -> Result<Program, Vec<Diagnostic>> {
     let mut tree = resolve(files, names, natives)?;
     let funcs = function::lower_all(&tree, natives);
-    Ok(Program {
+    let program = Program {
         funcs,
         entry: tree.entry,
         globals: tree.globals.iter().map(|global| global.name).collect(),
         classes: std::mem::take(&mut tree.classes),
         methods: std::mem::take(&mut tree.methods),
         names: std::mem::take(&mut tree.names),
-    })
+    };
+    if cfg!(debug_assertions) {
+        super::verify::assert_well_formed(&program, natives.len());
+    }
+    Ok(program)
 }

@@ -16,7 +16,8 @@ pub(super) fn nearest<'a>(
     let limit = (chars.len() / 3).max(1);
     let scored = candidates.filter(|candidate| *candidate != name).filter_map(|candidate| {
         let distance = distance(&chars, candidate, limit)?;
-        (distance < candidate.chars().count()).then_some((distance, candidate))
+        // Not even one character in common is no slip.
+        (distance < chars.len()).then_some((distance, candidate))
     });
     scored.min().map(|(_, candidate)| candidate)
 }
@@ -56,7 +57,7 @@ mod tests {
     fn slips_are_found_and_strangers_are_not() {
         check("lenght", &["len", "length", "list"], Some("length"));
         check("prnit", &["print", "part"], Some("print"));
-        check("x", &["y", "foo"], None);
+        check("x", &["y", "foo", "fx"], None);
         check("total", &["count"], None);
     }
 }
