@@ -60,16 +60,21 @@ pub(super) enum BadKey {
 
 /// The hash of any value.
 pub fn hash_value(cx: &Native<'_>, v: Value) -> u64 {
-    walk(cx, v, false).expect("only keys are refused")
+    hash(cx, v, false).expect("only keys are refused")
 }
 
-/// The hash of a key, if `v` can be one.
+/// The hash of a key, if `v` can be one: the same number as [`hash_value`] gives.
 #[inline]
 pub(super) fn hash_key(cx: &Native<'_>, v: Value) -> Result<u64, BadKey> {
-    match look(cx, v, true) {
+    hash(cx, v, true)
+}
+
+#[inline]
+fn hash(cx: &Native<'_>, v: Value, key: bool) -> Result<u64, BadKey> {
+    match look(cx, v, key) {
         Look::Leaf(hash) => Ok(hash),
         Look::Bad(why) => Err(why),
-        Look::Into(_) => walk(cx, v, true),
+        Look::Into(_) => walk(cx, v, key),
     }
 }
 
