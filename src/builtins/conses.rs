@@ -83,6 +83,20 @@ pub(super) fn range_len(cx: &mut Native<'_>) -> NativeResult {
         Err(_) => Err(cx.throw("Overflow", "the length of the range does not fit 64 bits")),
     }
 }
+/// The first int; nil when there is none.
+pub(super) fn range_first(cx: &mut Native<'_>) -> NativeResult {
+    match bounds(cx, receiver(cx)) {
+        Some((first, _)) => int_result(cx, first),
+        None => Ok(Value::NIL),
+    }
+}
+/// The last int; nil when there is none.
+pub(super) fn range_last(cx: &mut Native<'_>) -> NativeResult {
+    match bounds(cx, receiver(cx)) {
+        Some((_, last)) => int_result(cx, last),
+        None => Ok(Value::NIL),
+    }
+}
 pub(super) fn range_contains(cx: &mut Native<'_>) -> NativeResult {
     let i = int_of(cx.arg(1).value());
     let bounds = bounds(cx, receiver(cx));

@@ -207,6 +207,8 @@ pub static METHODS: &[Method] = &[
     m(C::NIL, "reverse", 0, conses::reverse),
     m(C::NIL, "to_list", 0, conses::cons_to_list),
     m(C::RANGE, "len", 0, conses::range_len),
+    m(C::RANGE, "first", 0, conses::range_first),
+    m(C::RANGE, "last", 0, conses::range_last),
     m(C::RANGE, "contains", 1, conses::range_contains),
     m(C::RANGE, "to_list", 0, conses::range_to_list),
     m(C::CLOSURE, "arity", 0, conses::arity),

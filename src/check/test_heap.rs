@@ -6,6 +6,7 @@
 
 use std::cell::RefCell;
 use std::rc::Rc;
+use std::sync::atomic::AtomicU64;
 
 use crate::heap::*;
 use crate::host::{Host, Native, NativeFn, NativeResult};
@@ -15,7 +16,8 @@ use crate::world::World;
 
 #[derive(Debug, Default)]
 struct Blocks {
-    objects: Vec<Box<[u64]>>,
+    /// Shared boxes, because objects are accessed through pointers into them.
+    objects: Vec<Rc<[AtomicU64]>>,
     usage: Usage,
 }
 
@@ -77,8 +79,8 @@ unsafe impl Mutator for TestMutator {
         blocks.usage.reserved_bytes = blocks.usage.used_bytes;
         blocks.usage.allocated_bytes += size as u64;
         blocks.usage.allocated_objects += 1;
-        let mut block = vec![0; size / 8].into_boxed_slice();
-        let address = block.as_mut_ptr() as usize;
+        let block: Rc<[AtomicU64]> = (0..size / 8).map(|_| AtomicU64::new(0)).collect();
+        let address = block.as_ptr() as usize;
         blocks.objects.push(block);
         // SAFETY: the block has `size` bytes and is 8-aligned.
         Some(unsafe { Obj::create(address, layout) })
