@@ -65,7 +65,8 @@ pub(super) fn brief(cx: &Native<'_>, v: Value) -> String {
 fn cut(cx: &impl Read, v: Value, style: Style, limit: usize) -> String {
     let mut out = String::new();
     if Printer::new(cx, &mut out, limit).print(v, style).is_err() {
-        out.truncate(out.floor_char_boundary(limit));
+        let boundary = (0..=limit).rev().find(|&at| out.is_char_boundary(at));
+        out.truncate(boundary.unwrap_or(0));
         out.push('…');
     }
     out

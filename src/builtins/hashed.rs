@@ -93,7 +93,7 @@ fn lookup(cx: &Native<'_>, table: Obj, key: Value, hash: u64) -> Option<usize> {
         let at = entry * width;
         at < store.len() && {
             let k = cx.load(store, at).value();
-            k == key || (k != Value::UNDEFINED && !differs_plainly(k, key) && same_key(cx, k, key))
+            k == key || may_be_same(k, key) && same_key(cx, k, key)
         }
     };
     let Some(index) = cx.load(table, slots::INDEX).object() else {
@@ -114,9 +114,9 @@ fn lookup(cx: &Native<'_>, table: Obj, key: Value, hash: u64) -> Option<usize> {
     None
 }
 
-/// Two words that differ and are not both objects are different keys (-0.0 and 0.0 excepted).
-fn differs_plainly(a: Value, b: Value) -> bool {
-    !(a.is_object() && b.is_object()) && !(a.is_float() && b.is_float())
+/// Words that differ may yet be the same key if both are objects, or floats (-0.0 and 0.0).
+fn may_be_same(a: Value, b: Value) -> bool {
+    a.is_object() && b.is_object() || a.is_float() && b.is_float()
 }
 
 /// Why there is no key: TypeMismatch.
