@@ -110,7 +110,8 @@ fn reserve(cx: &mut Native<'_>, map: Root) -> Result<(), Exit> {
         return Ok(());
     }
     let live = len(cx, o);
-    let new_capacity = if live * 2 <= capacity { capacity } else { (capacity * 2).max(4) };
+    let sparse = capacity > 0 && live * 2 <= capacity;
+    let new_capacity = if sparse { capacity } else { (capacity * 2).max(4) };
     let new_buffer = cx.alloc(ObjectKind::Buffer, new_capacity * w)?.value();
     let new_buffer = cx.root(new_buffer);
     let new_index = if new_capacity > LINEAR {

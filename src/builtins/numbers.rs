@@ -2,7 +2,7 @@
 
 use std::cmp::Ordering;
 
-use super::compare::number_order;
+use super::compare::{not_ordered, number_order, order};
 use super::operators::float_arg;
 use super::{Number, as_number, int_arg, mismatch};
 use crate::host::{Native, NativeResult};
@@ -22,7 +22,7 @@ pub(super) fn int(cx: &mut Native<'_>) -> NativeResult {
     let Some(text) = cx.text(cx.arg(0)).map(str::to_owned) else {
         return Err(mismatch(cx, "`int` needs a number, a string or a char", v));
     };
-    match text.trim().parse::<i64>() {
+    match text.parse::<i64>() {
         Ok(i) => Ok(cx.new_int(i)?.value()),
         Err(e) => {
             use std::num::IntErrorKind::{NegOverflow, PosOverflow};
@@ -51,7 +51,7 @@ pub(super) fn float(cx: &mut Native<'_>) -> NativeResult {
     let Some(text) = cx.text(cx.arg(0)).map(str::to_owned) else {
         return Err(mismatch(cx, "`float` needs a number or a string", v));
     };
-    match text.trim().parse::<f64>() {
+    match text.parse::<f64>() {
         Ok(f) => Ok(cx.new_float(f)?.value()),
         Err(_) => Err(cx.throw("InvalidArgument", &format!("{text:?} is no float"))),
     }
@@ -68,27 +68,28 @@ pub(super) fn abs(cx: &mut Native<'_>) -> NativeResult {
         None => Err(mismatch(cx, "`abs` needs a number", v)),
     }
 }
-fn pick(cx: &mut Native<'_>, name: &str, first_if: Ordering) -> NativeResult {
+fn pick(cx: &mut Native<'_>, first_if: Ordering) -> NativeResult {
     let (a, b) = (cx.arg(0).value(), cx.arg(1).value());
-    match (as_number(a), as_number(b)) {
+    if let (Some(x), Some(y)) = (as_number(a), as_number(b)) {
         // NaN loses, as in IEEE's minimumNumber.
-        (Some(x), Some(y)) => match number_order(x, y) {
-            Some(order) if order == first_if || order.is_eq() => Ok(a),
-            Some(_) => Ok(b),
-            None if x.to_f64().is_nan() => Ok(b),
-            None => Ok(a),
-        },
-        (None, _) => Err(mismatch(cx, &format!("`{name}` needs numbers"), a)),
-        (_, None) => Err(mismatch(cx, &format!("`{name}` needs numbers"), b)),
+        return Ok(match number_order(x, y) {
+            Some(order) if order == first_if || order.is_eq() => a,
+            None if !x.to_f64().is_nan() => a,
+            _ => b,
+        });
+    }
+    match order(cx, a, b) {
+        Ok(order) => Ok(if order == first_if || order.is_eq() { a } else { b }),
+        Err((a, b)) => Err(not_ordered(cx, a, b)),
     }
 }
-/// `min(a, b)`
+/// `min(a, b)`: of whatever `compare` orders.
 pub(super) fn min(cx: &mut Native<'_>) -> NativeResult {
-    pick(cx, "min", Ordering::Less)
+    pick(cx, Ordering::Less)
 }
 /// `max(a, b)`
 pub(super) fn max(cx: &mut Native<'_>) -> NativeResult {
-    pick(cx, "max", Ordering::Greater)
+    pick(cx, Ordering::Greater)
 }
 /// `x.is_nan()`
 pub(super) fn is_nan(cx: &mut Native<'_>) -> NativeResult {

@@ -180,14 +180,14 @@ pub(super) fn replace(cx: &mut Native<'_>) -> NativeResult {
 }
 /// `s.to_int()`: nil when it is none.
 pub(super) fn to_int(cx: &mut Native<'_>) -> NativeResult {
-    match receiver(cx)?.trim().parse::<i64>() {
+    match receiver(cx)?.parse::<i64>() {
         Ok(i) => Ok(cx.new_int(i)?.value()),
         Err(_) => Ok(Value::NIL),
     }
 }
 /// `s.to_float()`: nil when it is none.
 pub(super) fn to_float(cx: &mut Native<'_>) -> NativeResult {
-    match receiver(cx)?.trim().parse::<f64>() {
+    match receiver(cx)?.parse::<f64>() {
         Ok(f) => Ok(cx.new_float(f)?.value()),
         Err(_) => Ok(Value::NIL),
     }
