@@ -349,8 +349,8 @@ impl Layout<'_> {
         let params = &lir.blocks[to.index()].params;
         // The copies and the jump count as the target's: what lives into the old handler may be
         // overwritten by them.
+        let outside = lir.blocks[to.index()].handler;
         let target = self.jump_target[to.index()];
-        let outside = lir.blocks[target.index()].handler;
         let copies: Vec<Copy> = params
             .iter()
             .zip(args)
@@ -365,7 +365,7 @@ impl Layout<'_> {
         if is_test(lir, target)
             && let LTerm::Branch { test, then, otherwise } = &lir.blocks[target.index()].term
         {
-            self.protect(outside);
+            self.protect(lir.blocks[target.index()].handler);
             return self.branch(b, test, *then, *otherwise, next);
         }
         if next != Some(target) {
