@@ -171,6 +171,8 @@ impl Layout<'_> {
             let block = &self.lir.blocks[b.index()];
             work.extend(block.handler.map(|h| self.resolve(h)));
             if let LTerm::Jump(to, _) = &block.term {
+                // The jump counts as that block's, even if nothing else of it is left.
+                work.extend(self.lir.blocks[to.index()].handler.map(|h| self.resolve(h)));
                 let to = self.jump_target[to.index()];
                 if !is_test(self.lir, to) {
                     work.push(to);
