@@ -305,7 +305,7 @@ fn large(shape: usize, n: usize) -> String {
             format!("var y = 0\n{}", lines(|i| format!("try {{ y = {i} }} catch e {{ y = -1 }}\n")))
         }
         8 => lines(|i| format!("let v{i} = |a| a + x\n")),
-        9 => format!("{}f0()", lines(|i| format!("fn f{i}() {{ f{}() + x }}\n", (i + 1) / 2))),
+        9 => format!("{}f0()", lines(|i| format!("fn f{i}() {{ f{}() + x }}\n", i.div_ceil(2)))),
         _ => lines(|i| {
             format!("let s{i} = \"a{{x}}b\"; match x {{ (a, {i}) | (_, a) => g(a, 1), _ => x }}\n")
         }),
