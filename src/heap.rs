@@ -91,11 +91,18 @@ pub struct HeapConfig {
     pub sizer: Sizer,
     /// Values for the heap's [`HeapInfo::parameters`]; unknown names are an error.
     pub parameters: Vec<(String, String)>,
+    /// Overwrite freed memory, so that stale use fails fast (slow; for checkers).
+    pub poison: bool,
 }
 
 impl Default for HeapConfig {
     fn default() -> Self {
-        HeapConfig { limit_bytes: 1 << 30, sizer: Sizer::default(), parameters: Vec::new() }
+        HeapConfig {
+            limit_bytes: 1 << 30,
+            sizer: Sizer::default(),
+            parameters: Vec::new(),
+            poison: false,
+        }
     }
 }
 

@@ -1,5 +1,6 @@
 //! Menagerie core.
 
+pub mod builtins;
 pub mod bytecode;
 pub mod class;
 pub mod event;

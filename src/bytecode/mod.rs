@@ -15,6 +15,8 @@ use crate::lang::ast::Span;
 use crate::names::Name;
 use std::rc::Rc;
 
+pub mod emit;
+mod graph;
 pub mod ops;
 
 /// The bytecode of a program.

@@ -1,0 +1,282 @@
+//! `mark-sweep`: a non-moving collector over size-class blocks.
+//!
+//! Small objects (up to 8 KiB) live in 32 KiB blocks of one cell size each; the mutator bumps through
+//! runs of free cells. A collection marks what is reachable, in bitmaps beside the objects, and ends
+//! there: sweeping is lazy, a block's dead cells are found when the mutator next needs a hole of that
+//! class. Large objects are allocated one by one and swept eagerly.
+//!
+//! ```text
+//!  class 3 (24 B):  [hdr marks│o.o...oo....]  [hdr marks│oooooooo]  [hdr marks│............]
+//!                              └─┘ hole: bump range of the mutator             empty: any class
+//!  large:           table ─► [oooooooooooo]  ─► [ooooooo]
+//! ```
+//!
+//! Invariants
+//! - I1. Between collections a cell is free iff it is unmarked and not yet handed out (blocks.rs,
+//!   K2–K3).
+//! - I2. A collection clears all marks, marks exactly what is reachable, and resets the holes.
+//! - I3. The budget is charged for blocks (bitmaps included), large objects and their table; the
+//!   mark stack lives only during a collection and is not.
+//!
+//! Phases: mark (clearing included), weak, sweep (sorting blocks, freeing large objects).
+//! Costs: allocation = class lookup, one compare, header store; `load`, `store` = one move; marking is
+//! proportional to what lives, sweeping to what is allocated afterwards.
+//! Source: McCarthy 1960; lazy sweeping after Hughes 1982; side bitmaps as in Boehm's collector and
+//! Go. Departs from both in having no free lists: holes are bump ranges.
+//! Parameter `allocator`: `blocks` (the above), or `mimalloc` / `system`: every object is a
+//! malloc of its own, swept eagerly, so that allocators can be compared under one collector.
+//! It does not compact: after fragmentation a class may hold blocks that are mostly empty.
+
+use std::cell::RefCell;
+use std::rc::Rc;
+
+use menagerie::heap::{
+    Barrier, Cause, Collection, Heap, HeapConfig, HeapError, HeapInfo, Mutator, Oom, Parameter,
+    Roots, Safepoint, Sizer, Usage,
+};
+use menagerie::object::{Obj, ObjectLayout};
+use menagerie::value::Value;
+
+use crate::parts::blocks::{BLOCK_BYTES, BlockSpace};
+use crate::parts::bump::Bump;
+use crate::parts::mark::Marker;
+use crate::parts::memory::Budget;
+use crate::parts::objects::{ObjectTable, Source};
+use crate::parts::phases::Phases;
+use crate::parts::size_class::{COUNT, LARGEST, LARGEST_EXACT, cell_size, class_of};
+
+#[derive(Debug)]
+struct State {
+    budget: Budget,
+    sizer: Sizer,
+    poison: bool,
+    /// Whether small objects live in blocks.
+    use_blocks: bool,
+    blocks: BlockSpace,
+    singles: ObjectTable,
+    live_bytes: usize,
+    /// Handed out since the last collection, unused rests of holes not subtracted.
+    handed_bytes: usize,
+    /// At how many handed-out bytes to collect.
+    allowance: usize,
+    allocated_before: u64,
+    collections: u64,
+}
+
+/// Marks and sweeps.
+#[derive(Debug)]
+pub struct MarkSweep(Rc<RefCell<State>>);
+
+/// Its mutator: a bump range per size class.
+#[derive(Debug)]
+pub struct MarkSweepMutator {
+    holes: [Bump; COUNT],
+    state: Rc<RefCell<State>>,
+}
+
+impl State {
+    fn collect(&mut self, roots: &mut dyn Roots) -> Collection {
+        let mut phases = Phases::start();
+        let before = self.live_bytes + self.handed_bytes;
+        self.blocks.clear_marks();
+        let mut marker = Marker::default();
+        roots.slices(&mut |slice, _| marker.push_all(slice));
+        marker.drain();
+        phases.end("mark");
+        while roots.weak(&mut marker) {
+            marker.drain();
+        }
+        phases.end("weak");
+        self.blocks.begin_sweep(self.poison);
+        self.singles.sweep(&self.budget, self.poison);
+        phases.end("sweep");
+        self.allocated_before += self.handed_bytes as u64;
+        self.handed_bytes = 0;
+        self.live_bytes = marker.bytes();
+        self.allowance = self.sizer.allowance(self.live_bytes, self.budget.limit());
+        self.collections += 1;
+        Collection {
+            before_bytes: before,
+            after_bytes: self.live_bytes,
+            traced_objects: marker.objects(),
+            copied_bytes: 0,
+            phases: phases.finish(),
+        }
+    }
+    /// A hole for a class without collecting; `None` when the budget has no room for a block.
+    fn hole(&mut self, class: usize) -> Option<Bump> {
+        let found = self.blocks.next_hole(class);
+        let (start, stop) = match found {
+            Some(hole) => hole,
+            None => self.blocks.fresh(class, &self.budget)?,
+        };
+        self.handed_bytes += stop - start;
+        // SAFETY: a hole is handed out once (K3).
+        Some(unsafe { Bump::new(start, stop) })
+    }
+    fn single(&mut self, layout: ObjectLayout) -> Option<Obj> {
+        let o = match self.singles.alloc(layout, &self.budget) {
+            None if self.blocks.release_free(&self.budget) => {
+                self.singles.alloc(layout, &self.budget)
+            }
+            o => o,
+        }?;
+        self.handed_bytes += layout.size();
+        Some(o)
+    }
+}
+
+// SAFETY: cells and single objects are disjoint; a collection frees only what is unreachable (I2).
+unsafe impl Heap for MarkSweep {
+    type Mutator = MarkSweepMutator;
+    const INFO: HeapInfo = HeapInfo {
+        name: "mark-sweep",
+        summary: "non-moving, size-class blocks, side mark bitmaps, lazy sweeping",
+        moves: false,
+        collects: true,
+        prefix_words: 0,
+        barrier: Barrier::None,
+        parameters: &[Parameter {
+            name: "allocator",
+            default: "blocks",
+            doc: "where objects come from: blocks (own size-class blocks), mimalloc, system",
+        }],
+    };
+
+    fn new(config: &HeapConfig) -> Result<Self, HeapError> {
+        let (use_blocks, source) = match config.parameter(&Self::INFO, "allocator") {
+            "blocks" => (true, Source::System),
+            "mimalloc" => (false, Source::Mimalloc),
+            "system" => (false, Source::System),
+            other => {
+                return Err(HeapError(format!(
+                    "allocator={other}: expected blocks, mimalloc or system"
+                )));
+            }
+        };
+        if use_blocks && config.limit_bytes < 2 * BLOCK_BYTES {
+            return Err(HeapError(format!(
+                "mark-sweep needs at least {} bytes, two blocks, not {}",
+                2 * BLOCK_BYTES,
+                config.limit_bytes
+            )));
+        }
+        Ok(MarkSweep(Rc::new(RefCell::new(State {
+            budget: Budget::new(config.limit_bytes),
+            sizer: config.sizer,
+            poison: config.poison,
+            use_blocks,
+            blocks: BlockSpace::default(),
+            singles: ObjectTable::new(source),
+            live_bytes: 0,
+            handed_bytes: 0,
+            allowance: config.sizer.allowance(0, config.limit_bytes),
+            allocated_before: 0,
+            collections: 0,
+        }))))
+    }
+    fn mutator(&self) -> MarkSweepMutator {
+        MarkSweepMutator { holes: [Bump::EMPTY; COUNT], state: self.0.clone() }
+    }
+    fn collect(&self, roots: &mut dyn Roots, _: Cause) -> Collection {
+        self.0.borrow_mut().collect(roots)
+    }
+    fn usage(&self) -> Usage {
+        let state = self.0.borrow();
+        Usage {
+            limit_bytes: state.budget.limit(),
+            reserved_bytes: state.budget.taken(),
+            used_bytes: state.live_bytes + state.handed_bytes,
+            live_bytes: state.live_bytes,
+            allocated_bytes: state.allocated_before + state.handed_bytes as u64,
+            allocated_objects: 0,
+            collections: state.collections,
+        }
+    }
+}
+
+impl MarkSweepMutator {
+    #[inline(always)]
+    fn from_hole(&mut self, class: usize, layout: ObjectLayout) -> Option<Obj> {
+        self.holes[class].alloc_cell(layout, cell_size(class))
+    }
+    /// Allocates without collecting.
+    fn try_slow(&mut self, layout: ObjectLayout) -> Option<Obj> {
+        let size = layout.size();
+        let mut state = self.state.borrow_mut();
+        if size > LARGEST || !state.use_blocks {
+            return state.single(layout);
+        }
+        let class = class_of(size);
+        let hole = state.hole(class)?;
+        drop(state);
+        self.holes[class] = hole;
+        self.from_hole(class, layout)
+    }
+    fn over_allowance(&self, layout: ObjectLayout) -> bool {
+        let state = self.state.borrow();
+        state.handed_bytes + layout.size() > state.allowance
+    }
+}
+
+// SAFETY: as the heap.
+unsafe impl Mutator for MarkSweepMutator {
+    #[inline(always)]
+    fn try_alloc(&mut self, layout: ObjectLayout) -> Option<Obj> {
+        let size = layout.size();
+        if size > LARGEST_EXACT {
+            return None;
+        }
+        // The cells of exact classes are as large as the object: a plain bump range.
+        // SAFETY: size / 8 <= 32 < COUNT.
+        unsafe { self.holes.get_unchecked_mut(size / 8) }.alloc(layout)
+    }
+    #[cold]
+    fn alloc_slow(&mut self, layout: ObjectLayout, at: &mut Safepoint<'_>) -> Result<Obj, Oom> {
+        let size = layout.size();
+        if (LARGEST_EXACT + 1..=LARGEST).contains(&size)
+            && let Some(o) = self.from_hole(class_of(size), layout)
+        {
+            return Ok(o);
+        }
+        if self.over_allowance(layout) {
+            self.flush();
+            at.collect(Cause::Threshold);
+        }
+        for why in [Cause::AllocationFailure, Cause::LastResort] {
+            if let Some(o) = self.try_slow(layout) {
+                return Ok(o);
+            }
+            self.flush();
+            at.collect(why);
+        }
+        self.try_slow(layout).ok_or(Oom)
+    }
+    #[inline(always)]
+    fn load(&mut self, o: Obj, i: usize) -> Value {
+        o.slot(i)
+    }
+    #[inline(always)]
+    fn load_weak(&mut self, o: Obj, i: usize) -> Value {
+        o.slot(i)
+    }
+    #[inline(always)]
+    fn init(&mut self, o: Obj, i: usize, v: Value) {
+        o.set_slot(i, v);
+    }
+    #[inline(always)]
+    fn store(&mut self, o: Obj, i: usize, v: Value) {
+        o.set_slot(i, v);
+    }
+    /// Gives the unused rests of the holes back, so that the byte counts are exact.
+    fn flush(&mut self) {
+        let mut state = self.state.borrow_mut();
+        for (class, hole) in self.holes.iter_mut().enumerate() {
+            if hole.limit() != 0 {
+                state.handed_bytes -= hole.left();
+                state.blocks.give_back(class, hole.cursor());
+                *hole = Bump::EMPTY;
+            }
+        }
+    }
+}

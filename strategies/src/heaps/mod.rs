@@ -1,0 +1,5 @@
+//! One file per heap.
+
+pub mod mark_sweep;
+pub mod nogc;
+pub mod semispace;

@@ -1,0 +1,98 @@
+//! Evacuation into a to-space, with the copies as the queue (Cheney).
+//!
+//! Invariants
+//! - C1. The header of an evacuated object is `new address << 8 | 0xff`; 0xff is no kind, and
+//!   addresses have at most 48 bits.
+//! - C2. `start <= scan <= cursor <= end`; objects below `scan` refer to to-space only, those
+//!   between `scan` and `cursor` still hold the words of the original.
+
+use menagerie::heap::Liveness;
+use menagerie::object::Obj;
+use menagerie::value::Value;
+
+const FORWARDED: u64 = 0xff;
+
+/// Where survivors go.
+#[derive(Debug)]
+pub struct ToSpace {
+    scan: usize,
+    cursor: usize,
+    end: usize,
+    objects: u64,
+}
+
+impl ToSpace {
+    /// An empty to-space.
+    ///
+    /// # Safety
+    /// The range is free, 8-aligned, and large enough for everything that will be evacuated.
+    pub unsafe fn new(start: usize, end: usize) -> ToSpace {
+        ToSpace { scan: start, cursor: start, end, objects: 0 }
+    }
+    /// The end of the copies.
+    pub fn cursor(&self) -> usize {
+        self.cursor
+    }
+    /// How many objects were copied.
+    pub fn objects(&self) -> u64 {
+        self.objects
+    }
+    /// The new place of an object of from-space, if it has been evacuated.
+    pub fn forwarded(&self, o: Obj) -> Option<Obj> {
+        let header = o.header();
+        // SAFETY: C1: the address of a copy.
+        (header & 0xff == FORWARDED).then(|| unsafe { Obj::from_address((header >> 8) as usize) })
+    }
+    /// Copies an object, or finds its copy.
+    #[inline]
+    pub fn evacuate(&mut self, o: Obj) -> Obj {
+        if let Some(copy) = self.forwarded(o) {
+            return copy;
+        }
+        let size = o.size();
+        assert!(size <= self.end - self.cursor, "to-space is too small: {o:?} has {size} bytes");
+        let to = self.cursor;
+        // SAFETY: `size` bytes are free at `to` (C2); they do not overlap with from-space.
+        let copy = unsafe {
+            let (from, words) = (o.address() as *const u64, size / 8);
+            std::ptr::copy_nonoverlapping(from, to as *mut u64, words);
+            Obj::from_address(to)
+        };
+        self.cursor += size;
+        self.objects += 1;
+        o.set_header((copy.address() as u64) << 8 | FORWARDED);
+        copy
+    }
+    /// Evacuates what the words refer to and updates them.
+    #[inline]
+    pub fn evacuate_all(&mut self, words: &mut [Value]) {
+        for word in words {
+            if let Some(o) = word.as_object() {
+                *word = Value::object(self.evacuate(o));
+            }
+        }
+    }
+    /// Evacuates everything that the copies refer to (C2: `scan` meets `cursor`).
+    pub fn scan(&mut self) {
+        while self.scan < self.cursor {
+            // SAFETY: copies lie back to back from the start on.
+            let o = unsafe { Obj::from_address(self.scan) };
+            for i in 0..o.traced_slots() {
+                if let Some(target) = o.slot(i).as_object() {
+                    let copy = self.evacuate(target);
+                    o.set_slot(i, Value::object(copy));
+                }
+            }
+            self.scan += o.size();
+        }
+    }
+}
+
+impl Liveness for ToSpace {
+    fn current(&mut self, o: Obj) -> Option<Obj> {
+        self.forwarded(o)
+    }
+    fn keep(&mut self, o: Obj) -> Obj {
+        self.evacuate(o)
+    }
+}
