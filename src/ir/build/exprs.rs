@@ -272,6 +272,9 @@ impl Builder<'_> {
         if let Some(func) = this.func.filter(|_| this.plain) {
             return self.constant(Const::Func(func), span);
         }
+        if let Some(constant) = &this.constant {
+            return self.constant(constant.clone(), span);
+        }
         if this.owner != self.func {
             let captured = self.captured[&var];
             return match this.in_cell() {

@@ -290,6 +290,7 @@ impl<'a> Resolver<'a> {
             owner,
             mutable: false,
             func: None,
+            constant: None,
             assigned: false,
             captured: false,
             assigned_in_region: false,
