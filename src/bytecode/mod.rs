@@ -15,9 +15,12 @@ use crate::lang::ast::Span;
 use crate::names::Name;
 use std::rc::Rc;
 
+pub mod disasm;
 pub mod emit;
 mod graph;
+pub mod liveness;
 pub mod ops;
+pub mod verify;
 
 /// The bytecode of a program.
 #[derive(Clone, Debug, Default)]

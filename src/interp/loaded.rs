@@ -123,11 +123,8 @@ impl Loaded {
             let target = std::ptr::from_ref(&funcs[f.index()]) as u64;
             methods.insert((class, name), Target(target));
         }
-        let fields = program
-            .classes
-            .iter()
-            .map(|c| c.fields.iter().copied().zip(0..).collect())
-            .collect();
+        let fields =
+            program.classes.iter().map(|c| c.fields.iter().copied().zip(0..).collect()).collect();
         Arc::new(Loaded {
             sites: code.method_sites.iter().map(|_| AtomicU64::new(u64::MAX)).collect(),
             liveness: code.functions.iter().map(|_| OnceLock::new()).collect(),
