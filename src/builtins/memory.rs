@@ -22,7 +22,6 @@ pub(super) fn heap_stats(cx: &mut Native<'_>) -> NativeResult {
         ("reserved_bytes", usage.reserved_bytes as i64),
         ("limit_bytes", usage.limit_bytes as i64),
         ("allocated_bytes", usage.allocated_bytes as i64),
-        ("allocated_objects", usage.allocated_objects as i64),
     ];
     let class = dynamic_class(cx, &fields.map(|(name, _)| name));
     let o = cx.alloc_record(class, fields.len() as u32)?.object().expect("a record");
