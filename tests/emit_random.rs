@@ -18,7 +18,7 @@ use menagerie::lang::ast::Span;
 use menagerie::names::{Interner, Name};
 
 const NATIVES: usize = 4;
-const PROGRAMS: u64 = if cfg!(debug_assertions) { 40000 } else { 30_000 };
+const PROGRAMS: u64 = if cfg!(debug_assertions) { 1500 } else { 30_000 };
 
 /// Writes one random function with structured control flow.
 struct Writer {
@@ -381,6 +381,9 @@ impl Writer {
             7 => Op::Binary(self.comparison(), a, b),
             8 => {
                 let product = self.inst(Op::Binary(Mul, a, b));
+                if self.below(3) == 0 {
+                    self.instruction();
+                }
                 let c = self.operand();
                 match self.below(3) {
                     0 => Op::Binary(Add, product, c),
