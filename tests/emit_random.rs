@@ -200,7 +200,15 @@ impl Writer {
         });
     }
 
+    /// Mostly made right before the branch.
     fn condition(&mut self) -> ValueId {
+        let v = self.make_condition();
+        if self.below(4) == 0 {
+            self.instruction();
+        }
+        v
+    }
+    fn make_condition(&mut self) -> ValueId {
         match self.below(5) {
             0 => self.read(),
             1 => {
