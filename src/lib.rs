@@ -1,16 +1,23 @@
 //! Menagerie core.
 
+pub mod builtins;
 pub mod bytecode;
 pub mod class;
+pub mod compile;
 pub mod event;
 pub mod heap;
 pub mod host;
+pub mod interp;
 pub mod ir;
 pub mod lang;
 pub mod names;
 pub mod object;
+pub mod report;
 pub mod sched;
+pub mod stats;
 pub mod sync;
+pub mod table;
 pub mod task;
 pub mod value;
+pub mod vm;
 pub mod world;

@@ -1,13 +1,13 @@
 //! How a run ended, as data: endings, stack traces, places. Rendering them is the command line's.
 
 use crate::builtins::format;
+use crate::class::ClassId;
 use crate::interp::Loaded;
 use crate::lang::ast::Span;
 use crate::names::Name;
 use crate::object::ObjectKind;
 use crate::table::Stuck;
 use crate::value::{Kind, Value};
-use crate::class::ClassId;
 use crate::world::World;
 
 /// A place in the program: function and span.

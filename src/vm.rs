@@ -67,7 +67,6 @@ impl std::error::Error for VmError {}
 const DEFAULT_STACK_WORDS: usize = 2 << 20;
 
 /// A virtual machine with one heap and one scheduler.
-#[derive(Debug)]
 pub struct Vm<H: Heap, S: Scheduler, E: Sink = NullSink> {
     interpreter: Interpreter<H>,
     shared: Shared<H, S, E>,
@@ -75,7 +74,6 @@ pub struct Vm<H: Heap, S: Scheduler, E: Sink = NullSink> {
 }
 
 /// Everything but the interpreter: what [`Driver`] calls work on.
-#[derive(Debug)]
 struct Shared<H: Heap, S: Scheduler, E: Sink> {
     heap: H,
     scheduler: S,
@@ -92,6 +90,12 @@ struct Shared<H: Heap, S: Scheduler, E: Sink> {
     stats: Stats,
     /// Failed tasks that nobody may have joined: (handle, description).
     failures: Vec<(Value, Ending)>,
+}
+
+impl<H: Heap, S: Scheduler, E: Sink> std::fmt::Debug for Vm<H, S, E> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Vm<{}, {}>({} tasks)", H::INFO.name, S::INFO.name, self.shared.table.len())
+    }
 }
 
 impl<H: Heap, S: Scheduler, E: Sink> Drop for Shared<H, S, E> {
@@ -280,7 +284,7 @@ impl<H: Heap, S: Scheduler, E: Sink> Driver for Shared<H, S, E> {
     fn usage(&self) -> Usage {
         self.heap.usage()
     }
-    fn world(&mut self) -> *mut World {
+    fn world_ptr(&mut self) -> *mut World {
         self.world.as_ptr()
     }
 }
@@ -307,8 +311,7 @@ impl<H: Heap, S: Scheduler, E: Sink> Vm<H, S, E> {
         }
         let mutator = heap.mutator();
         let max_stack_words = config.max_stack_words.unwrap_or(DEFAULT_STACK_WORDS);
-        let interpreter =
-            Interpreter::new(loaded.clone(), mutator, config.engine, max_stack_words);
+        let interpreter = Interpreter::new(loaded.clone(), mutator, config.engine, max_stack_words);
         let shared = Shared {
             heap,
             scheduler,

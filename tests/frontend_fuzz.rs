@@ -441,7 +441,10 @@ fn mutate(text: &mut Vec<u8>, mutation: &Mutation) {
     }
 }
 
+/// `FRONTEND_FUZZ_FACTOR=100` makes the random tests run a hundred times as long.
 fn config(cases: u32) -> ProptestConfig {
+    let factor = std::env::var("FRONTEND_FUZZ_FACTOR").ok().and_then(|text| text.parse().ok());
+    let cases = cases * factor.unwrap_or(1);
     ProptestConfig { cases, failure_persistence: None, ..ProptestConfig::default() }
 }
 

@@ -43,9 +43,7 @@ impl<H: Heap> Ctx<H> {
         base: *mut Value,
     ) -> Result<*mut Value, Exit> {
         // SAFETY: addresses within or just above the block are compared, not read.
-        let fits = unsafe {
-            base.add(registers).cast::<Frame>() <= self.frame_top.sub(1)
-        };
+        let fits = unsafe { base.add(registers).cast::<Frame>() <= self.frame_top.sub(1) };
         if fits {
             return Ok(base);
         }

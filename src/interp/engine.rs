@@ -9,8 +9,8 @@ use super::handlers as h;
 use super::slow::slow;
 use super::{Ctx, Outcome, R, St};
 use crate::bytecode::ops::Op;
-use crate::heap::{Heap, Mutator};
 use crate::for_each_op;
+use crate::heap::{Heap, Mutator};
 use crate::value::Value;
 
 /// Which engine runs the code.
@@ -144,10 +144,6 @@ mod tail {
 
 macro_rules! define_loop {
     ($($name:ident $handler:ident ($($role:ident)*) $flow:ident $doc:literal;)*) => {
-        $(
-            #[allow(non_upper_case_globals, reason = "patterns below")]
-            const $name: u8 = Op::$name as u8;
-        )*
         unsafe fn run_loop<H: Heap>(
             mut pc: *const u64, mut base: *mut Value, mut reds: u64, ctx: *mut Ctx<H>,
         ) -> u64 {
@@ -156,7 +152,7 @@ macro_rules! define_loop {
                 let w = *pc;
                 let mut s = St { pc: pc.add(1), base, reds, ctx };
                 let r = match w as u8 {
-                    $($name => h::$handler::<H, false>(w, &mut s),)*
+                    $(x if x == Op::$name as u8 => h::$handler::<H, false>(w, &mut s),)*
                     _ => std::hint::unreachable_unchecked(),
                 };
                 match r {

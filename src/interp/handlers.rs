@@ -40,7 +40,11 @@ unsafe fn d<H: Heap, const T: bool>(w: u64, s: &St<H>) -> i32 {
 /// `b` and `c` as one number.
 #[inline(always)]
 unsafe fn wide<H: Heap, const T: bool>(w: u64, s: &St<H>) -> u16 {
-    if T { unsafe { s.pc.cast::<u8>().sub(6).cast::<u16>().read_unaligned() } } else { (w >> 16) as u16 }
+    if T {
+        unsafe { s.pc.cast::<u8>().sub(6).cast::<u16>().read_unaligned() }
+    } else {
+        (w >> 16) as u16
+    }
 }
 #[inline(always)]
 unsafe fn reg<H: Heap>(s: &St<H>, i: usize) -> Value {
@@ -81,12 +85,33 @@ macro_rules! body {
     };
 }
 macro_rules! slow_only {
-    ($($name:ident)*) => { $(body!($name, _w, _s, { R::Slow });)* };
+    ($($name:ident)*) => { $(
+        #[inline(always)]
+        pub(super) unsafe fn $name<H: Heap, const T: bool>(_: u64, _: &mut St<H>) -> R {
+            R::Slow
+        }
+    )* };
 }
-macro_rules! A { ($w:ident, $s:ident) => { a::<H, T>($w, $s) }; }
-macro_rules! B { ($w:ident, $s:ident) => { b::<H, T>($w, $s) }; }
-macro_rules! C { ($w:ident, $s:ident) => { c::<H, T>($w, $s) }; }
-macro_rules! D { ($w:ident, $s:ident) => { d::<H, T>($w, $s) }; }
+macro_rules! A {
+    ($w:ident, $s:ident) => {
+        a::<H, T>($w, $s)
+    };
+}
+macro_rules! B {
+    ($w:ident, $s:ident) => {
+        b::<H, T>($w, $s)
+    };
+}
+macro_rules! C {
+    ($w:ident, $s:ident) => {
+        c::<H, T>($w, $s)
+    };
+}
+macro_rules! D {
+    ($w:ident, $s:ident) => {
+        d::<H, T>($w, $s)
+    };
+}
 
 body!(move_, w, s, { set(s, A!(w, s), reg(s, B!(w, s))) });
 body!(move_last, w, s, {
@@ -288,12 +313,7 @@ macro_rules! int_immediate {
 int_immediate!(mul_i, x, y, Value::mul_ints(x, y));
 int_immediate!(div_i, x, y, div_ints(x, y));
 int_immediate!(rem_i, x, y, rem_ints(x, y));
-int_immediate!(
-    bit_and_i,
-    x,
-    y,
-    Some(Value::small(x.int_unchecked() & y.int_unchecked()))
-);
+int_immediate!(bit_and_i, x, y, Some(Value::small(x.int_unchecked() & y.int_unchecked())));
 
 macro_rules! fused {
     ($name:ident, $x:ident, $y:ident, $z:ident, $int:expr, $float:expr) => {
@@ -512,10 +532,15 @@ immediate_jumps! {
 unsafe fn is_constant<H: Heap>(s: &St<H>, v: Value, constant: u16) -> Option<bool> {
     Some(v == unsafe { *(*s.ctx).constants.add(constant as usize) })
 }
-jump_pair!(jump_is, jump_is_back, w, s,
-    is_constant(s, reg(s, A!(w, s)), wide::<H, T>(w, s)), true);
-jump_pair!(jump_is_not, jump_is_not_back, w, s,
-    is_constant(s, reg(s, A!(w, s)), wide::<H, T>(w, s)), false);
+jump_pair!(jump_is, jump_is_back, w, s, is_constant(s, reg(s, A!(w, s)), wide::<H, T>(w, s)), true);
+jump_pair!(
+    jump_is_not,
+    jump_is_not_back,
+    w,
+    s,
+    is_constant(s, reg(s, A!(w, s)), wide::<H, T>(w, s)),
+    false
+);
 
 #[inline(always)]
 fn is_class(v: Value, class: u16) -> Option<bool> {
@@ -554,8 +579,14 @@ unsafe fn done<H: Heap>(s: &mut St<H>, source: Value, at: Value) -> Option<bool>
     Value::both_int(at, len).then(|| Value::le_ints(len, at))
 }
 jump_pair!(jump_done, jump_done_back, w, s, done(s, reg(s, A!(w, s)), reg(s, B!(w, s))), true);
-jump_pair!(jump_not_done, jump_not_done_back, w, s,
-    done(s, reg(s, A!(w, s)), reg(s, B!(w, s))), false);
+jump_pair!(
+    jump_not_done,
+    jump_not_done_back,
+    w,
+    s,
+    done(s, reg(s, A!(w, s)), reg(s, B!(w, s))),
+    false
+);
 
 macro_rules! loop_op {
     ($name:ident, $test:ident) => {
@@ -578,10 +609,11 @@ macro_rules! loop_op {
     };
 }
 body!(switch, w, s, {
-    let table = (*(*s.ctx).loaded).switches.get_unchecked(D!(w, s) as usize);
+    let table = (&(*(*s.ctx).loaded).switches).get_unchecked(D!(w, s) as usize);
     let v = reg(s, A!(w, s));
     // Not an int: a number that no table has.
-    let i = if v.is_int() { v.int_unchecked().wrapping_sub(table.min) as usize } else { usize::MAX };
+    let i =
+        if v.is_int() { v.int_unchecked().wrapping_sub(table.min) as usize } else { usize::MAX };
     s.pc = if i < table.targets.len() { *table.targets.get_unchecked(i) } else { table.default };
     R::Next
 });
@@ -798,12 +830,7 @@ body!(set_index, w, s, {
 });
 /// A new object of values out of a window.
 #[inline(always)]
-unsafe fn construct<H: Heap>(
-    s: &mut St<H>,
-    to: usize,
-    layout: ObjectLayout,
-    window: usize,
-) -> R {
+unsafe fn construct<H: Heap>(s: &mut St<H>, to: usize, layout: ObjectLayout, window: usize) -> R {
     unsafe {
         let Some(o) = (*s.ctx).mutator.try_alloc(layout) else { return R::Slow };
         for i in 0..layout.len as usize {

@@ -123,11 +123,8 @@ impl Loaded {
             let target = std::ptr::from_ref(&funcs[f.index()]) as u64;
             methods.insert((class, name), Target(target));
         }
-        let fields = program
-            .classes
-            .iter()
-            .map(|c| c.fields.iter().copied().zip(0..).collect())
-            .collect();
+        let fields =
+            program.classes.iter().map(|c| c.fields.iter().copied().zip(0..).collect()).collect();
         Arc::new(Loaded {
             sites: code.method_sites.iter().map(|_| AtomicU64::new(u64::MAX)).collect(),
             liveness: code.functions.iter().map(|_| OnceLock::new()).collect(),
@@ -166,8 +163,8 @@ impl Loaded {
         self.words[index as usize].as_ptr()
     }
     /// Rewrites an inline cache: one relaxed store of the whole word.
-    pub fn patch(&self, pc: *const u64, i: Instruction) {
-        self.words[self.index_of(pc) as usize].store(i.encode(), Relaxed);
+    pub fn patch(&self, pc: *const u64, word: u64) {
+        self.words[self.index_of(pc) as usize].store(word, Relaxed);
     }
     /// The function that a word belongs to.
     pub fn function_at(&self, index: u32) -> Option<usize> {

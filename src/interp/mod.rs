@@ -58,7 +58,7 @@ pub trait Driver {
     /// The heap's use of memory.
     fn usage(&self) -> Usage;
     /// The shared state; valid as long as the driver is.
-    fn world(&mut self) -> *mut World;
+    fn world_ptr(&mut self) -> *mut World;
 }
 
 /// What calls need to know of a function.
@@ -78,8 +78,9 @@ pub struct FuncInfo {
 }
 
 /// The state of one worker's interpreter. Hot fields first: two cache lines.
+#[allow(missing_debug_implementations, reason = "raw pointers, private to a running slice")]
 #[repr(C)]
-pub struct Ctx<H: Heap> {
+pub(crate) struct Ctx<H: Heap> {
     /// Reductions at which the slice ends; others may lower it (E4).
     pub limit: AtomicU64,
     frame_top: *mut Frame,
@@ -100,7 +101,8 @@ pub struct Ctx<H: Heap> {
 }
 
 /// Where a run is. Copied, never borrowed by a function that is not inlined (E2).
-pub struct St<H: Heap> {
+#[allow(missing_debug_implementations, reason = "lives in machine registers")]
+pub(crate) struct St<H: Heap> {
     pc: *const u64,
     base: *mut Value,
     reds: u64,
@@ -155,7 +157,7 @@ impl Driver for NoDriver {
     fn usage(&self) -> Usage {
         unreachable!("no slice is running")
     }
-    fn world(&mut self) -> *mut World {
+    fn world_ptr(&mut self) -> *mut World {
         unreachable!("no slice is running")
     }
 }
@@ -213,7 +215,7 @@ impl<H: Heap> Interpreter<H> {
 
     fn enter(&mut self, task: &mut Task, driver: &mut dyn Driver) {
         let ctx = &mut *self.ctx;
-        ctx.world = driver.world();
+        ctx.world = driver.world_ptr();
         let world = ctx.world();
         let (constants, globals) = (world.constants.as_ptr(), world.globals.as_mut_ptr());
         let scratch = world.scratch.as_mut_ptr();
@@ -229,12 +231,7 @@ impl<H: Heap> Interpreter<H> {
     }
 
     /// Runs `task` until it ends, waits, or has used `quantum` reductions.
-    pub fn run_slice(
-        &mut self,
-        task: &mut Task,
-        driver: &mut dyn Driver,
-        quantum: u64,
-    ) -> Outcome {
+    pub fn run_slice(&mut self, task: &mut Task, driver: &mut dyn Driver, quantum: u64) -> Outcome {
         task.dirty = true;
         self.enter(task, driver);
         self.ctx.limit.store(quantum, Relaxed);

@@ -444,6 +444,53 @@ mod tests {
     }
 
     #[test]
+    fn other_places_are_shown_beside_or_below() {
+        let mut sources = Sources::new();
+        let one = sources
+            .add("one.mena", format!("fn f() {{\n  a\n}}\n{}fn f() {{}}\n", "\n".repeat(20)));
+        let two = sources.add("two.mena", "let b = f()");
+        let span = |file, start, end| Span { file, start, end };
+        let diagnostic = Diagnostic::error(span(one, 38, 39), "`f` is declared twice")
+            .note_at(span(one, 3, 4), "first here")
+            .note_at(span(two, 8, 9), "used here")
+            .note_at(span(one, 35, 37), "with `fn`")
+            .note("names are unique in a module");
+        let expected = "\
+error: `f` is declared twice
+  --> one.mena:24:4
+   |
+24 | fn f() {}
+   | -- ^
+   | |
+   | with `fn`
+   |
+  ::: one.mena:1:4
+   |
+ 1 | fn f() {
+   |    - first here
+   |
+  ::: two.mena:1:9
+   |
+ 1 | let b = f()
+   |         - used here
+   |
+   = note: names are unique in a module";
+        assert_eq!(render_one(&sources, &diagnostic, false), expected);
+    }
+
+    #[test]
+    fn errors_come_first_when_some_are_left_out() {
+        let mut sources = Sources::new();
+        let file = sources.add("test.mena", "ab");
+        let at = Span { file, start: 0, end: 1 };
+        let diagnostics = [Diagnostic::warning(at, "weak"), Diagnostic::error(at, "strong")];
+        let text = render(&sources, &diagnostics, RenderOptions { color: false, limit: 1 });
+        assert!(text.starts_with("error: strong"), "{text}");
+        assert!(text.ends_with("\n… and 1 more\n"), "{text}");
+        assert!(has_errors(&diagnostics));
+    }
+
+    #[test]
     fn a_long_line_is_cut_and_keeps_its_column() {
         let text = format!("{}oh no{}\n", "a ".repeat(500_000), " b".repeat(500_000));
         check(

@@ -311,7 +311,7 @@ enum StringEnd {
     Broken,
 }
 
-impl Lexer<'_> {
+impl<'a> Lexer<'a> {
     fn run(&mut self) {
         loop {
             self.skip_blank();
@@ -362,7 +362,7 @@ impl Lexer<'_> {
     }
 
     /// Moves on while `keep` holds and returns what was passed.
-    fn take_while(&mut self, keep: impl Fn(char) -> bool) -> &str {
+    fn take_while(&mut self, keep: impl Fn(char) -> bool) -> &'a str {
         let rest = &self.text[self.at..];
         let len = rest.find(|c| !keep(c)).unwrap_or(rest.len());
         self.at += len;
@@ -474,16 +474,15 @@ impl Lexer<'_> {
     fn word(&mut self) {
         let start = self.at;
         let text = self.take_while(is_xid_continue);
-        let text = text.to_owned();
-        let kind = word(&text, self.names);
+        let kind = word(text, self.names);
         self.push(kind, start);
     }
 
     fn keyword(&mut self) {
         let start = self.at;
         self.at += 1;
-        let text = self.take_while(is_xid_continue).to_owned();
-        let name = self.names.intern(&text);
+        let text = self.take_while(is_xid_continue);
+        let name = self.names.intern(text);
         self.push(Tok::Keyword(name), start);
     }
 
@@ -564,7 +563,7 @@ impl Lexer<'_> {
             10 => self.decimal(start),
             _ => self.radix_literal(start, radix),
         };
-        let suffix = self.take_while(is_xid_continue).to_owned();
+        let suffix = self.take_while(is_xid_continue);
         let kind = match kind {
             Ok(kind) if suffix.is_empty() => kind,
             Ok(_) => self.bad_number(start, "a number cannot be followed by letters", None),
@@ -845,11 +844,11 @@ impl Lexer<'_> {
 
     fn unicode_escape(&mut self, start: usize) -> Option<char> {
         let digits = match self.eat('{') {
-            true => self.take_while(|c| c.is_ascii_hexdigit()).to_owned(),
-            false => String::new(),
+            true => self.take_while(|c| c.is_ascii_hexdigit()),
+            false => "",
         };
         let closed = self.eat('}');
-        let value = u32::from_str_radix(&digits, 16).ok().and_then(char::from_u32);
+        let value = u32::from_str_radix(digits, 16).ok().and_then(char::from_u32);
         if closed && value.is_some() {
             return value;
         }

@@ -100,7 +100,7 @@ struct Parser<'a> {
     open: Vec<usize>,
     /// How many levels have been entered.
     depth: u32,
-    /// For every level, and the operand being parsed in it, the height of the tree built in it so far.
+    /// For every level, and the operand being parsed in it, the height of the tree built so far.
     heights: Vec<u32>,
     /// The position of the last error: one token is reported once.
     last_error: Option<usize>,

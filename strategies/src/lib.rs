@@ -1,5 +1,106 @@
-//! The strategies: one file per heap, one per scheduler, and the registry.
+//! The strategies: one file per heap, one per scheduler, and the registry: one line each.
+//!
+//! From the registry come `menagerie list`, the command line's names, the conformance matrix, and
+//! the colour and marker of every plot.
+
+use menagerie::bytecode::verify::Verified;
+use menagerie::event::{FnSink, NullSink};
+use menagerie::heap::HeapInfo;
+use menagerie::report::Ending;
+use menagerie::sched::SchedulerInfo;
+use menagerie::stats::Stats;
+use menagerie::vm::{Vm, VmConfig, VmError};
+use menagerie::world::World;
 
 pub mod heaps;
 pub mod parts;
 pub mod schedulers;
+
+/// What a run gave: how it ended, its statistics, and the world for reports.
+pub type RunResult = Result<(Ending, Stats), VmError>;
+
+/// How plots draw a strategy: colour-blind safe colours (Okabe & Ito) and a marker.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Style {
+    /// Red, green, blue.
+    pub colour: (u8, u8, u8),
+    /// A marker's name.
+    pub marker: &'static str,
+}
+
+macro_rules! heaps {
+    ($($heap:path, $colour:expr, $marker:literal;)*) => {
+        /// Attributes of all heaps, in the order of tables and legends.
+        pub const HEAPS: &[(HeapInfo, Style)] = &[$((
+            <$heap as menagerie::heap::Heap>::INFO,
+            Style { colour: $colour, marker: $marker },
+        )),*];
+
+        fn run_heap<S: menagerie::sched::Scheduler>(
+            heap: &str,
+            config: &VmConfig,
+            code: Verified,
+            world: World,
+            events: Option<FnSink>,
+        ) -> RunResult {
+            $(if heap == <$heap as menagerie::heap::Heap>::INFO.name {
+                return match events {
+                    None => launch(Vm::<$heap, S, NullSink>::new(config, code, world, NullSink)?),
+                    Some(sink) => launch(Vm::<$heap, S, FnSink>::new(config, code, world, sink)?),
+                };
+            })*
+            Err(unknown("heap", heap, HEAPS.iter().map(|(info, _)| info.name)))
+        }
+    };
+}
+macro_rules! schedulers {
+    ($($scheduler:path, $colour:expr, $marker:literal;)*) => {
+        /// Attributes of all schedulers.
+        pub const SCHEDULERS: &[(SchedulerInfo, Style)] = &[$((
+            <$scheduler as menagerie::sched::Scheduler>::INFO,
+            Style { colour: $colour, marker: $marker },
+        )),*];
+
+        /// Runs verified code on the named heap and scheduler.
+        ///
+        /// # Errors
+        /// An unknown name, a bad parameter, a heap too small to load the program.
+        pub fn run(
+            heap: &str,
+            scheduler: &str,
+            config: &VmConfig,
+            code: Verified,
+            world: World,
+            events: Option<FnSink>,
+        ) -> RunResult {
+            $(if scheduler == <$scheduler as menagerie::sched::Scheduler>::INFO.name {
+                return run_heap::<$scheduler>(heap, config, code, world, events);
+            })*
+            Err(unknown("scheduler", scheduler, SCHEDULERS.iter().map(|(info, _)| info.name)))
+        }
+    };
+}
+
+heaps! {
+    heaps::nogc::NoGc, (0x00, 0x00, 0x00), "cross";
+    heaps::mark_sweep::MarkSweep, (0x00, 0x72, 0xb2), "circle";
+    heaps::semispace::SemiSpace, (0xd5, 0x5e, 0x00), "triangle";
+}
+schedulers! {
+    schedulers::green::Green, (0x00, 0x9e, 0x73), "circle";
+}
+
+fn launch<H, S, E>(mut vm: Vm<H, S, E>) -> RunResult
+where
+    H: menagerie::heap::Heap,
+    S: menagerie::sched::Scheduler,
+    E: menagerie::event::Sink,
+{
+    let ending = vm.run();
+    Ok((ending, vm.stats()))
+}
+
+fn unknown<'a>(what: &str, name: &str, known: impl Iterator<Item = &'a str>) -> VmError {
+    let known: Vec<_> = known.collect();
+    VmError(format!("unknown {what} `{name}`; there are: {}", known.join(", ")))
+}

@@ -122,9 +122,9 @@ pub(super) fn allocate(lir: &Lir, live: &Liveness, shape: &Shape) -> Result<Colo
     for _ in 0..passes {
         let pass = Pass::new(lir, live, &wishes, previous.as_ref());
         let Some(colouring) = pass.run(&order) else { break };
-        let better = best.as_ref().is_none_or(|b| {
-            (colouring.cost, colouring.registers) < (b.cost, b.registers)
-        });
+        let better = best
+            .as_ref()
+            .is_none_or(|b| (colouring.cost, colouring.registers) < (b.cost, b.registers));
         if better {
             best = Some(colouring.clone());
         }
@@ -277,7 +277,8 @@ impl<'a> Pass<'a> {
         let Some(v) = inst.result().filter(|&v| !self.lir.is_slot(v)) else { return Some(()) };
         let dead = inst.last & DEAD_RESULT != 0;
         let base = if calls { self.result.bases[inst.window as usize] } else { NO_COLOUR };
-        if calls && (dead || usize::from(base) <= self.taken.lowest_missing() as usize + CLIMB_MAX) {
+        if calls && (dead || usize::from(base) <= self.taken.lowest_missing() as usize + CLIMB_MAX)
+        {
             self.result.colour[v as usize] = base;
         } else {
             self.choose(v)?;

@@ -23,11 +23,7 @@ pub(super) enum From {
 pub(super) type Step = (Op, u8, u8, i32);
 
 /// Puts copies in an order; `spare` gives a register that is free here, for cycles.
-pub(super) fn sequence(
-    copies: &[Copy],
-    mut spare: impl FnMut() -> u8,
-    mut step: impl FnMut(Step),
-) {
+pub(super) fn sequence(copies: &[Copy], mut spare: impl FnMut() -> u8, mut step: impl FnMut(Step)) {
     // How often each register is still to be read, and who writes it.
     let mut reads = [0u32; 256];
     let mut writer = [None; 256];
@@ -53,7 +49,10 @@ pub(super) fn sequence(
             reads[from as usize] -= 1;
             let freed = reads[from as usize] == 0;
             step((if last && freed { Op::MoveLast } else { Op::Move }, to, from, 0));
-            if freed && let Some(next) = writer[from as usize] && !done[next] {
+            if freed
+                && let Some(next) = writer[from as usize]
+                && !done[next]
+            {
                 ready.push(next);
             }
         }
@@ -87,11 +86,15 @@ mod tests {
     /// Runs the steps on registers that hold their own numbers.
     fn run(copies: &[Copy]) -> Vec<Option<i32>> {
         let mut registers: Vec<Option<i32>> = (0..64).map(Some).collect();
-        sequence(copies, || SPARE, |(op, a, b, d)| match op {
-            Op::Move => registers[a as usize] = registers[b as usize],
-            Op::MoveLast => registers[a as usize] = registers[b as usize].take(),
-            _ => registers[a as usize] = Some(d),
-        });
+        sequence(
+            copies,
+            || SPARE,
+            |(op, a, b, d)| match op {
+                Op::Move => registers[a as usize] = registers[b as usize],
+                Op::MoveLast => registers[a as usize] = registers[b as usize].take(),
+                _ => registers[a as usize] = Some(d),
+            },
+        );
         registers
     }
 

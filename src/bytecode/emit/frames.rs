@@ -57,7 +57,9 @@ fn after(mut held: RegSet, i: Instruction) -> RegSet {
         Op::Call | Op::CallDirect => {
             held = held.intersection(RegSet::below(i.a.into()));
             held.add(i.a);
-            if i.op == Op::Call && let Some(callee) = i.a.checked_add(i.b) {
+            if i.op == Op::Call
+                && let Some(callee) = i.a.checked_add(i.b)
+            {
                 held.add(callee);
             }
         }
@@ -87,7 +89,19 @@ fn gives_immediate(op: Op) -> bool {
     use Op::*;
     matches!(
         op,
-        LoadI | LoadV | Not | Eq | Ne | Lt | Le | TestClass | TestTuple | TestList | Matches
-            | IterDone | Yield | RegionEnter
+        LoadI
+            | LoadV
+            | Not
+            | Eq
+            | Ne
+            | Lt
+            | Le
+            | TestClass
+            | TestTuple
+            | TestList
+            | Matches
+            | IterDone
+            | Yield
+            | RegionEnter
     )
 }

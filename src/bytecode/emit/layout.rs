@@ -418,7 +418,8 @@ impl Layout<'_> {
         let negated = inverse(test.op);
         let backward = |b| self.is_backward(from, b);
         // The test goes to the loop, or else to where the next block is not.
-        let swap = next == Some(then) || next != Some(otherwise) && !backward(then) && backward(otherwise);
+        let swap =
+            next == Some(then) || next != Some(otherwise) && !backward(then) && backward(otherwise);
         let (op, target, rest) =
             if swap { (negated, otherwise, then) } else { (test.op, then, otherwise) };
         self.test_to(from, test, op, target);
@@ -488,11 +489,7 @@ impl Layout<'_> {
         let table = self.code.switches.len();
         let word = self.here() + 1;
         self.word(Op::Switch, self.colour(value), 0, 0, table as i32);
-        self.code.switches.push(SwitchTable {
-            min,
-            targets: vec![0; targets.len()],
-            default: 0,
-        });
+        self.code.switches.push(SwitchTable { min, targets: vec![0; targets.len()], default: 0 });
         // Switches do not poll: they go backward over a jump that does.
         let mut trampolines: Vec<(BlockId, u32)> = Vec::new();
         let entries = targets.iter().copied().zip((0..).map(Some)).chain([(default, None)]);
@@ -573,8 +570,17 @@ fn needs_span(op: Op) -> bool {
     use Op::*;
     !matches!(
         op,
-        Move | MoveLast | LoadK | LoadI | LoadV | GetCapture | Not | TestClass | TestTuple
-            | TestList | Return | ReturnV
+        Move | MoveLast
+            | LoadK
+            | LoadI
+            | LoadV
+            | GetCapture
+            | Not
+            | TestClass
+            | TestTuple
+            | TestList
+            | Return
+            | ReturnV
     )
 }
 

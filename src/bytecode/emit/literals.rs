@@ -69,8 +69,7 @@ impl Plan {
             ready = list[range.clone()].iter().filter_map(position).fold(ready, usize::max);
             early &= !done && ready < at && may_be_early(&list[range.clone()]);
             let chunk = Chunk { literal: at, range };
-            let (map, key) =
-                if early { (&mut self.early, ready) } else { (&mut self.late, at) };
+            let (map, key) = if early { (&mut self.early, ready) } else { (&mut self.late, at) };
             map.entry(key).or_default().push(chunk);
             if done {
                 return;

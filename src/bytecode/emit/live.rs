@@ -187,12 +187,7 @@ impl Scan {
         }
     }
     /// `keep`: registers that the instruction itself reads after the arguments are in place.
-    fn args(
-        &mut self,
-        args: &mut [super::lir::Arg],
-        slots: &std::ops::Range<VReg>,
-        keep: &[VReg],
-    ) {
+    fn args(&mut self, args: &mut [super::lir::Arg], slots: &std::ops::Range<VReg>, keep: &[VReg]) {
         for arg in args.iter_mut() {
             if let Source::Reg(v) = arg.source {
                 arg.last = !slots.contains(&v) && !self.live[v as usize] && !keep.contains(&v);

@@ -7,9 +7,7 @@
 use std::collections::{HashMap, HashSet};
 
 use super::fuse::Fusions;
-use super::lir::{
-    Arg, LBlock, LInst, LTerm, Lir, Load, NO_WINDOW, NONE, Source, VReg, Window,
-};
+use super::lir::{Arg, LBlock, LInst, LTerm, Lir, Load, NO_WINDOW, NONE, Source, VReg, Window};
 use super::pool::{Pool, half_word, word_of};
 use super::{EmitError, literals};
 use crate::bytecode::ops::Op;
@@ -238,7 +236,13 @@ impl<'a> Select<'a> {
         values.iter().map(|&v| self.source(v)).collect()
     }
     /// An instruction that reads a window of these sources.
-    pub(super) fn windowed(&mut self, op: Op, x: [u32; 4], sources: &[Source], span: Span) -> LInst {
+    pub(super) fn windowed(
+        &mut self,
+        op: Op,
+        x: [u32; 4],
+        sources: &[Source],
+        span: Span,
+    ) -> LInst {
         if sources.len() > WINDOW_MAX + 1 {
             let count = sources.len();
             let message =
@@ -259,7 +263,14 @@ impl<'a> Select<'a> {
         self.windowed(op, [result, 0, 0, d], &sources, span)
     }
     /// The callee comes after the arguments.
-    fn call_value(&mut self, op: Op, result: VReg, f: ValueId, args: &[ValueId], span: Span) -> LInst {
+    fn call_value(
+        &mut self,
+        op: Op,
+        result: VReg,
+        f: ValueId,
+        args: &[ValueId],
+        span: Span,
+    ) -> LInst {
         let mut sources = self.sources(args);
         sources.push(self.source(f));
         self.windowed(op, [result, 0, 0, 0], &sources, span)
@@ -329,7 +340,10 @@ impl<'a> Select<'a> {
                 let r = self.result(inst);
                 self.push(Op::GetCapture, [r, self.closure, n, 0], span);
             }
-            I::Call(..) | I::CallDirect(..) | I::CallMethod(..) | I::CallNative(..)
+            I::Call(..)
+            | I::CallDirect(..)
+            | I::CallMethod(..)
+            | I::CallNative(..)
             | I::Spawn(..) => self.call_inst(inst),
             I::Field(object, name) => {
                 let (op, d) = field(Op::GetField, *name);

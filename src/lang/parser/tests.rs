@@ -166,7 +166,8 @@ fn statements() {
         "(assign = x 1) (assign = (field p x) 3) (assign = (index a 0) 1) (assign = m::v 2)",
     );
     check(
-        "x += 1; x -= 1; x *= 1; x /= 1; x %= 1; x &= 1; x |= 1; x ^= 1; x <<= 1; x >>= 1; x >>>= 1",
+        "x += 1; x -= 1; x *= 1; x /= 1; x %= 1; x &= 1; x |= 1; x ^= 1
+         x <<= 1; x >>= 1; x >>>= 1",
         "(assign += x 1) (assign -= x 1) (assign *= x 1) (assign /= x 1) (assign %= x 1)
          (assign &= x 1) (assign |= x 1) (assign ^= x 1) (assign <<= x 1) (assign >>= x 1)
          (assign >>>= x 1)",
@@ -246,7 +247,8 @@ fn errors_and_cleanup() {
     check("try { a } catch e { b }", "(try (block (=> a)) (catch e (block (=> b))))");
     check(
         "try { a }\ncatch 1 { b }\ncatch _ { c }\nfinally { d }",
-        "(try (block (=> a)) (catch 1 (block (=> b))) (catch _ (block (=> c))) (finally (block (=> d))))",
+        "(try (block (=> a)) (catch 1 (block (=> b))) (catch _ (block (=> c)))
+         (finally (block (=> d))))",
     );
     check(
         "try {} catch Error { kind: :A } { b }",

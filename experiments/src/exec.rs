@@ -1,0 +1,227 @@
+//! `menagerie exec`: one program on one heap and one scheduler.
+
+use std::cell::RefCell;
+use std::io::Write;
+use std::path::Path;
+use std::process::ExitCode;
+use std::rc::Rc;
+
+use menagerie::compile::Compilation;
+use menagerie::event::{Event, FnSink};
+use menagerie::heap::{HeapConfig, Sizer};
+use menagerie::interp::Engine;
+use menagerie::lang::diagnostics::RenderOptions;
+use menagerie::names::Interner;
+use menagerie::report::{Ending, Place};
+use menagerie::sched::SchedulerConfig;
+use menagerie::stats::Stats;
+use menagerie::vm::VmConfig;
+use menagerie::world::World;
+
+use crate::cli::{EngineArg, ExecArgs};
+
+const USAGE: u8 = 2;
+
+/// Prints to the error output what went wrong, and gives the status for it.
+pub(crate) fn usage_error(message: &str) -> ExitCode {
+    eprintln!("error: {message}");
+    ExitCode::from(USAGE)
+}
+
+/// Prints a compilation's diagnostics.
+pub(crate) fn print_diagnostics(compilation: &Compilation) {
+    if !compilation.diagnostics.is_empty() {
+        let options = RenderOptions::default();
+        let rendered = menagerie::lang::diagnostics::render(
+            &compilation.sources,
+            &compilation.diagnostics,
+            options,
+        );
+        eprint!("{rendered}");
+    }
+}
+
+/// Reads a program's file.
+pub(crate) fn read(program: &Path) -> Result<Vec<u8>, ExitCode> {
+    std::fs::read(program)
+        .map_err(|e| usage_error(&format!("cannot read {}: {e}", program.display())))
+}
+
+/// Runs `menagerie exec`.
+pub(crate) fn exec(args: &ExecArgs) -> ExitCode {
+    run(args).unwrap_or_else(|code| code)
+}
+
+fn run(args: &ExecArgs) -> Result<ExitCode, ExitCode> {
+    let bytes = read(&args.program)?;
+    let config = config(args)?;
+    let mut compilation = Compilation::default();
+    let program = compilation.program(&args.program, &bytes);
+    let code = program.and_then(|p| Ok((compilation.code(&p)?, p)));
+    print_diagnostics(&compilation);
+    let (code, program) = code.map_err(|_| ExitCode::from(USAGE))?;
+    let names = program.names.clone();
+    let mut world = World::new(program);
+    world.args = args.args.clone();
+    world.params = args.param.iter().cloned().collect();
+    let events = args.events.as_deref().map(EventFile::create).transpose()?;
+    let sink = events.as_ref().map(EventFile::sink);
+    let result = menagerie_strategies::run(&args.heap, &args.sched, &config, code, world, sink);
+    let (ending, stats) = result.map_err(|e| usage_error(&e.0))?;
+    print_ending(&compilation, &names, &ending);
+    if let Some(events) = events {
+        events.finish()?;
+    }
+    if args.stats {
+        eprint!("{}", statistics(&stats));
+    }
+    if args.count {
+        for (name, n) in &stats.counters {
+            eprintln!("{name:<24} {n}");
+        }
+    }
+    Ok(ExitCode::from(ending.status()))
+}
+
+fn config(args: &ExecArgs) -> Result<VmConfig, ExitCode> {
+    let limit_bytes = usize::try_from(args.heap_bytes)
+        .map_err(|_| usage_error("--heap-bytes: more than this machine can address"))?;
+    let engine = match args.engine {
+        EngineArg::Default => Engine::default(),
+        EngineArg::Loop => Engine::Loop,
+        EngineArg::Tail => engine_tail()?,
+    };
+    Ok(VmConfig {
+        heap: HeapConfig {
+            limit_bytes,
+            sizer: if args.fixed_heap { Sizer::Fixed } else { Sizer::default() },
+            parameters: args.heap_param.clone(),
+            poison: args.check,
+        },
+        scheduler: SchedulerConfig { workers: 1, parameters: args.sched_param.clone() },
+        engine,
+        step_limit: args.step_limit,
+        max_stack_words: None,
+        virtual_time: false,
+    })
+}
+
+fn engine_tail() -> Result<Engine, ExitCode> {
+    Engine::ALL
+        .iter()
+        .copied()
+        .find(|e| *e != Engine::Loop)
+        .ok_or_else(|| usage_error("this build has no tail-call engine (it needs opt-level >= 1)"))
+}
+
+// ---- events ----
+
+/// The file of `--events`: tidy CSV, written as it comes.
+struct EventFile {
+    path: std::path::PathBuf,
+    writer: Rc<RefCell<csv::Writer<std::fs::File>>>,
+    error: Rc<RefCell<Option<csv::Error>>>,
+}
+
+impl EventFile {
+    fn create(path: &Path) -> Result<EventFile, ExitCode> {
+        let cannot = |e: &dyn std::fmt::Display| {
+            usage_error(&format!("cannot write events to {}: {e}", path.display()))
+        };
+        let mut writer = csv::Writer::from_path(path).map_err(|e| cannot(&e))?;
+        writer.write_record(["time_ns", "event", "task", "detail"]).map_err(|e| cannot(&e))?;
+        let writer = Rc::new(RefCell::new(writer));
+        Ok(EventFile { path: path.to_owned(), writer, error: Rc::default() })
+    }
+    fn sink(&self) -> FnSink {
+        let (writer, error) = (self.writer.clone(), self.error.clone());
+        FnSink(Box::new(move |at_ns: u64, event: &Event| {
+            let task = event.task().map_or_else(String::new, |t| t.to_string());
+            let record = [&at_ns.to_string(), event.name(), &task, &event.detail()];
+            if let Err(e) = writer.borrow_mut().write_record(record) {
+                error.borrow_mut().get_or_insert(e);
+            }
+        }))
+    }
+    fn finish(self) -> Result<(), ExitCode> {
+        let flushed = self.writer.borrow_mut().flush().map_err(csv::Error::from);
+        match self.error.take().map_or(flushed, Err) {
+            Ok(()) => Ok(()),
+            Err(e) => {
+                eprintln!("error: events in {} are incomplete: {e}", self.path.display());
+                Err(ExitCode::from(1))
+            }
+        }
+    }
+}
+
+// ---- reports ----
+
+fn print_ending(compilation: &Compilation, names: &Interner, ending: &Ending) {
+    use menagerie::lang::diagnostics::{Diagnostic, render_one};
+    let at = |place: &Option<Place>| match place {
+        Some(place) => compilation.sources.place(place.span),
+        None => "?".to_owned(),
+    };
+    let error = |message: &str, trace: &[Place]| {
+        let Some(first) = trace.first() else { return eprintln!("error: {message}") };
+        let diagnostic = Diagnostic::error(first.span, message);
+        eprint!("{}", render_one(&compilation.sources, &diagnostic, false));
+        for place in trace {
+            let function = names.text(place.function);
+            eprintln!("  in {function} at {}", compilation.sources.place(place.span));
+        }
+    };
+    match ending {
+        Ending::Finished | Ending::Exit(_) => {}
+        Ending::Uncaught(u) => error(&format!("{}: {}", u.kind, u.message), &u.trace),
+        Ending::StepLimit(trace) => error("StepLimit: the step limit was reached", trace),
+        Ending::OutputFailed(e) => eprintln!("error: cannot write the program's output: {e}"),
+        Ending::Deadlock(stuck) => {
+            eprintln!("error: Deadlock: every task waits for another");
+            for task in stuck {
+                let cycle = if task.in_cycle { " (in the cycle)" } else { "" };
+                eprintln!(
+                    "  task {} in {} at {} waits for {}{cycle}",
+                    task.task,
+                    task.function,
+                    at(&task.at),
+                    task.waits_for
+                );
+                if task.spawned_at.is_some() {
+                    eprintln!("    spawned at {}", at(&task.spawned_at));
+                }
+            }
+        }
+    }
+    let _ = std::io::stderr().flush();
+}
+
+fn statistics(stats: &Stats) -> String {
+    use std::fmt::Write as _;
+    let mut out = String::new();
+    let bytes = |n: u64| bytesize::ByteSize(n).to_string();
+    let mut line = |name: &str, value: String| {
+        let _ = writeln!(out, "{name:<24} {value}");
+    };
+    line("reductions", stats.reductions.to_string());
+    line("slices", stats.slices.to_string());
+    line("preemptions", stats.preemptions.to_string());
+    line("tasks spawned", stats.tasks_spawned.to_string());
+    line("allocated", bytes(stats.usage.allocated_bytes));
+    line("reserved at the end", bytes(stats.usage.reserved_bytes as u64));
+    line("live after last gc", bytes(stats.usage.live_bytes as u64));
+    line("collections", stats.pauses_ns.len().to_string());
+    for (cause, n) in &stats.collections {
+        line(&format!("  {cause}"), n.to_string());
+    }
+    if !stats.pauses_ns.is_empty() {
+        for (name, share) in [("p50", 0.5), ("p90", 0.9), ("p99", 0.99), ("max", 1.0)] {
+            let ns = stats.pause_ns_at(share);
+            line(&format!("  pause {name}"), format!("{:.1} µs", ns as f64 / 1e3));
+        }
+        line("  traced objects", stats.traced_objects.to_string());
+        line("  copied", bytes(stats.copied_bytes));
+    }
+    out
+}
