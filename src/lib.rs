@@ -2,6 +2,7 @@
 
 pub mod builtins;
 pub mod bytecode;
+pub mod check;
 pub mod class;
 pub mod compile;
 pub mod event;

@@ -125,9 +125,7 @@ impl Lister<'_> {
             Role::Class16 => format!("c{}", i.wide()),
             Role::Slot if is_cache(roles[3]) => return None,
             Role::Slot | Role::Flag | Role::Frame => byte.to_string(),
-            Role::Jump | Role::Back => {
-                self.label((i64::from(at) + 1 + i64::from(i.d)) as u32)
-            }
+            Role::Jump | Role::Back => self.label((i64::from(at) + 1 + i64::from(i.d)) as u32),
             Role::Imm => i.d.to_string(),
             Role::Word => value(Value::from_bits(index.into()), self.names),
             Role::Const => self.constant(index),

@@ -1,0 +1,3 @@
+//! What proves heaps and schedulers right, and what tests need to run without them.
+
+pub mod test_heap;
