@@ -110,7 +110,7 @@ impl Compilation {
                 return Err(Failed);
             }
         };
-        Ok(verify(code, &Limits::of(program))
+        Ok(verify(code, &Limits::of(program, FUNCTIONS.len()))
             .unwrap_or_else(|errors| panic!("broken contract: emitted code: {errors:#?}")))
     }
 }

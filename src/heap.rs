@@ -195,8 +195,6 @@ pub struct Usage {
     pub live_bytes: usize,
     /// Allocated since the start. Exact after [`Mutator::flush`].
     pub allocated_bytes: u64,
-    /// Objects allocated since the start, where the heap knows.
-    pub allocated_objects: u64,
     /// Collections so far.
     pub collections: u64,
 }

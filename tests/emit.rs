@@ -6,8 +6,9 @@
 #[path = "support/mod.rs"]
 mod support;
 
-use menagerie::bytecode::disasm::function_listing;
+use menagerie::bytecode::disasm::{function_listing, listing};
 use menagerie::bytecode::emit::emit;
+use menagerie::bytecode::verify::{Limits, Verified, verify};
 use menagerie::ir::build::build;
 use menagerie::ir::text::{Style, print_function};
 use menagerie::ir::{FuncId, Program};
@@ -50,33 +51,65 @@ fn cases(text: &str) -> Vec<Case> {
     cases
 }
 
-fn compile(program: &str) -> Program {
+/// Compiles a program that must be correct; `imports` are files: name and text.
+fn compile(program: &str, imports: &[(String, String)]) -> Program {
     let mut sources = Sources::new();
-    match compile_into(&mut sources, program) {
+    match compile_into(&mut sources, program, imports) {
         Ok(program) => program,
         Err(errors) => panic!("{}", render(&sources, &errors, RenderOptions::default())),
     }
 }
 
-fn compile_into(sources: &mut Sources, program: &str) -> Result<Program, Vec<Diagnostic>> {
+fn compile_into(
+    sources: &mut Sources,
+    program: &str,
+    imports: &[(String, String)],
+) -> Result<Program, Vec<Diagnostic>> {
     let mut names = Interner::default();
-    let prelude = sources.add("prelude.mena", "");
     let main = sources.add("main.mena", program);
-    let (tree, errors) = parse(sources, main, &mut names);
-    if !errors.is_empty() {
-        return Err(errors);
-    }
-    let mut loader = |_: &str, _: Span, _: &mut Interner| Err(Vec::new());
-    let files = Files::load((prelude, Module::default()).1, main, tree, &mut names, &mut loader)?;
+    let tree = parse_file(sources, main, &mut names)?;
+    let mut loader = |name: &str, import: Span, names: &mut Interner| {
+        let path = format!("{name}.mena");
+        let known = sources.files().iter().position(|file| file.name() == path);
+        if let Some(file) = known {
+            return Ok((file as u32, Module::default()));
+        }
+        let Some((_, text)) = imports.iter().find(|(file, _)| *file == path) else {
+            return Err(vec![Diagnostic::error(import, format!("there is no file {path}"))]);
+        };
+        let file = sources.add(path, text.as_str());
+        Ok((file, parse_file(sources, file, names)?))
+    };
+    let files = Files::load(Module::default(), main, tree, &mut names, &mut loader)?;
     build(&files, names, &support::natives())
 }
 
-fn listing(case: &Case) -> String {
-    let program = compile(&case.program);
-    let code = match emit(&program) {
+fn parse_file(
+    sources: &Sources,
+    file: u32,
+    names: &mut Interner,
+) -> Result<Module, Vec<Diagnostic>> {
+    let (module, diagnostics) = parse(sources, file, names);
+    if diagnostics.is_empty() { Ok(module) } else { Err(diagnostics) }
+}
+
+/// Emits code that must verify.
+fn emit_verified(program: &Program) -> Verified {
+    let code = match emit(program) {
         Ok(code) => code,
-        Err(errors) => return format!("{errors:?}\n"),
+        Err(errors) => panic!("{errors:?}"),
     };
+    let text = listing(&code, &program.names);
+    match verify(code, &Limits::of(program, support::natives().len())) {
+        Ok(verified) => verified,
+        Err(errors) => panic!("{errors:#?}\nin\n{text}"),
+    }
+}
+
+fn output(case: &Case) -> String {
+    let program = compile(&case.program, &[]);
+    let verified = emit_verified(&program);
+    let code = verified.code();
     let mut out = String::new();
     for (index, func) in program.funcs.iter().enumerate() {
         let id = FuncId(index as u32);
@@ -89,7 +122,7 @@ fn listing(case: &Case) -> String {
             let style = Style { spans: false, names: false, notes: false };
             eprintln!("{}", print_function(&program, id, style));
         }
-        out.push_str(&function_listing(&code, &program.names, id));
+        out.push_str(&function_listing(code, &program.names, id));
     }
     out
 }
@@ -100,7 +133,7 @@ fn listings_are_as_committed() {
     let cases = cases(&std::fs::read_to_string(&path).expect("the golden file"));
     let (mut out, mut wrong) = (String::new(), String::new());
     for case in &cases {
-        let now = listing(case);
+        let now = output(case);
         let _ = write!(out, "{CASE}{}\n{}{OUTPUT}\n{now}", case.name, case.program);
         if now != case.output {
             let _ = write!(wrong, "{CASE}{}\nexpected:\n{}got:\n{now}", case.name, case.output);
@@ -110,5 +143,37 @@ fn listings_are_as_committed() {
         std::fs::write(&path, out).expect("the golden file is writable");
     } else {
         assert!(wrong.is_empty(), "{wrong}\nUPDATE_EXPECT=1 rewrites emit.txt");
+    }
+}
+
+/// Every `.mena` file below a folder.
+fn programs(folder: PathBuf) -> Vec<PathBuf> {
+    let mut found = Vec::new();
+    let mut folders = vec![folder];
+    while let Some(folder) = folders.pop() {
+        for entry in std::fs::read_dir(folder).expect("a folder") {
+            let path = entry.expect("an entry").path();
+            if path.is_dir() {
+                folders.push(path);
+            } else if path.extension().is_some_and(|extension| extension == "mena") {
+                found.push(path);
+            }
+        }
+    }
+    found.sort();
+    found
+}
+
+#[test]
+fn workloads_verify() {
+    let root = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("experiments/workloads");
+    let read = |path: &PathBuf| std::fs::read_to_string(path).expect("a workload");
+    for path in programs(root) {
+        let siblings: Vec<(String, String)> = programs(path.with_file_name(""))
+            .iter()
+            .map(|path| (path.file_name().unwrap().to_string_lossy().into_owned(), read(path)))
+            .collect();
+        let program = compile(&read(&path), &siblings);
+        emit_verified(&program);
     }
 }

@@ -8,7 +8,8 @@
 #[path = "support/mod.rs"]
 mod support;
 
-use menagerie::ir::build::build;
+use menagerie::builtins;
+use menagerie::ir::build::{NativeSig, build};
 use menagerie::ir::text::{Style, print_function};
 use menagerie::ir::{FuncId, Program};
 use menagerie::lang::ast::{Module, Span};
@@ -69,18 +70,29 @@ struct Compiled {
 }
 
 fn compile(program: &str, files: &[(String, String)]) -> Compiled {
+    compile_with(PRELUDE, &support::natives(), program, files)
+}
+
+fn compile_with(
+    prelude: &str,
+    natives: &[NativeSig],
+    program: &str,
+    files: &[(String, String)],
+) -> Compiled {
     let mut sources = Sources::new();
-    let result = compile_into(&mut sources, program, files);
+    let result = compile_into(&mut sources, prelude, natives, program, files);
     Compiled { sources, result }
 }
 
 fn compile_into(
     sources: &mut Sources,
+    prelude: &str,
+    natives: &[NativeSig],
     program: &str,
     files: &[(String, String)],
 ) -> Result<Program, Vec<Diagnostic>> {
     let mut names = Interner::default();
-    let prelude = sources.add("prelude.mena", PRELUDE);
+    let prelude = sources.add("prelude.mena", prelude);
     let main = sources.add("main.mena", program);
     let prelude = parse_file(sources, prelude, &mut names)?;
     let tree = parse_file(sources, main, &mut names)?;
@@ -97,7 +109,7 @@ fn compile_into(
         Ok((file, parse_file(sources, file, names)?))
     };
     let files = Files::load(prelude, main, tree, &mut names, &mut loader)?;
-    build(&files, names, &support::natives())
+    build(&files, names, natives)
 }
 
 fn parse_file(
@@ -199,6 +211,12 @@ fn programs(folder: PathBuf) -> Vec<PathBuf> {
 #[test]
 fn workloads_compile() {
     let root = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("experiments/workloads");
+    let natives = builtins::FUNCTIONS.iter().map(|builtin| NativeSig {
+        name: builtin.name,
+        min_args: builtin.min_args,
+        max_args: builtin.max_args,
+    });
+    let natives: Vec<NativeSig> = natives.collect();
     let mut wrong = String::new();
     for path in programs(root) {
         let text = std::fs::read_to_string(&path).expect("a workload");
@@ -208,7 +226,7 @@ fn workloads_compile() {
             (name, std::fs::read_to_string(&path).expect("a workload"))
         });
         let siblings: Vec<(String, String)> = siblings.collect();
-        let compiled = compile(&text, &siblings);
+        let compiled = compile_with(builtins::PRELUDE, &natives, &text, &siblings);
         if let Err(errors) = compiled.result {
             let messages = render(&compiled.sources, &errors, RenderOptions::default());
             let _ = writeln!(wrong, "{}:\n{messages}", path.display());
@@ -305,7 +323,7 @@ fn large(shape: usize, n: usize) -> String {
             format!("var y = 0\n{}", lines(|i| format!("try {{ y = {i} }} catch e {{ y = -1 }}\n")))
         }
         8 => lines(|i| format!("let v{i} = |a| a + x\n")),
-        9 => format!("{}f0()", lines(|i| format!("fn f{i}() {{ f{}() + x }}\n", (i + 1) / 2))),
+        9 => format!("{}f0()", lines(|i| format!("fn f{i}() {{ f{}() + x }}\n", i.div_ceil(2)))),
         _ => lines(|i| {
             format!("let s{i} = \"a{{x}}b\"; match x {{ (a, {i}) | (_, a) => g(a, 1), _ => x }}\n")
         }),

@@ -20,14 +20,13 @@ pub(super) fn gc(cx: &mut Native<'_>) -> NativeResult {
 type Counter = (&'static str, fn(&Usage) -> u64);
 
 /// Fields of the record that `heap_stats()` gives.
-const STATS: [Counter; 7] = [
+const STATS: [Counter; 6] = [
     ("collections", |u| u.collections),
     ("live_bytes", |u| u.live_bytes as u64),
     ("used_bytes", |u| u.used_bytes as u64),
     ("reserved_bytes", |u| u.reserved_bytes as u64),
     ("limit_bytes", |u| u.limit_bytes as u64),
     ("allocated_bytes", |u| u.allocated_bytes),
-    ("allocated_objects", |u| u.allocated_objects),
 ];
 
 /// The class of `#{ collections, … }`: the prelude mentions it, so that the compiler has made it;

@@ -41,9 +41,6 @@ impl RegSet {
     pub(super) fn without(self, other: RegSet) -> RegSet {
         RegSet([0, 1, 2, 3].map(|n| self.0[n] & !other.0[n]))
     }
-    pub(super) fn includes(&self, other: RegSet) -> bool {
-        other.without(*self) == RegSet::default()
-    }
     /// One more than the highest.
     pub(super) fn end(&self) -> usize {
         let word = (0..4).rev().find(|&n| self.0[n] != 0);
@@ -53,6 +50,10 @@ impl RegSet {
     pub(super) fn lowest_missing(&self) -> u8 {
         let word = (0..4).find(|&n| self.0[n] != u64::MAX);
         word.map_or(255, |n| (64 * n + self.0[n].trailing_ones() as usize) as u8)
+    }
+    /// The bits, 64 registers each.
+    pub(super) fn words(&self) -> &[u64; 4] {
+        &self.0
     }
     pub(super) fn iter(self) -> impl Iterator<Item = u8> {
         (0..self.end()).map(|r| r as u8).filter(move |&r| self.has(r))

@@ -78,7 +78,6 @@ unsafe impl Mutator for TestMutator {
         blocks.usage.live_bytes = blocks.usage.used_bytes;
         blocks.usage.reserved_bytes = blocks.usage.used_bytes;
         blocks.usage.allocated_bytes += size as u64;
-        blocks.usage.allocated_objects += 1;
         let block: Rc<[AtomicU64]> = (0..size / 8).map(|_| AtomicU64::new(0)).collect();
         let address = block.as_ptr() as usize;
         blocks.objects.push(block);

@@ -163,8 +163,8 @@ impl Loaded {
         self.words[index as usize].as_ptr()
     }
     /// Rewrites an inline cache: one relaxed store of the whole word.
-    pub fn patch(&self, pc: *const u64, i: Instruction) {
-        self.words[self.index_of(pc) as usize].store(i.encode(), Relaxed);
+    pub fn patch(&self, pc: *const u64, word: u64) {
+        self.words[self.index_of(pc) as usize].store(word, Relaxed);
     }
     /// The function that a word belongs to.
     pub fn function_at(&self, index: u32) -> Option<usize> {

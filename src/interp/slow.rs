@@ -559,9 +559,10 @@ impl<H: Heap> Slow<'_, H> {
     }
     /// Rewrites the instruction: class and slot of the last object seen here.
     fn fill_cache(&mut self, class: ClassId, slot: usize) {
-        if let Ok(c) = u8::try_from(slot) {
-            let d = (u32::from(class.0) << 16 | self.i.d as u32 & 0xffff) as i32;
-            self.ctx.loaded().patch(self.pc, Instruction { c, d, ..self.i });
+        if let Ok(slot) = u8::try_from(slot) {
+            let kept = self.i.encode() & 0x0000_ffff_00ff_ffff;
+            let word = kept | u64::from(slot) << 24 | u64::from(class.0) << 48;
+            self.ctx.loaded().patch(self.pc, word);
         }
     }
     fn update_record(&mut self) -> Step {

@@ -27,6 +27,8 @@ const LARGE: usize = 20_000;
 /// A result of a call is copied down when it stands so far above the lowest free register: else
 /// windows would climb without end in long scripts.
 const CLIMB_MAX: usize = 16;
+/// How many places for a window are compared.
+const BASE_CHOICES: usize = 8;
 /// No register.
 pub(super) const NO_COLOUR: u8 = 255;
 
@@ -260,7 +262,7 @@ impl<'a> Pass<'a> {
             self.free_args(inst);
             let base = match self.in_place(inst) {
                 Some(base) if !calls => base,
-                _ => self.taken.end(),
+                _ => self.best_base(inst),
             };
             self.place_window(inst, base)?;
             if calls {
@@ -310,6 +312,22 @@ impl<'a> Pass<'a> {
         }
         let base = colour(0)?;
         (1..args.len()).all(|n| colour(n) == Some(base + n)).then_some(base)
+    }
+    /// Where above everything live most arguments are in place; the lowest such register.
+    fn best_base(&self, inst: &LInst) -> usize {
+        let lowest = self.taken.end();
+        let mut votes = [0u16; BASE_CHOICES];
+        for (arg, position) in self.args(inst).iter().zip(0..) {
+            if let Source::Reg(v) = arg.source {
+                let register = usize::from(self.result.colour[v as usize]);
+                let choice = register.checked_sub(lowest + position);
+                if let Some(votes) = choice.and_then(|n| votes.get_mut(n)) {
+                    *votes += 1;
+                }
+            }
+        }
+        let best = (0..BASE_CHOICES).rev().max_by_key(|&n| votes[n]);
+        lowest + best.unwrap_or(0)
     }
     fn place_window(&mut self, inst: &LInst, base: usize) -> Option<()> {
         let needs_result = inst.op.info().flow == Flow::Call;

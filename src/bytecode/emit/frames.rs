@@ -42,7 +42,8 @@ pub(super) fn fill_in(code: &mut Code, f: &FunctionCode, entry: usize) {
         for at in graph.words(block) {
             let i = instruction(code, at);
             if matches!(i.op, Op::Return | Op::ReturnV) {
-                let b = held.end() as u8;
+                // Register 0 gets the result.
+                let b = held.end().max(1) as u8;
                 code.words[at as usize] = Instruction { b, ..i }.encode();
             }
             held = after(held, i);

@@ -27,7 +27,10 @@ struct Layout<'a> {
     colouring: &'a Colouring,
     code: &'a mut Code,
     /// By block: where jumps to it really go.
-    resolved: Vec<BlockId>,
+    jump_target: Vec<BlockId>,
+    /// The same for branches: they stop before a block that only branches, because the jump to it
+    /// will do that itself.
+    branch_target: Vec<BlockId>,
     /// By block: its place in the layout.
     place: Vec<Option<usize>>,
     labels: Vec<Option<u32>>,
@@ -58,7 +61,10 @@ pub(super) fn lay_out(
         live,
         colouring,
         code,
-        resolved: resolve_chains(lir),
+        jump_target: resolve_chains(lir, |b| idle_jump(lir, &colouring.colour, b)),
+        branch_target: resolve_chains(lir, |b| {
+            idle_jump(lir, &colouring.colour, b).filter(|&to| !is_test(lir, to))
+        }),
         place: vec![None; blocks],
         labels: vec![None; blocks],
         fixups: Vec::new(),
@@ -99,15 +105,28 @@ pub(super) fn lay_out(
     })
 }
 
-/// By block: the end of the chain of empty jumps that begins there.
-fn resolve_chains(lir: &Lir) -> Vec<BlockId> {
-    let next = |b: BlockId| {
-        let block = &lir.blocks[b.index()];
-        match &block.term {
-            LTerm::Jump(to, args) if args.is_empty() && block.insts.is_empty() => Some(*to),
-            _ => None,
-        }
-    };
+/// Whether the block only branches.
+fn is_test(lir: &Lir, b: BlockId) -> bool {
+    let block = &lir.blocks[b.index()];
+    block.insts.is_empty() && matches!(block.term, LTerm::Branch { .. })
+}
+
+/// Where a block goes that does nothing but jump.
+fn idle_jump(lir: &Lir, colour: &[u8], b: BlockId) -> Option<BlockId> {
+    let block = &lir.blocks[b.index()];
+    let LTerm::Jump(to, args) = &block.term else { return None };
+    let args = &lir.args[args.start as usize..args.end as usize];
+    let params = &lir.blocks[to.index()].params;
+    let no_copies = params.iter().zip(args).all(|(&p, arg)| match arg.source {
+        _ if colour[p as usize] == NO_COLOUR => true,
+        Source::Reg(v) => colour[v as usize] == colour[p as usize],
+        Source::Const(_) => false,
+    });
+    (no_copies && block.insts.is_empty()).then_some(*to)
+}
+
+/// By block: the end of the chain that begins there.
+fn resolve_chains(lir: &Lir, next: impl Fn(BlockId) -> Option<BlockId>) -> Vec<BlockId> {
     let mut resolved: Vec<Option<BlockId>> = vec![None; lir.blocks.len()];
     for b in (0..lir.blocks.len() as u32).map(BlockId) {
         let mut chain = Vec::new();
@@ -138,20 +157,11 @@ impl Layout<'_> {
 
     // ---- which blocks ----
 
-    /// Whether the block only branches.
-    fn is_test(&self, b: BlockId) -> bool {
-        let block = &self.lir.blocks[b.index()];
-        block.insts.is_empty() && matches!(block.term, LTerm::Branch { .. })
-    }
     fn resolve(&self, b: BlockId) -> BlockId {
-        self.resolved[b.index()]
+        self.branch_target[b.index()]
     }
-    /// Where a jump with copies goes: an empty block with parameters is resolved, too.
-    fn jump_target(&self, to: BlockId) -> BlockId {
-        self.resolve(to)
-    }
-
-    /// The blocks that are jumped to, in order.
+    /// The blocks that are jumped to, in order. Handlers always are: the jump out of an empty one
+    /// may be what polls.
     fn needed_blocks(&self) -> Vec<BlockId> {
         let mut needed = vec![false; self.lir.blocks.len()];
         let mut work = vec![BlockId(0)];
@@ -160,15 +170,17 @@ impl Layout<'_> {
                 continue;
             }
             let block = &self.lir.blocks[b.index()];
-            work.extend(block.handler.map(|h| self.resolve(h)));
+            work.extend(block.handler);
             if let LTerm::Jump(to, _) = &block.term {
-                let to = self.jump_target(*to);
-                if !self.is_test(to) {
+                // The jump counts as that block's, even if nothing else of it is left.
+                work.extend(self.lir.blocks[to.index()].handler);
+                let to = self.jump_target[to.index()];
+                if !is_test(self.lir, to) {
                     work.push(to);
                     continue;
                 }
                 let test = &self.lir.blocks[to.index()];
-                work.extend(test.handler.map(|h| self.resolve(h)));
+                work.extend(test.handler);
                 work.extend(test.successors().map(|b| self.resolve(b)));
             } else {
                 work.extend(block.successors().map(|b| self.resolve(b)));
@@ -215,6 +227,7 @@ impl Layout<'_> {
     fn block(&mut self, b: BlockId, next: Option<BlockId>) {
         let lir = self.lir;
         let block = &lir.blocks[b.index()];
+        self.drop_jump_to(b);
         self.labels[b.index()] = Some(self.here());
         self.last_label = self.here();
         self.protect(block.handler);
@@ -234,6 +247,30 @@ impl Layout<'_> {
                 self.span(*span);
                 self.switch(b, *value, *min, targets, *default);
             }
+        }
+    }
+
+    /// Removes the last word if it jumps to what comes next: block `b`, with nothing in between but
+    /// blocks without words.
+    fn drop_jump_to(&mut self, b: BlockId) {
+        let here = self.here();
+        let Some(fixup) = self.fixups.last() else { return };
+        let jumps = fixup.target == b && fixup.word as u32 + 1 == here;
+        if !jumps || Op::of(self.code.words[fixup.word]) != Some(Op::Jump) {
+            return;
+        }
+        self.fixups.pop();
+        self.code.words.pop();
+        let back = |at: &mut u32| *at = (*at).min(here - 1);
+        back(&mut self.last_label);
+        back(&mut self.handler.0);
+        if let Some((start, end, _)) = self.ranges.last_mut() {
+            back(start);
+            back(end);
+        }
+        self.ranges.retain(|&(start, end, _)| start < end);
+        for label in self.labels.iter_mut().flatten() {
+            back(label);
         }
     }
 
@@ -315,8 +352,8 @@ impl Layout<'_> {
         let params = &lir.blocks[to.index()].params;
         // The copies and the jump count as the target's: what lives into the old handler may be
         // overwritten by them.
-        let target = self.jump_target(to);
-        let outside = lir.blocks[target.index()].handler;
+        let outside = lir.blocks[to.index()].handler;
+        let target = self.jump_target[to.index()];
         let copies: Vec<Copy> = params
             .iter()
             .zip(args)
@@ -328,10 +365,10 @@ impl Layout<'_> {
             let spare = self.spare_for_jump(to, &copies);
             self.copy(&copies, spare);
         }
-        if self.is_test(target)
+        if is_test(lir, target)
             && let LTerm::Branch { test, then, otherwise } = &lir.blocks[target.index()].term
         {
-            self.protect(outside);
+            self.protect(lir.blocks[target.index()].handler);
             return self.branch(b, test, *then, *otherwise, next);
         }
         if next != Some(target) {
@@ -505,11 +542,13 @@ impl Layout<'_> {
         let mut ranges: Vec<HandlerRange> = Vec::new();
         for &(start, end, handler) in &self.ranges {
             let block = &self.lir.blocks[handler.index()];
-            let target = self.resolve(handler);
-            let target = self.labels[target.index()].expect("handlers are laid out");
+            let target = self.labels[handler.index()].expect("handlers are laid out");
             let register = block.params.first().map_or(0, |&p| self.colour(p));
+            let joins = |last: &HandlerRange| {
+                (last.end, last.target, last.register) == (start, target, register)
+            };
             match ranges.last_mut() {
-                Some(last) if last.end == start && last.target == target => last.end = end,
+                Some(last) if joins(last) => last.end = end,
                 _ => ranges.push(HandlerRange { start, end, target, register }),
             }
         }

@@ -4,7 +4,7 @@
 //! given out, because fused values need none. Rule: an instruction moves down to the one that
 //! absorbs it only over instructions that neither raise nor change anything.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use super::fuse::Fusions;
 use super::lir::{Arg, LBlock, LInst, LTerm, Lir, Load, NO_WINDOW, NONE, Source, VReg, Window};
@@ -143,7 +143,11 @@ impl<'a> Select<'a> {
         self.weight = self.shape.weight(id);
         self.loaded.clear();
         if id.0 == 0 {
+            let set = set_first(block);
             for slot in self.lir.slots.clone() {
+                if set.contains(&(slot - self.lir.slots.start)) {
+                    continue;
+                }
                 let nil = self.pool.load(&Const::Nil);
                 let x = [slot, 0, 0, nil.d as u32];
                 self.insts.push(LInst::new(nil.op, x, self.function.span));
@@ -714,6 +718,23 @@ impl<'a> Select<'a> {
         let [low, high] = index.to_le_bytes().map(u32::from);
         Some((op, [self.reg(v), low, high, 0]))
     }
+}
+
+/// The slots that the entry block sets before it reads them: nobody sees their nil.
+fn set_first(entry: &Block) -> HashSet<u32> {
+    let mut set = HashSet::new();
+    let mut read = HashSet::new();
+    if entry.handler.is_some() {
+        return set;
+    }
+    for inst in &entry.insts {
+        match inst.op {
+            ir::Op::SlotGet(slot) => _ = read.insert(slot.0),
+            ir::Op::SlotSet(slot, _) if !read.contains(&slot.0) => _ = set.insert(slot.0),
+            _ => {}
+        }
+    }
+    set
 }
 
 /// The cached form for names that fit 16 bits (the class part is empty: 0xffff).

@@ -86,8 +86,7 @@ impl Builder<'_> {
             }
             self.bind(next);
         }
-        let inner = if dest == Dest::Tail { Dest::Tail } else { dest };
-        let value = self.lower(last, inner);
+        let value = self.lower(last, dest);
         match dest {
             Dest::Effect => self.jump(end, &[], span),
             _ => self.jump(end, &[value], span),

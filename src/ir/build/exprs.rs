@@ -51,7 +51,7 @@ impl Builder<'_> {
             ExprKind::While(node) => self.while_loop(node, dest, expr.span),
             ExprKind::Loop(node) => self.endless_loop(node, dest, expr.span),
             ExprKind::For(node) => self.for_loop(node, dest, expr.span),
-            ExprKind::Match(node) => self.match_expr(node, dest, expr.span),
+            ExprKind::Match(node) => self.match_expr(node, dest),
             ExprKind::Try(node) => self.try_expr(node, dest, expr.span),
             ExprKind::Arena(body) => self.arena(body, dest, expr.span),
             ExprKind::Scope(body) => self.task_scope(body, dest, expr.span),
@@ -160,16 +160,12 @@ impl Builder<'_> {
         let mut at = expr;
         while let Some(first) = first_operand(at) {
             nodes.push(at);
-            if self.direct_callee(first).is_some() {
-                break;
-            }
             at = first;
         }
         let innermost = nodes[nodes.len() - 1];
-        let mut value = match first_operand(innermost) {
-            Some(first) if self.direct_callee(first).is_some() => NO_VALUE,
-            Some(first) => self.value(first),
-            None => NO_VALUE,
+        let mut value = match self.direct_callee(innermost) {
+            Some(_) => NO_VALUE,
+            None => self.value(at),
         };
         for (n, node) in nodes.iter().enumerate().rev() {
             let dest = if n == 0 { dest } else { Dest::Value };
@@ -199,7 +195,7 @@ impl Builder<'_> {
                 }
                 self.emit(Op::CallMethod(first, *name, args), span)
             }
-            ExprKind::Call(callee, args) => match self.direct_callee(callee) {
+            ExprKind::Call(_, args) => match self.direct_callee(node) {
                 Some(func) => return self.call_func(func, args, dest, span),
                 None => {
                     let args = self.values(args);
@@ -215,15 +211,12 @@ impl Builder<'_> {
         self.deliver(value, dest, span)
     }
 
-    /// The function that a callee certainly is: a local one without captures.
-    fn direct_callee(&self, callee: &Expr) -> Option<FuncId> {
-        match callee.kind {
-            ExprKind::Var(var) => {
-                let var = &self.tree.vars[var.index()];
-                var.func.filter(|_| var.plain)
-            }
-            _ => None,
-        }
+    /// The function that a call certainly calls: a local one without captures.
+    fn direct_callee(&self, call: &Expr) -> Option<FuncId> {
+        let ExprKind::Call(callee, _) = &call.kind else { return None };
+        let ExprKind::Var(var) = callee.kind else { return None };
+        let var = &self.tree.vars[var.index()];
+        var.func.filter(|_| var.plain)
     }
 
     fn call_func(&mut self, func: FuncId, args: &[Expr], dest: Dest, span: Span) -> ValueId {
@@ -278,6 +271,9 @@ impl Builder<'_> {
         let this = &self.tree.vars[var.index()];
         if let Some(func) = this.func.filter(|_| this.plain) {
             return self.constant(Const::Func(func), span);
+        }
+        if let Some(constant) = &this.constant {
+            return self.constant(constant.clone(), span);
         }
         if this.owner != self.func {
             let captured = self.captured[&var];

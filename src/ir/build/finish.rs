@@ -238,10 +238,10 @@ fn skip_empty_blocks(blocks: &mut [Block]) {
             continue;
         }
         block.term.map_successors(|target| last[target.index()].unwrap_or(target));
-        if let Terminator::Branch { then, otherwise, .. } = block.term {
-            if then == otherwise {
-                block.term = Terminator::Jump(then, Vec::new());
-            }
+        if let Terminator::Branch { then, otherwise, .. } = block.term
+            && then == otherwise
+        {
+            block.term = Terminator::Jump(then, Vec::new());
         }
     }
 }

@@ -289,6 +289,7 @@ impl<'t> Builder<'t> {
         if self.dead {
             return NO_VALUE;
         }
+        debug_assert!(op.operands().all(|value| value != NO_VALUE), "a value from nowhere: {op:?}");
         let value = self.new_value();
         self.ints[value.index()] = self.gives_int(&op);
         let inst = Inst { result: Some(value), op, span };
@@ -299,6 +300,7 @@ impl<'t> Builder<'t> {
     /// Appends an instruction without a result.
     pub(super) fn emit_void(&mut self, op: Op, span: Span) {
         if !self.dead {
+            debug_assert!(op.operands().all(|value| value != NO_VALUE), "from nowhere: {op:?}");
             self.blocks[self.current.index()].insts.push(Inst { result: None, op, span });
         }
     }
@@ -364,6 +366,7 @@ impl<'t> Builder<'t> {
         if self.dead {
             return;
         }
+        debug_assert!(term.operands().all(|value| value != NO_VALUE), "from nowhere: {term:?}");
         let block = &mut self.blocks[self.current.index()];
         block.term = term;
         block.term_span = span;

@@ -255,7 +255,7 @@ impl Builder<'_> {
         self.jump(ok, &bound, span);
     }
 
-    pub(super) fn match_expr(&mut self, node: &Match, dest: Dest, span: Span) -> ValueId {
+    pub(super) fn match_expr(&mut self, node: &Match, dest: Dest) -> ValueId {
         let patterns = node.arms.iter().map(|arm| &arm.pattern);
         let subject = self.subject(&node.scrutinee, patterns);
         if self.is_dead() {
@@ -265,7 +265,6 @@ impl Builder<'_> {
         let fail = self.arms(&subject, &node.arms, end, dest);
         let scrutinee = node.scrutinee.span;
         self.in_cold(|this| this.match_failure(fail, &subject, scrutinee));
-        let _ = span;
         self.bind_join(end)
     }
 

@@ -3,7 +3,7 @@
 //! Control flow is structured, so SSA form is made in one walk as in Brandis & Mössenböck,
 //! "Single-Pass Generation of Static Single-Assignment Form for Structured Languages" (1994): a
 //! log of assignments tells at each join which variables need a parameter, and the resolver tells
-//! for each loop which ones its header needs. [`finish`] then removes the parameters that turn out
+//! for each loop which ones its header needs. `finish` then removes the parameters that turn out
 //! redundant (Braun et al., "Simple and Efficient Construction of SSA Form", 2013) or unused, so
 //! the result is the minimal, pruned form. The whole is near linear in the size of the program.
 //!

@@ -1,8 +1,8 @@
 //! Scopes, functions, blocks and statements.
 
-use super::tree::{self, Block, Expr, ExprKind, FuncBody, Stmt, VarId};
+use super::tree::{self, Block, Expr, ExprKind, FuncBody, PatternKind, Stmt, Target, VarId};
 use super::{Frame, LoopFrame, Place, Resolver, Value, capture};
-use crate::ir::FuncId;
+use crate::ir::{Const, FuncId};
 use crate::lang::ast::{self, Ident, Span};
 use crate::lang::diagnostics::Diagnostic;
 use crate::names::Name;
@@ -284,7 +284,11 @@ impl Resolver<'_> {
         match stmt {
             ast::Stmt::Let { pattern, value } => {
                 let value = self.expr(value);
-                Stmt::Let(self.local_pattern(pattern), value)
+                let pattern = self.local_pattern(pattern);
+                if let PatternKind::Bind(Target::Var(var)) = pattern.kind {
+                    self.tree.vars[var.index()].constant = shared_constant(&value);
+                }
+                Stmt::Let(pattern, value)
             }
             ast::Stmt::Var { name, value } => {
                 let value = self.expr(value);
@@ -296,6 +300,15 @@ impl Resolver<'_> {
             ast::Stmt::Expr(expr) => Stmt::Expr(self.expr(expr)),
             ast::Stmt::Fn(decl) => Stmt::Expr(tree::nil(decl.span)),
         }
+    }
+}
+
+/// The constant that an expression is, unless it is a string.
+fn shared_constant(value: &Expr) -> Option<Const> {
+    match &value.kind {
+        ExprKind::Const(Const::Str(_)) => None,
+        ExprKind::Const(constant) => Some(constant.clone()),
+        _ => None,
     }
 }
 

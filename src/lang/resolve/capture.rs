@@ -1,4 +1,4 @@
-//! Which variables each function captures, once all uses are known.
+//! Which variables each function captures, once all uses are known. Constants are not captured.
 //!
 //! A local function is *plain* when everything it captures is a plain local function; it is then a
 //! constant and is called directly. Found as a greatest fixpoint: start from the functions that
@@ -12,20 +12,25 @@ use std::collections::HashMap;
 pub(super) fn analyse(tree: &mut Tree, free: &[Vec<VarId>]) {
     mark_plain(tree, free);
     for (func, free) in tree.funcs.iter_mut().zip(free) {
-        let real = free.iter().copied().filter(|var| !tree.vars[var.index()].plain);
+        let is_real = |var: &VarId| {
+            let var = &tree.vars[var.index()];
+            !var.plain && var.constant.is_none()
+        };
+        let real = free.iter().copied().filter(is_real);
         func.captures = real.collect();
     }
 }
 
 fn mark_plain(tree: &mut Tree, free: &[Vec<VarId>]) {
-    let is_fn: Vec<bool> = tree.vars.iter().map(|var| var.func.is_some()).collect();
+    let needs_none = |var: &super::tree::Var| var.func.is_some() || var.constant.is_some();
+    let needs_none: Vec<bool> = tree.vars.iter().map(needs_none).collect();
     let mut users: HashMap<VarId, Vec<VarId>> = HashMap::new();
     let mut work = Vec::new();
     for (index, var) in tree.vars.iter_mut().enumerate() {
         let Some(func) = var.func else { continue };
         let this = VarId(index as u32);
         let free = &free[func.index()];
-        var.plain = free.iter().all(|used| is_fn[used.index()]);
+        var.plain = free.iter().all(|used| needs_none[used.index()]);
         if !var.plain {
             work.push(this);
         }

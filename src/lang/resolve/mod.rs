@@ -1,8 +1,8 @@
 //! Name resolution: syntax trees to the resolved [`tree`].
 //!
-//! Two walks. [`collect`](modules) declares the items of all modules, so that their order does not
+//! Two walks. `modules` declares the items of all modules, so that their order does not
 //! matter; then the bodies are resolved, top-level statements in order first. At the end
-//! [`capture`] decides which variables each closure captures.
+//! `capture` decides which variables each closure captures.
 //!
 //! Where the language leaves it open:
 //! - A name is looked up in the enclosing blocks and functions, then the enclosing modules, then
@@ -290,6 +290,7 @@ impl<'a> Resolver<'a> {
             owner,
             mutable: false,
             func: None,
+            constant: None,
             assigned: false,
             captured: false,
             assigned_in_region: false,

@@ -1,6 +1,6 @@
 //! Declaring the items of all modules.
 
-use super::tree::{ExprKind, FuncBody, Global};
+use super::tree::{FuncBody, Global};
 use super::{
     GlobalPlace, Method, ModuleId, ModuleScope, PRELUDE, Resolver, TypeDef, TypeId, TypeKind, Value,
 };
@@ -186,9 +186,9 @@ impl<'a> Resolver<'a> {
     }
 
     fn add_module(&mut self, module: ModuleId, name: Ident, inner: ModuleId) {
-        match self.modules[module].modules.insert(name.name, (inner, name.span)) {
-            Some((_, first)) => self.twice(name, first),
-            None => {}
+        let old = self.modules[module].modules.insert(name.name, (inner, name.span));
+        if let Some((_, first)) = old {
+            self.twice(name, first);
         }
     }
 
@@ -367,7 +367,7 @@ impl<'a> Resolver<'a> {
 }
 
 /// The constant that a literal stands for.
-pub(super) fn literal(value: &ast::Expr) -> Option<Const> {
+fn literal(value: &ast::Expr) -> Option<Const> {
     Some(match &value.kind {
         ast::ExprKind::Nil => Const::Nil,
         ast::ExprKind::Bool(value) => Const::Bool(*value),
@@ -382,13 +382,6 @@ pub(super) fn literal(value: &ast::Expr) -> Option<Const> {
         },
         _ => return None,
     })
-}
-
-impl ExprKind {
-    /// Whether it is a constant.
-    pub fn is_const(&self) -> bool {
-        matches!(self, ExprKind::Const(_))
-    }
 }
 
 /// The names that a pattern binds, in source order.

@@ -63,7 +63,7 @@ pub struct Func {
     /// Its body.
     pub body: FuncBody,
     /// The variables of enclosing functions that a closure of it captures, in order. Local
-    /// functions that capture nothing are not among them: they are constants.
+    /// functions that capture nothing and `let`s of literals are not among them.
     pub captures: Vec<VarId>,
 }
 
@@ -78,6 +78,9 @@ pub struct Var {
     pub mutable: bool,
     /// The function, when declared by a nested `fn`.
     pub func: Option<FuncId>,
+    /// The value, when declared by a `let` with a literal. Strings are left out: every use of the
+    /// variable gives the same object.
+    pub constant: Option<Const>,
     /// Assigned after its initialisation.
     pub assigned: bool,
     /// Used by a function other than its owner.

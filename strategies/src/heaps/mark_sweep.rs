@@ -189,7 +189,6 @@ unsafe impl Heap for MarkSweep {
             used_bytes: state.live_bytes + state.handed_bytes,
             live_bytes: state.live_bytes,
             allocated_bytes: state.allocated_before + state.handed_bytes as u64,
-            allocated_objects: 0,
             collections: state.collections,
         }
     }

@@ -185,7 +185,6 @@ unsafe impl Heap for SemiSpace {
             used_bytes,
             live_bytes: state.live_bytes,
             allocated_bytes: state.allocated_before + (used_bytes - state.live_bytes) as u64,
-            allocated_objects: 0,
             collections: state.collections,
         }
     }
