@@ -59,7 +59,7 @@ const PAIR: u16 = ClassId::FIRST_RECORD + 4;
 /// with two parameters and `<closure>` with one.
 fn program() -> Program {
     let mut p = Program::default();
-    let mut class = |name: &str, kind: RecordKind, fields: &[&str], p: &mut Program| {
+    let class = |name: &str, kind: RecordKind, fields: &[&str], p: &mut Program| {
         let fields = fields.iter().map(|f| p.names.intern(f)).collect();
         let name = p.names.intern(name);
         p.classes.push(RecordClass { name, kind, fields });
