@@ -7,7 +7,8 @@
 use std::collections::{HashMap, HashSet};
 
 use super::fuse::Fusions;
-use super::lir::{Arg, LBlock, LInst, LTerm, Lir, Load, NO_WINDOW, NONE, Source, VReg, Window};
+use super::hoist::hoist_constants;
+use super::lir::{Arg, LBlock, LInst, LTerm, Lir, Load, NONE, Source, VReg, Window};
 use super::pool::{Pool, half_word, word_of};
 use super::{EmitError, literals};
 use crate::bytecode::ops::{Op, Role};
@@ -25,8 +26,6 @@ use crate::names::Name;
 pub(super) const WINDOW_MAX: usize = 250;
 /// How far back a constant that was loaded in the same block is used again.
 const REUSE_INSTS: usize = 24;
-/// How many constants are kept in registers around one outermost loop.
-const HOISTED_MAX: usize = 24;
 
 /// What the analyses say about a function.
 pub(super) struct Shape {
@@ -790,84 +789,5 @@ fn field(cached: Op, name: Name) -> (Op, u32) {
     match u16::try_from(name.0) {
         Ok(name) => (cached, 0xffff << 16 | u32::from(name)),
         Err(_) => (any, name.0),
-    }
-}
-
-/// Takes the loads of constants out of loops: the most used of each outermost loop are loaded once,
-/// at the end of the block that dominates the loop.
-fn hoist_constants(lir: &mut Lir, shape: &Shape) {
-    let mut uses: HashMap<(BlockId, Load), u64> = HashMap::new();
-    let home_of = |block: BlockId| -> Option<BlockId> {
-        let mut header = shape.loops.innermost(block)?;
-        while let Some(outer) = shape.loops.outer(header) {
-            header = outer;
-        }
-        shape.dominators.immediate(header)
-    };
-    let homes: Vec<Option<BlockId>> =
-        (0..lir.blocks.len() as u32).map(|n| home_of(BlockId(n))).collect();
-    let is_load = |i: &LInst| matches!(i.op, Op::LoadK | Op::LoadI | Op::LoadV);
-    let slots = lir.slots.clone();
-    let hoistable = |i: &LInst| is_load(i) && i.window == NO_WINDOW && !slots.contains(&i.x[0]);
-    for (block, home) in lir.blocks.iter().zip(&homes) {
-        let Some(home) = home else { continue };
-        for inst in block.insts.iter().filter(|i| hoistable(i)) {
-            let load = Load { op: inst.op, d: inst.x[3] as i32 };
-            *uses.entry((*home, load)).or_default() += u64::from(block.weight);
-        }
-    }
-    let mut ranked: Vec<_> = uses.into_iter().collect();
-    ranked.sort_unstable_by_key(|&((home, load), n)| (home, u64::MAX - n, load.op as u8, load.d));
-    let mut rename: HashMap<VReg, VReg> = HashMap::new();
-    let mut registers: HashMap<(BlockId, Load), VReg> = HashMap::new();
-    let mut count = (BlockId(0), 0);
-    for ((home, load), _) in ranked {
-        count = if count.0 == home { (home, count.1 + 1) } else { (home, 1) };
-        if count.1 > HOISTED_MAX {
-            continue;
-        }
-        let register = lir.vregs;
-        lir.vregs += 1;
-        registers.insert((home, load), register);
-    }
-    for (block, home) in lir.blocks.iter_mut().zip(&homes) {
-        let Some(home) = home else { continue };
-        block.insts.retain(|inst| {
-            let load = Load { op: inst.op, d: inst.x[3] as i32 };
-            let hoisted = registers.get(&(*home, load)).filter(|_| hoistable(inst));
-            if let Some(&register) = hoisted {
-                rename.insert(inst.x[0], register);
-            }
-            hoisted.is_none()
-        });
-    }
-    let mut added: Vec<_> = registers.into_iter().collect();
-    added.sort_unstable_by_key(|&(_, register)| register);
-    for ((home, load), register) in added {
-        let block = &mut lir.blocks[home.index()];
-        let inst = LInst::new(load.op, [register, 0, 0, load.d as u32], block.term_span);
-        block.insts.push(inst);
-    }
-    rename_registers(lir, &rename);
-}
-
-fn rename_registers(lir: &mut Lir, rename: &HashMap<VReg, VReg>) {
-    if rename.is_empty() {
-        return;
-    }
-    let fix = |inst: &mut LInst| {
-        for n in inst.reads() {
-            if let Some(&to) = rename.get(&inst.x[n]) {
-                inst.x[n] = to;
-            }
-        }
-    };
-    for block in &mut lir.blocks {
-        block.insts.iter_mut().for_each(fix);
-        match &mut block.term {
-            LTerm::Branch { test: inst, .. } | LTerm::Exit(inst) => fix(inst),
-            LTerm::Switch { value, .. } => *value = *rename.get(value).unwrap_or(value),
-            LTerm::Jump(..) => {}
-        }
     }
 }
