@@ -422,8 +422,8 @@ mod tests {
 
     proptest! {
         #[test]
-        fn every_pass_keeps_the_rules(program in arbitrary::well_formed(&[(0, 1)])) {
-            let mut program = program;
+        fn every_pass_keeps_the_rules(program in arbitrary::well_formed(vec![(0, 1)])) {
+            let mut program = program.0;
             for pass in PASSES {
                 (pass.run)(&mut program);
                 let errors = verify::verify(&program, 1);
