@@ -408,7 +408,9 @@ impl Maker {
         }
         self.budget -= 1;
         match self.source.below(if depth == 0 { 20 } else { 32 }) {
-            0..=17 => self.simple(),
+            // Zeros are what failing programs shrink to.
+            0 => {}
+            1..=17 => self.simple(),
             18 => self.leave(),
             19 | 20 => self.constant(),
             21..=23 => self.conditional(depth - 1),
