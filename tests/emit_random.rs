@@ -200,7 +200,15 @@ impl Writer {
         });
     }
 
+    /// Mostly made right before the branch.
     fn condition(&mut self) -> ValueId {
+        let v = self.make_condition();
+        if self.below(4) == 0 {
+            self.instruction();
+        }
+        v
+    }
+    fn make_condition(&mut self) -> ValueId {
         match self.below(5) {
             0 => self.read(),
             1 => {
@@ -381,6 +389,9 @@ impl Writer {
             7 => Op::Binary(self.comparison(), a, b),
             8 => {
                 let product = self.inst(Op::Binary(Mul, a, b));
+                if self.below(3) == 0 {
+                    self.instruction();
+                }
                 let c = self.operand();
                 match self.below(3) {
                     0 => Op::Binary(Add, product, c),

@@ -12,7 +12,7 @@
 //!
 //! Per function:
 //! - V6. No word but the last of a `Stop` op ends it; protected ranges are nested or disjoint,
-//!   innermost first, and do not protect their own handler.
+//!   innermost first. (A handler may lie before its range or in it, so going there must poll.)
 //! - V7. Registers are written before they are read, on every path (dataflow). After a call only
 //!   its result is left of the window and what lies above; after a `MoveLast` the source is gone; a
 //!   handler finds what every instruction that it protects finds.
@@ -252,7 +252,8 @@ impl Checker<'_> {
             Role::Flag => self.expect(byte <= 1, "has a flag that is neither 0 nor 1"),
             Role::Const16 => {
                 let constant = self.code.constants.get(usize::from(i.wide()));
-                let fits = matches!(constant, Some(Constant::Word(v)) if !v.is_int() && !v.is_float());
+                let fits =
+                    matches!(constant, Some(Constant::Word(v)) if !v.is_int() && !v.is_float());
                 self.expect(fits, "compares with a constant that is no immediate, or a number");
             }
             _ => {}
@@ -352,8 +353,6 @@ impl Checker<'_> {
             self.expect(inside, "has a protected range outside of it");
             let target = (f.start..f.end).contains(&h.target);
             self.expect(target, "has a handler outside of it");
-            let own = (h.start..h.end).contains(&h.target);
-            self.expect(!own, "has a handler that protects itself");
             let register = u16::from(h.register) < f.registers;
             self.expect(register, "has a handler with a register outside of the frame");
         }
@@ -490,4 +489,3 @@ fn states(code: &Code, f: &FunctionCode, graph: &Graph) -> Vec<Option<State>> {
     }
     states
 }
-

@@ -37,6 +37,8 @@ use host::LeakingHost;
 
 /// How many places a stack trace keeps.
 const TRACE_FRAMES: usize = 64;
+/// How long a yield takes: virtual time has to go on for tasks that wait actively for a sleeper.
+const YIELD_NS: u64 = 1_000;
 /// The number of the program's entry task.
 const ENTRY: TaskId = 1;
 
@@ -391,7 +393,11 @@ impl<'p> Oracle<'p> {
         task.wait = Some(wait);
         self.tasks.insert(id, task);
         match wait {
-            Wait::Turn => self.ready.push_back(id),
+            Wait::Turn => {
+                let now = self.host.world.now_ns();
+                self.host.world.virtual_ns = Some(now + YIELD_NS);
+                self.ready.push_back(id);
+            }
             Wait::Sleep(ns) => {
                 self.timer_count += 1;
                 let due = self.host.world.now_ns().saturating_add(ns);

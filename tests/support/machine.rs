@@ -564,7 +564,8 @@ impl CodeRun<'_> {
     fn value(&mut self, i: Instruction) -> Raised<V> {
         let d = i.d as u32;
         let imm = i64::from(i.d) as V;
-        let binary = |op: BinaryOp| move |run: &Self| run.world.binary(op, run.reg(i.b), run.reg(i.c));
+        let binary =
+            |op: BinaryOp| move |run: &Self| run.world.binary(op, run.reg(i.b), run.reg(i.c));
         let list = matches!(i.op.info().roles[1], Role::Window)
             .then(|| self.window(i.b, i.c.into()))
             .unwrap_or_default();
@@ -616,9 +617,7 @@ impl CodeRun<'_> {
             B::Not => bool_value(!truthy(self.reg(i.b))),
             B::BitNot => self.world.compute("bit_not", &[self.reg(i.b)])?,
             B::Yield => self.world.effect("yield", &[])?,
-            B::GetField => {
-                self.world.compute("field", &[self.reg(i.b), u64::from(d & 0xffff)])?
-            }
+            B::GetField => self.world.compute("field", &[self.reg(i.b), u64::from(d & 0xffff)])?,
             B::GetFieldAny => self.world.compute("field", &[self.reg(i.b), d.into()])?,
             B::GetElem => self.world.read("elem", &[self.reg(i.b), i.c.into()]),
             B::TupleField => self.world.compute("tuple_field", &[self.reg(i.b), i.c.into()])?,
@@ -640,9 +639,7 @@ impl CodeRun<'_> {
             B::Concat => self.world.compute("concat", &list)?,
             B::TestClass => bool_value(self.world.is_class(self.reg(i.b), d.into())),
             B::TestTuple => bool_value(hash(&[self.reg(i.b), d.into()]) & 1 != 0),
-            B::TestList => {
-                bool_value(hash(&[self.reg(i.b), d.into(), i.c.into()]) & 1 != 0)
-            }
+            B::TestList => bool_value(hash(&[self.reg(i.b), d.into(), i.c.into()]) & 1 != 0),
             B::Matches => bool_value(self.reg(i.b) == self.reg(i.c)),
             B::ListElem => self.world.read("list_elem", &[self.reg(i.b), d.into(), i.c.into()]),
             B::ListRest => self.world.compute("rest", &[self.reg(i.b), i.c.into(), d.into()])?,

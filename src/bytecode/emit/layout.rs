@@ -160,7 +160,8 @@ impl Layout<'_> {
     fn resolve(&self, b: BlockId) -> BlockId {
         self.branch_target[b.index()]
     }
-    /// The blocks that are jumped to, in order.
+    /// The blocks that are jumped to, in order. Handlers always are: the jump out of an empty one
+    /// may be what polls.
     fn needed_blocks(&self) -> Vec<BlockId> {
         let mut needed = vec![false; self.lir.blocks.len()];
         let mut work = vec![BlockId(0)];
@@ -169,17 +170,17 @@ impl Layout<'_> {
                 continue;
             }
             let block = &self.lir.blocks[b.index()];
-            work.extend(block.handler.map(|h| self.resolve(h)));
+            work.extend(block.handler);
             if let LTerm::Jump(to, _) = &block.term {
                 // The jump counts as that block's, even if nothing else of it is left.
-                work.extend(self.lir.blocks[to.index()].handler.map(|h| self.resolve(h)));
+                work.extend(self.lir.blocks[to.index()].handler);
                 let to = self.jump_target[to.index()];
                 if !is_test(self.lir, to) {
                     work.push(to);
                     continue;
                 }
                 let test = &self.lir.blocks[to.index()];
-                work.extend(test.handler.map(|h| self.resolve(h)));
+                work.extend(test.handler);
                 work.extend(test.successors().map(|b| self.resolve(b)));
             } else {
                 work.extend(block.successors().map(|b| self.resolve(b)));
@@ -541,11 +542,13 @@ impl Layout<'_> {
         let mut ranges: Vec<HandlerRange> = Vec::new();
         for &(start, end, handler) in &self.ranges {
             let block = &self.lir.blocks[handler.index()];
-            let target = self.resolve(handler);
-            let target = self.labels[target.index()].expect("handlers are laid out");
+            let target = self.labels[handler.index()].expect("handlers are laid out");
             let register = block.params.first().map_or(0, |&p| self.colour(p));
+            let joins = |last: &HandlerRange| {
+                (last.end, last.target, last.register) == (start, target, register)
+            };
             match ranges.last_mut() {
-                Some(last) if last.end == start && last.target == target => last.end = end,
+                Some(last) if joins(last) => last.end = end,
                 _ => ranges.push(HandlerRange { start, end, target, register }),
             }
         }
