@@ -305,6 +305,12 @@ unsafe impl Mutator for MarkSweepMutator {
     }
 }
 
+impl Drop for State {
+    fn drop(&mut self) {
+        self.singles.clear(&self.budget);
+    }
+}
+
 impl Drop for MarkSweepMutator {
     fn drop(&mut self) {
         self.flush();

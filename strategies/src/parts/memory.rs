@@ -2,8 +2,8 @@
 //! the limit (H3) and checkers can see all of it.
 //!
 //! Two kinds: a [`Reservation`] is a range of addresses whose pages cost nothing until they are
-//! touched (spaces, bitmaps); [`allocate`] is one object by itself. Neither charges the [`Budget`]:
-//! whoever puts memory to use does.
+//! touched (spaces, bitmaps), so whoever puts them to use charges the [`Budget`]; [`allocate`] gives
+//! one object by itself and charges what it really takes.
 //!
 //! Invariants
 //! - M1. A [`Reservation`] owns its range, page-aligned; nobody else has it. It reads as zero until
@@ -213,10 +213,13 @@ fn layout_of(bytes: usize) -> Option<Layout> {
     Layout::from_size_align(bytes, align_of::<u64>()).ok()
 }
 
-/// `bytes` bytes of memory, 8-aligned; `None` when the system has none.
-pub fn allocate(source: Source, bytes: usize) -> Option<usize> {
-    let layout = layout_of(bytes)?;
+/// `bytes` bytes of memory, 8-aligned, within the budget.
+pub fn allocate(source: Source, bytes: usize, budget: &Budget) -> Option<usize> {
     debug_assert!(bytes > 0);
+    let layout = layout_of(bytes)?;
+    if bytes > budget.left() {
+        return None;
+    }
     // SAFETY: the size is not zero.
     let start = unsafe {
         match source {
@@ -224,16 +227,34 @@ pub fn allocate(source: Source, bytes: usize) -> Option<usize> {
             Source::Mimalloc => mimalloc::MiMalloc.alloc(layout),
         }
     };
-    (!start.is_null()).then(|| start.expose_provenance())
+    if start.is_null() {
+        return None;
+    }
+    // SAFETY: just allocated; freed without use if its true size does not fit.
+    unsafe {
+        if !budget.charge(footprint(source, start, layout)) {
+            release(source, start, layout);
+            return None;
+        }
+    }
+    Some(start.expose_provenance())
 }
 
 /// Gives back what [`allocate`] gave.
 ///
 /// # Safety
 /// `start` came from `allocate` with the same arguments, and nobody uses it any more.
-pub unsafe fn free(source: Source, start: usize, bytes: usize) {
+pub unsafe fn free(source: Source, start: usize, bytes: usize, budget: &Budget) {
     let layout = layout_of(bytes).expect("as in `allocate`");
     let start = std::ptr::with_exposed_provenance_mut(start);
+    // SAFETY: by the caller.
+    unsafe {
+        budget.refund(footprint(source, start, layout));
+        release(source, start, layout);
+    }
+}
+
+unsafe fn release(source: Source, start: *mut u8, layout: Layout) {
     // SAFETY: by the caller.
     unsafe {
         match source {
@@ -243,17 +264,14 @@ pub unsafe fn free(source: Source, start: usize, bytes: usize) {
     }
 }
 
-/// What an allocation of `bytes` really takes from the system: what is charged for it.
-///
-/// Both allocators round up: glibc's chunks are multiples of 16 bytes with an 8-byte header, at
-/// least 32 bytes; mimalloc's blocks are multiples of 16 up to 64 bytes, then four steps per
-/// doubling (its own headers are per 64 KiB page and below 1 %).
-pub fn footprint(source: Source, bytes: usize) -> usize {
+/// What an allocation really takes: what is charged for it. glibc's chunks are multiples of 16 bytes
+/// with a header of 8, at least 32 bytes; mimalloc says it itself (its own headers, one per 64 KiB,
+/// are below 1 %).
+unsafe fn footprint(source: Source, start: *mut u8, layout: Layout) -> usize {
     match source {
-        Source::System => (bytes + 8).next_multiple_of(16).max(32),
-        Source::Mimalloc if bytes <= 8 => 8,
-        Source::Mimalloc if bytes <= 64 => bytes.next_multiple_of(16),
-        Source::Mimalloc => bytes.next_multiple_of(1 << ((bytes - 1).ilog2() - 2)),
+        Source::System => (layout.size() + 8).next_multiple_of(16).max(32),
+        // SAFETY: by the caller, a live allocation of mimalloc.
+        Source::Mimalloc => unsafe { mimalloc::MiMalloc.usable_size(start) },
     }
 }
 
@@ -283,7 +301,9 @@ mod tests {
     fn the_impossible_is_refused() {
         assert!(Reservation::new(usize::MAX - 5, Pages::Large).is_none());
         assert!(Reservation::new(usize::MAX / 2, Pages::Small).is_none());
-        assert!(allocate(Source::System, usize::MAX / 4).is_none());
+        let budget = Budget::new(usize::MAX);
+        let start = std::hint::black_box(allocate(Source::System, usize::MAX / 4, &budget));
+        assert_eq!((start, budget.taken()), (None, 0));
     }
 
     #[test]
@@ -296,27 +316,19 @@ mod tests {
     }
 
     #[test]
-    fn footprints_cover_the_size() {
-        for source in [Source::System, Source::Mimalloc] {
-            for bytes in (8..10_000).step_by(8) {
-                let taken = footprint(source, bytes);
-                assert!(taken >= bytes && taken <= bytes + bytes / 4 + 32, "{source:?} {bytes}");
+    fn single_objects_are_charged_and_refunded() {
+        let sources: &[Source] =
+            if cfg!(miri) { &[Source::System] } else { &[Source::System, Source::Mimalloc] };
+        for &source in sources {
+            for bytes in (200..20_000).step_by(296) {
+                let budget = Budget::new(bytes * 5 / 4 + 32);
+                let start = allocate(source, bytes, &budget).unwrap();
+                assert!(budget.taken() >= bytes && start.is_multiple_of(8));
+                assert!(allocate(source, bytes, &budget).is_none());
+                // SAFETY: just allocated.
+                unsafe { free(source, start, bytes, &budget) };
+                assert_eq!(budget.taken(), 0);
             }
-        }
-    }
-
-    #[test]
-    #[cfg(not(miri))]
-    fn mimalloc_takes_what_is_charged() {
-        for bytes in (8..40_000).step_by(8) {
-            let start = allocate(Source::Mimalloc, bytes).unwrap();
-            // SAFETY: just allocated.
-            let usable = unsafe {
-                let usable = mimalloc::MiMalloc.usable_size(start as *const u8);
-                free(Source::Mimalloc, start, bytes);
-                usable
-            };
-            assert_eq!(footprint(Source::Mimalloc, bytes), usable, "{bytes}");
         }
     }
 }

@@ -4,9 +4,9 @@
 //! Invariants
 //! - L1. The table holds every single object of the heap, and nothing else; marks are clear outside
 //!   of collections.
-//! - L2. The budget is charged for each object's [`footprint`] and for the table's capacity.
+//! - L2. The budget is charged for what each object really takes and for the table's capacity.
 
-use super::memory::{Budget, Source, allocate, footprint, free, poison};
+use super::memory::{Budget, Source, allocate, free, poison};
 use menagerie::object::{Obj, ObjectLayout};
 
 const MARKED: u8 = 1;
@@ -25,15 +25,10 @@ impl ObjectTable {
     }
     /// A new object within the budget; the body is not initialised.
     pub fn alloc(&mut self, layout: ObjectLayout, budget: &Budget) -> Option<Obj> {
-        let size = layout.size();
-        let charge = footprint(self.source, size);
-        if !self.make_room(budget) || !budget.charge(charge) {
+        if !self.make_room(budget) {
             return None;
         }
-        let Some(address) = allocate(self.source, size) else {
-            budget.refund(charge);
-            return None;
-        };
+        let address = allocate(self.source, layout.size(), budget)?;
         // SAFETY: fresh memory of that size, 8-aligned.
         let o = unsafe { Obj::create_header(address, layout) };
         self.objects.push(o);
@@ -61,28 +56,25 @@ impl ObjectTable {
             if live {
                 o.set_gc_byte(0);
             } else {
-                budget.refund(footprint(source, o.size()));
-                release(source, o, poison);
+                release(source, o, budget, poison);
             }
             live
         });
     }
+    /// Frees everything: the end of the heap.
+    pub fn clear(&mut self, budget: &Budget) {
+        self.objects.drain(..).for_each(|o| release(self.source, o, budget, false));
+    }
 }
 
-fn release(source: Source, o: Obj, overwrite: bool) {
+fn release(source: Source, o: Obj, budget: &Budget, overwrite: bool) {
     let (start, size) = (o.address(), o.size());
     // SAFETY: allocated with this size in `alloc`; nobody refers to it any more.
     unsafe {
         if overwrite {
             poison(start, start + size);
         }
-        free(source, start, size);
-    }
-}
-
-impl Drop for ObjectTable {
-    fn drop(&mut self) {
-        self.objects.drain(..).for_each(|o| release(self.source, o, false));
+        free(source, start, size, budget);
     }
 }
 
