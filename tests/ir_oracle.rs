@@ -53,7 +53,6 @@ fn the_oracle_gives_what_the_workloads_expect() {
         if expected.skipped {
             continue;
         }
-        eprintln!("{}", path.display());
         // A broken contract in one program does not hide the others.
         let Ok(plain) = catch_unwind(|| oracle::run(&program, &expected.config)) else {
             wrong += &format!("{}: panic\n", path.display());

@@ -379,6 +379,8 @@ struct CodeRun<'a> {
     world: &'a mut World,
     code: &'a Code,
     registers: Vec<V>,
+    /// Which registers may hold a counted reference, as a counting heap sees it.
+    held: Vec<bool>,
     globals: HashMap<u32, V>,
 }
 
@@ -399,7 +401,8 @@ pub(crate) fn run_code(code: &Code, function: usize, args: &[V], world: &mut Wor
     if f.captures > 0 {
         registers[usize::from(f.params)] = CLOSURE;
     }
-    let mut run = CodeRun { world, code, registers, globals: HashMap::new() };
+    let held = registers.iter().map(|&v| v != POISON).collect();
+    let mut run = CodeRun { world, code, registers, held, globals: HashMap::new() };
     let mut at = f.start;
     for _ in 0..STEPS_MAX * 20 {
         if run.world.log.len() >= EFFECTS_MAX {
@@ -413,6 +416,7 @@ pub(crate) fn run_code(code: &Code, function: usize, args: &[V], world: &mut Wor
         }
         let i = Instruction::decode(code.words[at as usize]).expect("verified code decodes");
         let result = run.step(i);
+        run.count_references(i, result.is_ok());
         if i.op.info().flow == Flow::Call {
             run.collect_after_call(&live, at, i.a, result.is_ok());
         }
@@ -440,6 +444,43 @@ impl CodeRun<'_> {
             if !kept {
                 self.registers[usize::from(r)] = POISON;
             }
+        }
+    }
+    /// Follows the references; a returning frame must clear all that it holds.
+    fn count_references(&mut self, i: Instruction, done: bool) {
+        let held = &mut self.held;
+        if matches!(i.op, B::Return | B::ReturnV) {
+            let last = held.iter().rposition(|&held| held);
+            assert!(last.is_none_or(|r| r < usize::from(i.b)), "r{last:?} is not cleared");
+        }
+        if !done {
+            return;
+        }
+        match i.op {
+            // The callee has dropped its arguments.
+            B::Call | B::CallDirect => held[usize::from(i.a)..][..usize::from(i.b)].fill(false),
+            B::MoveLast => held[usize::from(i.b)] = false,
+            _ => {}
+        }
+        if i.op.info().flow == Flow::Call || i.op.info().roles[0] == Role::Write {
+            // Results that are immediates whatever happens.
+            const IMMEDIATE: [B; 14] = [
+                B::LoadI,
+                B::LoadV,
+                B::Not,
+                B::Eq,
+                B::Ne,
+                B::Lt,
+                B::Le,
+                B::TestClass,
+                B::TestTuple,
+                B::TestList,
+                B::Matches,
+                B::IterDone,
+                B::Yield,
+                B::RegionEnter,
+            ];
+            held[usize::from(i.a)] = !IMMEDIATE.contains(&i.op);
         }
     }
     fn reg(&self, r: u8) -> V {
