@@ -272,6 +272,14 @@ impl<'a> Native<'a> {
         Some(unsafe { std::str::from_utf8_unchecked(o.bytes()) })
     }
 
+    /// The text of a string object: as [`Native::text`], inside of walks that hold plain objects
+    /// because they cannot reach a safepoint.
+    pub fn text_of(&self, o: Obj) -> &str {
+        assert!(o.kind() == ObjectKind::Str);
+        // SAFETY: as in `text`.
+        unsafe { std::str::from_utf8_unchecked(o.bytes()) }
+    }
+
     /// The shared state (names, classes, output, clock…).
     pub fn world(&mut self) -> &mut World {
         self.host().world()
@@ -283,6 +291,15 @@ impl<'a> Native<'a> {
     /// The text of a name.
     pub fn name(&self, name: Name) -> &str {
         self.host().world().program.names.text(name)
+    }
+    /// Remembers that `function` is to be called with `object` once nothing else reaches it. The
+    /// pair holds the function strongly and the object not at all.
+    pub fn add_finalizer(&mut self, object: Root, function: Root) {
+        let (object, function) = (self.get(object).value(), self.get(function).value());
+        let finalizers = &mut self.host().world().finalizers;
+        finalizers.push((object, Value::NIL));
+        let place: *mut Value = finalizers.last_mut().map(|(_, f)| f).expect("just pushed");
+        self.host().set_root(place, function);
     }
     /// Collects now.
     pub fn collect(&mut self, why: Cause) {

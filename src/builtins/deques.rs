@@ -1,109 +1,105 @@
-//! Deques: ring buffers.
+//! Deques: `[LEN | BUFFER | HEAD]`, a ring in the buffer that grows as lists do.
 
-use super::lists::{grown, len, receiver, set_len};
-use super::operators::element;
-use crate::host::{Exit, Native, NativeResult};
+use crate::host::{Exit, Native, NativeResult, Root};
 use crate::object::{Obj, ObjectKind, slots};
 use crate::value::Value;
 
-fn head(cx: &Native<'_>, o: Obj) -> usize {
-    cx.load(o, slots::DEQUE_HEAD).value().as_int().unwrap_or(0) as usize
-}
-fn set_head(cx: &Native<'_>, o: Obj, head: usize) {
-    cx.store(o, slots::DEQUE_HEAD, Value::small(head as i64));
-}
-fn capacity(cx: &Native<'_>, o: Obj) -> usize {
-    cx.load(o, slots::BUFFER).object().map_or(0, Obj::len)
-}
-/// Where element `i` is in the buffer.
-pub(super) fn place(cx: &Native<'_>, o: Obj, i: usize) -> usize {
-    (head(cx, o) + i) % capacity(cx, o).max(1)
+use super::items::Items;
+use super::lists::grown;
+use super::support::*;
+
+/// Slots of a deque.
+const DEQUE_LEN: usize = 3;
+
+/// `deque()`: a new, empty one.
+pub(super) fn deque(cx: &mut Native<'_>) -> NativeResult {
+    let deque = cx.alloc(ObjectKind::Deque, DEQUE_LEN)?.object().expect("an object");
+    cx.init(deque, slots::LEN, Value::small(0));
+    cx.init(deque, slots::DEQUE_HEAD, Value::small(0));
+    Ok(Value::object(deque))
 }
 
-/// `deque()`
-pub(super) fn deque(cx: &mut Native<'_>) -> NativeResult {
-    let o = cx.alloc(ObjectKind::Deque, 3)?.object().expect("a deque");
-    set_len(cx, o, 0);
-    set_head(cx, o, 0);
-    Ok(Value::object(o))
+fn items(cx: &Native<'_>) -> Items {
+    Items::deque(cx, receiver(cx))
 }
-/// Makes room for one more element.
-fn reserve(cx: &mut Native<'_>) -> Result<(), Exit> {
-    let (n, old_capacity) = (len(cx, receiver(cx)), capacity(cx, receiver(cx)));
-    if n < old_capacity {
+
+/// Makes room for one more element. A safepoint.
+fn reserve(cx: &mut Native<'_>, deque: Root) -> Result<(), Exit> {
+    let o = object_at(cx, deque);
+    let have = buffer(cx, o).map_or(0, Obj::len);
+    let len = Items::deque(cx, o).len;
+    if len < have {
         return Ok(());
     }
-    let new = cx.alloc(ObjectKind::Buffer, grown(old_capacity))?.object().expect("a buffer");
-    let o = receiver(cx);
-    (0..n).for_each(|i| cx.init(new, i, element(cx, o, i)));
-    cx.store(o, slots::BUFFER, new);
-    set_head(cx, o, 0);
+    let store = cx.alloc(ObjectKind::Buffer, grown(have, len + 1))?.object().expect("an object");
+    let o = object_at(cx, deque);
+    let items = Items::deque(cx, o);
+    (0..items.len.min(store.len())).for_each(|i| cx.init(store, i, items.get(cx, i)));
+    set_int_slot(cx, o, slots::DEQUE_HEAD, 0);
+    cx.store(o, slots::BUFFER, store);
     Ok(())
 }
-fn put(cx: &Native<'_>, o: Obj, at: usize, v: Value) {
-    let buffer = cx.load(o, slots::BUFFER).object().expect("it has room");
-    cx.store(buffer, at, v);
-}
-/// `d.push_back(x)`
-pub(super) fn push_back(cx: &mut Native<'_>) -> NativeResult {
-    reserve(cx)?;
+
+/// Puts argument 1 into the ring, `from_head` places behind its head (-1: in front of it).
+fn push(cx: &mut Native<'_>, front: bool) -> NativeResult {
+    let deque = cx.arg_root(0);
+    reserve(cx, deque)?;
     let o = receiver(cx);
-    let n = len(cx, o);
-    put(cx, o, place(cx, o, n), cx.arg(1).value());
-    set_len(cx, o, n + 1);
-    Ok(Value::NIL)
-}
-/// `d.push_front(x)`
-pub(super) fn push_front(cx: &mut Native<'_>) -> NativeResult {
-    reserve(cx)?;
-    let o = receiver(cx);
-    let at = place(cx, o, capacity(cx, o) - 1);
-    put(cx, o, at, cx.arg(1).value());
-    set_head(cx, o, at);
-    set_len(cx, o, len(cx, o) + 1);
-    Ok(Value::NIL)
-}
-fn take(cx: &mut Native<'_>, i: usize) -> Value {
-    let o = receiver(cx);
-    let v = element(cx, o, i);
-    let at = place(cx, o, i);
-    // The result stays rooted in the receiver's place while its slot is cleared.
-    let root = cx.root(v);
-    put(cx, o, at, Value::NIL);
-    set_len(cx, o, len(cx, o) - 1);
-    cx.get(root).value()
-}
-/// `d.pop_back()`: nil when empty.
-pub(super) fn pop_back(cx: &mut Native<'_>) -> NativeResult {
-    let n = len(cx, receiver(cx));
-    Ok(if n == 0 { Value::NIL } else { take(cx, n - 1) })
-}
-/// `d.pop_front()`: nil when empty.
-pub(super) fn pop_front(cx: &mut Native<'_>) -> NativeResult {
-    let o = receiver(cx);
-    if len(cx, o) == 0 {
-        return Ok(Value::NIL);
+    let len = Items::deque(cx, o).len;
+    if let Some(store) = buffer(cx, o).filter(|b| len < b.len()) {
+        let capacity = store.len();
+        let head = int_slot(cx, o, slots::DEQUE_HEAD) % capacity;
+        let at = if front { head + capacity - 1 } else { head + len } % capacity;
+        cx.store(store, at, cx.arg(1));
+        if front {
+            set_int_slot(cx, o, slots::DEQUE_HEAD, at);
+        }
+        set_int_slot(cx, o, slots::LEN, len + 1);
     }
-    let next = place(cx, o, 1);
-    let v = take(cx, 0);
-    set_head(cx, receiver(cx), next);
+    Ok(Value::NIL)
+}
+pub(super) fn push_back(cx: &mut Native<'_>) -> NativeResult {
+    push(cx, false)
+}
+pub(super) fn push_front(cx: &mut Native<'_>) -> NativeResult {
+    push(cx, true)
+}
+
+fn pop(cx: &mut Native<'_>, front: bool) -> NativeResult {
+    let items = items(cx);
+    let Some(last) = items.len.checked_sub(1) else { return Ok(Value::NIL) };
+    let (store, at) = items.place(if front { 0 } else { last });
+    let v = cx.load(store, at).value();
+    cx.store(store, at, Value::NIL);
+    let o = receiver(cx);
+    if front {
+        set_int_slot(cx, o, slots::DEQUE_HEAD, (at + 1) % store.len());
+    }
+    set_int_slot(cx, o, slots::LEN, last);
     Ok(v)
 }
-/// `d.front()`: nil when empty.
-pub(super) fn front(cx: &mut Native<'_>) -> NativeResult {
-    let o = receiver(cx);
-    Ok(if len(cx, o) == 0 { Value::NIL } else { element(cx, o, 0) })
+pub(super) fn pop_back(cx: &mut Native<'_>) -> NativeResult {
+    pop(cx, false)
 }
-/// `d.back()`: nil when empty.
-pub(super) fn back(cx: &mut Native<'_>) -> NativeResult {
-    let o = receiver(cx);
-    Ok(len(cx, o).checked_sub(1).map_or(Value::NIL, |i| element(cx, o, i)))
+pub(super) fn pop_front(cx: &mut Native<'_>) -> NativeResult {
+    pop(cx, true)
 }
-/// `d.clear()`
+
+pub(super) fn len(cx: &mut Native<'_>) -> NativeResult {
+    size_result(items(cx).len)
+}
+pub(super) fn is_empty(cx: &mut Native<'_>) -> NativeResult {
+    Ok(Value::bool(items(cx).len == 0))
+}
+pub(super) fn get(cx: &mut Native<'_>) -> NativeResult {
+    let items = items(cx);
+    let i = index_arg(cx, "`get`", 1, items.len)?;
+    Ok(items.get(cx, i))
+}
 pub(super) fn clear(cx: &mut Native<'_>) -> NativeResult {
-    let o = receiver(cx);
-    set_len(cx, o, 0);
-    set_head(cx, o, 0);
-    cx.store(o, slots::BUFFER, Value::NIL);
+    let deque = receiver(cx);
+    set_int_slot(cx, deque, slots::LEN, 0);
+    set_int_slot(cx, deque, slots::DEQUE_HEAD, 0);
+    cx.store(deque, slots::BUFFER, Value::NIL);
     Ok(Value::NIL)
 }

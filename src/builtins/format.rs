@@ -1,253 +1,377 @@
-//! Display and repr forms. Iterative: depth costs heap, not host stack; a cycle prints as `...`.
+//! Values as text: the display form (strings bare) and the quoted form of `repr`, which is also
+//! that of what stands inside of containers. Iterative; a container inside of itself is `...`.
 
 use std::collections::HashSet;
 use std::fmt::Write;
 
-use crate::class::{ClassId, RecordKind};
-use crate::host::Native;
+use crate::class::{ClassId, RecordClass, RecordKind};
+use crate::host::{Exit, MAX_LEN, Native};
 use crate::names::Name;
-use crate::object::{Obj, ObjectKind, slots};
+use crate::object::{Obj, slots};
 use crate::value::{Kind, Value};
 use crate::world::World;
 
-/// Appends what `print` shows: strings and chars as they are at the top, quoted inside.
-pub fn display_into(cx: &Native<'_>, v: Value, out: &mut String) {
-    let load = |o: Obj, i: usize| cx.load(o, i).value();
-    Formatter { world: cx.world_ref(), load: &load }.run(v, false, out);
+use super::hash::FastHash;
+use super::hashed;
+use super::items::{Items, Read, Still};
+use super::raw;
+use super::support::{int_of, int_slot};
+
+/// How strings and chars look at the top.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Style {
+    /// As they are.
+    Display,
+    /// Quoted.
+    Repr,
 }
-/// Appends the form with strings and chars quoted at the top, too.
-pub fn repr_into(cx: &Native<'_>, v: Value, out: &mut String) {
-    let load = |o: Obj, i: usize| cx.load(o, i).value();
-    Formatter { world: cx.world_ref(), load: &load }.run(v, true, out);
+
+/// The text is longer than a string can be.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) struct TooLong;
+
+impl TooLong {
+    /// OutOfMemory.
+    pub(super) fn into_exit(self, cx: &mut Native<'_>) -> Exit {
+        cx.throw("OutOfMemory", "the text of the value is longer than a string can be")
+    }
 }
-/// The display form outside of a run (reports): reads slots as they are.
+
+/// Bytes of a value's text in an error message.
+const BRIEF_BYTES: usize = 60;
+/// Bytes of a thrown value's text in a report.
+const REPORT_BYTES: usize = 1 << 16;
+
+/// Appends the text of a value.
+pub(super) fn write_value(
+    cx: &impl Read,
+    v: Value,
+    style: Style,
+    out: &mut String,
+) -> Result<(), TooLong> {
+    Printer::new(cx, out, MAX_LEN as usize).print(v, style)
+}
+
+/// The display form outside of a run (reports), cut when it is very long.
 pub fn display_plain(world: &World, v: Value) -> String {
+    cut(&Still(world), v, Style::Display, REPORT_BYTES)
+}
+
+/// The quoted form, cut when it is long: for messages.
+pub(super) fn brief(cx: &Native<'_>, v: Value) -> String {
+    cut(cx, v, Style::Repr, BRIEF_BYTES)
+}
+
+fn cut(cx: &impl Read, v: Value, style: Style, limit: usize) -> String {
     let mut out = String::new();
-    let load = |o: Obj, i: usize| o.slot(i);
-    Formatter { world, load: &load }.run(v, false, &mut out);
+    if Printer::new(cx, &mut out, limit).print(v, style).is_err() {
+        let boundary = (0..=limit).rev().find(|&at| out.is_char_boundary(at));
+        out.truncate(boundary.unwrap_or(0));
+        out.push('…');
+    }
     out
 }
 
-/// What is left to write; the last comes first.
-enum Item {
-    Value(Value, bool),
-    Text(&'static str),
-    Name(Name),
-    /// The elements of an object's buffer from an index on, `step` words each.
-    Elements {
-        o: Obj,
-        i: usize,
+/// Appends the text of argument `i`.
+pub(super) fn write_arg(
+    cx: &mut Native<'_>,
+    i: usize,
+    style: Style,
+    out: &mut String,
+) -> Result<(), Exit> {
+    write_value(cx, cx.arg(i).value(), style, out).map_err(|e| e.into_exit(cx))
+}
+
+/// The text of argument `i`.
+pub(super) fn to_text(cx: &mut Native<'_>, i: usize, style: Style) -> Result<String, Exit> {
+    let mut out = String::new();
+    write_arg(cx, i, style, &mut out)?;
+    Ok(out)
+}
+
+/// Bytes of the longest int.
+pub(super) const DIGITS: usize = 20;
+
+/// An int as text; without the standard formatter's machinery, which takes longer than the digits.
+pub(super) fn decimal(i: i64, out: &mut [u8; DIGITS]) -> &str {
+    let mut rest = i.unsigned_abs();
+    let mut at = DIGITS;
+    loop {
+        at -= 1;
+        out[at] = b'0' + (rest % 10) as u8;
+        rest /= 10;
+        if rest == 0 {
+            break;
+        }
+    }
+    if i < 0 {
+        at -= 1;
+        out[at] = b'-';
+    }
+    std::str::from_utf8(&out[at..]).expect("digits")
+}
+
+/// A container whose elements are being printed.
+enum Frame<'c> {
+    Items {
+        of: Obj,
+        items: Items,
+        next: usize,
+        names: Option<&'c RecordClass>,
+        close: &'static str,
     },
-    /// The object is complete.
-    Leave(Obj),
+    /// `next` is the entry; `value` says that its key is printed.
+    Table {
+        of: Obj,
+        next: usize,
+        first: bool,
+        value: Option<usize>,
+    },
+    Cons {
+        of: Obj,
+        at: Option<Obj>,
+        first: bool,
+    },
 }
 
-struct Formatter<'a> {
-    world: &'a World,
-    load: &'a dyn Fn(Obj, usize) -> Value,
+struct Printer<'c, R> {
+    cx: &'c R,
+    out: &'c mut String,
+    limit: usize,
+    stack: Vec<Frame<'c>>,
+    /// Addresses of the containers on the stack.
+    open: HashSet<usize, FastHash>,
 }
 
-impl Formatter<'_> {
-    fn run(&self, v: Value, quoted: bool, out: &mut String) {
-        let mut work = vec![Item::Value(v, quoted)];
-        // Objects that are being written: seeing one again is a cycle.
-        let mut open = HashSet::new();
-        while let Some(item) = work.pop() {
-            match item {
-                Item::Text(text) => out.push_str(text),
-                Item::Name(name) => out.push_str(self.world.program.names.text(name)),
-                Item::Leave(o) => {
-                    open.remove(&o);
+impl<'c, R: Read> Printer<'c, R> {
+    fn new(cx: &'c R, out: &'c mut String, limit: usize) -> Self {
+        Printer { cx, out, limit, stack: Vec::new(), open: HashSet::default() }
+    }
+    fn print(mut self, v: Value, style: Style) -> Result<(), TooLong> {
+        match (style, v.kind()) {
+            (Style::Display, Kind::Char(c)) => self.out.push(c),
+            (Style::Display, Kind::Object(o)) if o.class() == ClassId::STRING => {
+                self.out.push_str(self.cx.text(o));
+            }
+            _ => self.value(v)?,
+        }
+        while !self.stack.is_empty() {
+            self.step()?;
+            self.check()?;
+        }
+        self.check()
+    }
+    fn check(&self) -> Result<(), TooLong> {
+        if self.out.len() > self.limit { Err(TooLong) } else { Ok(()) }
+    }
+    fn write(&mut self, args: std::fmt::Arguments<'_>) {
+        self.out.write_fmt(args).expect("strings take everything");
+    }
+
+    fn name(&self, name: Name) -> &'c str {
+        self.cx.world().program.names.text(name)
+    }
+
+    /// Prints the next element of the innermost container, or closes it.
+    fn step(&mut self) -> Result<(), TooLong> {
+        let cx = self.cx;
+        let separator = |first| if first { "" } else { ", " };
+        let Some(frame) = self.stack.last_mut() else { return Ok(()) };
+        let v = match frame {
+            Frame::Items { items, next, names, .. } if *next < items.len => {
+                let i = *next;
+                *next += 1;
+                self.out.push_str(separator(i == 0));
+                if let Some(&field) = names.and_then(|c| c.fields.get(i)) {
+                    self.out.push_str(cx.world().program.names.text(field));
+                    self.out.push_str(": ");
                 }
-                Item::Elements { o, i } => self.elements(o, i, &mut work),
-                Item::Value(v, quoted) => match v.kind() {
-                    Kind::Object(o) => self.object(o, quoted, out, &mut work, &mut open),
-                    _ => self.immediate(v, quoted, out),
-                },
+                items.get(cx, i)
             }
-        }
-    }
-    fn immediate(&self, v: Value, quoted: bool, out: &mut String) {
-        let name = |n| self.world.program.names.text(n);
-        let _ = match v.kind() {
-            Kind::Nil | Kind::Undefined => write!(out, "nil"),
-            Kind::Bool(b) => write!(out, "{b}"),
-            Kind::Int(i) => write!(out, "{i}"),
-            Kind::Float(f) => write!(out, "{f:?}"),
-            Kind::Char(c) if quoted => write!(out, "{c:?}"),
-            Kind::Char(c) => write!(out, "{c}"),
-            Kind::Keyword(n) => write!(out, ":{}", name(n)),
-            Kind::Symbol(n) => write!(out, "{}", name(n)),
-            Kind::Object(_) => unreachable!("not an immediate"),
-        };
-    }
-    fn object(
-        &self,
-        o: Obj,
-        quoted: bool,
-        out: &mut String,
-        work: &mut Vec<Item>,
-        open: &mut HashSet<Obj>,
-    ) {
-        match o.kind() {
-            ObjectKind::Str => {
-                // SAFETY: strings are not written, and there is no safepoint in here; builtins make
-                // them of valid UTF-8.
-                let text = unsafe { std::str::from_utf8_unchecked(o.bytes()) };
-                if quoted {
-                    let _ = write!(out, "{text:?}");
-                } else {
-                    out.push_str(text);
+            Frame::Table { of, value, .. } if value.is_some() => {
+                self.out.push_str(": ");
+                hashed::value(cx, *of, value.take().expect("just tested"))
+            }
+            Frame::Table { of, next, first, value } => match hashed::live(cx, *of, *next) {
+                Some(entry) => {
+                    *next = entry + 1;
+                    self.out.push_str(separator(std::mem::take(first)));
+                    *value = (of.class() == ClassId::MAP).then_some(entry);
+                    hashed::key(cx, *of, entry)
                 }
-            }
-            ObjectKind::BoxedInt => {
-                let _ = write!(out, "{}", o.raw_word(0) as i64);
-            }
-            ObjectKind::BoxedFloat => {
-                let _ = write!(out, "{:?}", f64::from_bits(o.raw_word(0)));
-            }
-            ObjectKind::Bytes => self.raw(out, "bytes[", o.len(), |i| o.byte(i).to_string()),
-            ObjectKind::F64Array => self.raw(out, "f64array[", o.len() / 8, |i| {
-                format!("{:?}", f64::from_bits(o.raw_word(i)))
-            }),
-            ObjectKind::Closure => self.function(o, out),
-            ObjectKind::Task => out.push_str("<task>"),
-            ObjectKind::Weak => out.push_str("<weak>"),
-            ObjectKind::Cell => work.push(Item::Value((self.load)(o, slots::CELL), true)),
-            ObjectKind::Index | ObjectKind::Buffer => out.push_str("<internal>"),
-            ObjectKind::Range => {
-                let dots = if (self.load)(o, slots::INCLUSIVE).truthy() { "..=" } else { ".." };
-                work.push(Item::Value((self.load)(o, slots::END), true));
-                work.push(Item::Text(dots));
-                work.push(Item::Value((self.load)(o, slots::START), true));
-            }
-            _ if !open.insert(o) => out.push_str("..."),
-            _ => {
-                work.push(Item::Leave(o));
-                self.collection(o, out, work);
-            }
-        }
-    }
-    fn raw(&self, out: &mut String, open: &str, n: usize, element: impl Fn(usize) -> String) {
-        out.push_str(open);
-        for i in 0..n {
-            if i > 0 {
-                out.push_str(", ");
-            }
-            out.push_str(&element(i));
-        }
-        out.push(']');
-    }
-    fn function(&self, o: Obj, out: &mut String) {
-        let id = (self.load)(o, slots::FUNC).as_int().unwrap_or(0) as usize;
-        let name = self.world.program.funcs.get(id).map(|f| f.name);
-        let name = name.map_or("", |n| self.world.program.names.text(n));
-        let _ = match name {
-            "" | "<closure>" => write!(out, "<fn>"),
-            name => write!(out, "<fn {name}>"),
-        };
-    }
-    fn collection(&self, o: Obj, out: &mut String, work: &mut Vec<Item>) {
-        let (open, close) = match o.kind() {
-            ObjectKind::List => ("[", "]"),
-            ObjectKind::Deque => ("deque[", "]"),
-            ObjectKind::Set => ("%[", "]"),
-            ObjectKind::Map => ("%{", "}"),
-            ObjectKind::Cons => ("cons[", "]"),
-            ObjectKind::Tuple if o.len() == 1 => ("(", ",)"),
-            ObjectKind::Tuple => ("(", ")"),
-            _ => return self.record(o, out, work),
-        };
-        out.push_str(open);
-        work.push(Item::Text(close));
-        work.push(Item::Elements { o, i: 0 });
-    }
-    /// Writes element `i` and leaves the rest for later, so that nothing large is queued.
-    fn elements(&self, o: Obj, i: usize, work: &mut Vec<Item>) {
-        let load = self.load;
-        let len = |o: Obj| load(o, slots::LEN).as_int().unwrap_or(0) as usize;
-        let buffer = |o: Obj| load(o, slots::BUFFER).as_object();
-        let at = |o: Obj, i: usize| match buffer(o) {
-            Some(b) if i < b.len() => load(b, i),
-            _ => Value::UNDEFINED,
-        };
-        let separator = if i > 0 { ", " } else { "" };
-        let mut next = |rest: Option<Item>, items: Vec<Item>| {
-            work.extend(rest);
-            work.extend(items.into_iter().rev());
-            work.push(Item::Text(separator));
-        };
-        match o.kind() {
-            ObjectKind::Tuple if i < o.len() => {
-                next(Some(Item::Elements { o, i: i + 1 }), vec![Item::Value(load(o, i), true)])
-            }
-            ObjectKind::List if i < len(o) => {
-                next(Some(Item::Elements { o, i: i + 1 }), vec![Item::Value(at(o, i), true)])
-            }
-            ObjectKind::Deque if i < len(o) => {
-                let head = load(o, slots::DEQUE_HEAD).as_int().unwrap_or(0) as usize;
-                let capacity = buffer(o).map_or(1, Obj::len);
-                let v = at(o, (head + i) % capacity);
-                next(Some(Item::Elements { o, i: i + 1 }), vec![Item::Value(v, true)]);
-            }
-            ObjectKind::Map | ObjectKind::Set => {
-                let w = if o.kind() == ObjectKind::Map { 2 } else { 1 };
-                let used = load(o, slots::USED).as_int().unwrap_or(0) as usize;
-                let entry = (i..used).find(|&e| at(o, e * w) != Value::UNDEFINED);
-                let Some(e) = entry else { return };
-                // The separator depends on whether an entry came before, not on its number.
-                let first = (0..e).all(|e| at(o, e * w) == Value::UNDEFINED);
-                work.push(Item::Elements { o, i: e + 1 });
-                if w == 2 {
-                    work.push(Item::Value(at(o, e * 2 + 1), true));
-                    work.push(Item::Text(": "));
+                None => return self.close(),
+            },
+            Frame::Cons { at, first, .. } => match at.take() {
+                Some(cell) => {
+                    *at = cx.slot(cell, slots::TAIL).as_object();
+                    self.out.push_str(separator(std::mem::take(first)));
+                    cx.slot(cell, slots::HEAD)
                 }
-                work.push(Item::Value(at(o, e * w), true));
-                work.push(Item::Text(if first { "" } else { ", " }));
+                None => return self.close(),
+            },
+            Frame::Items { .. } => return self.close(),
+        };
+        self.value(v)
+    }
+    fn close(&mut self) -> Result<(), TooLong> {
+        let (of, close) = match self.stack.pop() {
+            Some(Frame::Items { of, close, .. }) => (of, close),
+            Some(Frame::Table { of, .. }) if of.class() == ClassId::MAP => (of, "}"),
+            Some(Frame::Table { of, .. } | Frame::Cons { of, .. }) => (of, "]"),
+            None => return Ok(()),
+        };
+        self.open.remove(&of.address());
+        self.out.push_str(close);
+        Ok(())
+    }
+
+    /// Prints a value in its quoted form, or opens it.
+    fn value(&mut self, v: Value) -> Result<(), TooLong> {
+        match v.kind() {
+            Kind::Nil => self.out.push_str("nil"),
+            Kind::Bool(b) => self.write(format_args!("{b}")),
+            Kind::Int(i) => self.out.push_str(decimal(i, &mut [0; DIGITS])),
+            Kind::Float(f) => self.write(format_args!("{f:?}")),
+            Kind::Char(c) => self.quote_char(c),
+            Kind::Keyword(name) => {
+                self.out.push(':');
+                self.out.push_str(self.name(name));
             }
-            ObjectKind::Cons => {
-                // `o` is the current cell.
-                let tail = load(o, slots::TAIL).as_object().filter(|t| t.kind() == o.kind());
-                let rest = tail.map(|o| Item::Elements { o, i: 1 });
-                next(rest, vec![Item::Value(load(o, slots::HEAD), true)]);
+            Kind::Symbol(name) => self.out.push_str(self.name(name)),
+            Kind::Undefined => self.out.push_str("<undefined>"),
+            Kind::Object(o) => return self.object(o),
+        }
+        Ok(())
+    }
+    fn object(&mut self, o: Obj) -> Result<(), TooLong> {
+        match o.class() {
+            ClassId::INT => {
+                self.out.push_str(decimal(o.raw_word(0) as i64, &mut [0; DIGITS]));
             }
-            _ => {}
+            ClassId::FLOAT => self.write(format_args!("{:?}", f64::from_bits(o.raw_word(0)))),
+            ClassId::STRING => self.quote(self.cx.text(o)),
+            ClassId::BYTES | ClassId::F64_ARRAY => return self.raw(o),
+            ClassId::CLOSURE => self.function(o),
+            ClassId::RANGE => self.range(o),
+            ClassId::TASK => self.out.push_str("<task>"),
+            ClassId::WEAK => self.out.push_str("<weak>"),
+            ClassId::CELL => self.out.push_str("<cell>"),
+            ClassId::BUFFER | ClassId::INDEX => self.out.push_str("<internal>"),
+            _ => self.container(o),
+        }
+        Ok(())
+    }
+
+    fn container(&mut self, o: Obj) {
+        if !self.open.insert(o.address()) {
+            return self.out.push_str("...");
+        }
+        match o.class() {
+            ClassId::LIST => self.items(o, "[", None, "]"),
+            ClassId::DEQUE => self.items(o, "deque[", None, "]"),
+            ClassId::TUPLE => self.items(o, "(", None, if o.len() == 1 { ",)" } else { ")" }),
+            ClassId::MAP => self.table(o, "%{"),
+            ClassId::SET => self.table(o, "%["),
+            ClassId::CONS => {
+                self.out.push_str("cons[");
+                self.stack.push(Frame::Cons { of: o, at: Some(o), first: true });
+            }
+            _ => self.record(o),
         }
     }
-    fn record(&self, o: Obj, out: &mut String, work: &mut Vec<Item>) {
-        let class = o.class().0.checked_sub(ClassId::FIRST_RECORD);
-        let class = class.and_then(|c| self.world.program.classes.get(c as usize));
-        let Some(class) = class else { return out.push_str("<internal>") };
-        let name = self.world.program.names.text(class.name);
-        let named = |i: usize| {
-            vec![
-                Item::Name(class.fields[i]),
-                Item::Text(": "),
-                Item::Value((self.load)(o, i), true),
-            ]
+    fn items(&mut self, of: Obj, open: &str, names: Option<&'c RecordClass>, close: &'static str) {
+        self.out.push_str(open);
+        let items = Items::of(self.cx, of);
+        self.stack.push(Frame::Items { of, items, next: 0, names, close });
+    }
+    fn table(&mut self, of: Obj, open: &str) {
+        self.out.push_str(open);
+        self.stack.push(Frame::Table { of, next: 0, first: true, value: None });
+    }
+    fn record(&mut self, o: Obj) {
+        let at = o.class().0.wrapping_sub(ClassId::FIRST_RECORD) as usize;
+        let Some(class) = self.cx.world().program.classes.get(at) else {
+            return self.items(o, "#{ ", None, " }");
         };
-        let positional = |i: usize| vec![Item::Value((self.load)(o, i), true)];
-        let (open, close, fields): (_, _, &dyn Fn(usize) -> Vec<Item>) = match class.kind {
-            RecordKind::Struct => (" { ", " }", &named),
-            RecordKind::Dynamic => ("{ ", " }", &named),
-            RecordKind::Variant { .. } => ("(", ")", &positional),
-        };
-        out.push_str(if class.kind == RecordKind::Dynamic { "#" } else { name });
-        if o.is_empty() {
-            out.push_str(match class.kind {
-                RecordKind::Variant { .. } => "",
-                RecordKind::Struct => " {}",
-                RecordKind::Dynamic => "{}",
-            });
-            return;
-        }
-        out.push_str(open);
-        work.push(Item::Text(close));
-        for i in (0..o.len()).rev() {
-            work.extend(fields(i).into_iter().rev());
-            if i > 0 {
-                work.push(Item::Text(", "));
+        let name = self.name(class.name);
+        match (&class.kind, o.is_empty()) {
+            (RecordKind::Variant { .. }, true) => {
+                self.out.push_str(name);
+                self.open.remove(&o.address());
             }
+            (RecordKind::Variant { .. }, false) => {
+                self.out.push_str(name);
+                self.items(o, "(", None, ")");
+            }
+            (RecordKind::Struct, true) => {
+                self.out.push_str(name);
+                self.items(o, " {", None, "}");
+            }
+            (RecordKind::Struct, false) => {
+                self.out.push_str(name);
+                self.items(o, " { ", Some(class), " }");
+            }
+            (RecordKind::Dynamic, true) => self.items(o, "#{", None, "}"),
+            (RecordKind::Dynamic, false) => self.items(o, "#{ ", Some(class), " }"),
+        }
+    }
+
+    fn function(&mut self, closure: Obj) {
+        let func = int_slot(self.cx, closure, slots::FUNC);
+        let name = self.cx.world().program.funcs.get(func).map(|f| self.name(f.name));
+        match name.filter(|name| !name.starts_with('<')) {
+            Some(name) => self.write(format_args!("<fn {name}>")),
+            None => self.out.push_str("<fn>"),
+        }
+    }
+    fn range(&mut self, range: Obj) {
+        let end = |slot| int_of(self.cx.slot(range, slot)).unwrap_or_default();
+        let (from, to) = (end(slots::START), end(slots::END));
+        let inclusive = self.cx.slot(range, slots::INCLUSIVE).truthy();
+        let dots = if inclusive { "..=" } else { ".." };
+        self.write(format_args!("{from}{dots}{to}"));
+    }
+    fn raw(&mut self, o: Obj) -> Result<(), TooLong> {
+        let floats = o.class() == ClassId::F64_ARRAY;
+        self.out.push_str(if floats { "f64array[" } else { "bytes[" });
+        for i in 0..raw::count(o) {
+            self.out.push_str(if i > 0 { ", " } else { "" });
+            if floats {
+                self.write(format_args!("{:?}", f64::from_bits(o.raw_word(i))));
+            } else {
+                self.write(format_args!("{}", o.byte(i)));
+            }
+            self.check()?;
+        }
+        self.out.push(']');
+        Ok(())
+    }
+
+    fn quote(&mut self, text: &str) {
+        self.out.push('"');
+        for c in text.chars() {
+            self.escape(c, '"');
+        }
+        self.out.push('"');
+    }
+    fn quote_char(&mut self, c: char) {
+        self.out.push('\'');
+        self.escape(c, '\'');
+        self.out.push('\'');
+    }
+    fn escape(&mut self, c: char, quote: char) {
+        match c {
+            '\n' => self.out.push_str("\\n"),
+            '\t' => self.out.push_str("\\t"),
+            '\r' => self.out.push_str("\\r"),
+            '\0' => self.out.push_str("\\0"),
+            '\\' => self.out.push_str("\\\\"),
+            c if c == quote => {
+                self.out.push('\\');
+                self.out.push(c);
+            }
+            c if c.is_control() => self.write(format_args!("\\u{{{:x}}}", u32::from(c))),
+            c => self.out.push(c),
         }
     }
 }

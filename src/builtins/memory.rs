@@ -1,72 +1,137 @@
-//! `gc`, `heap_stats`, weak references, finalizers.
+//! `gc`, `heap_stats`, `finalizer`, `weak`, `type_of`: the program's view of its memory.
 
-use super::mismatch;
 use crate::class::{ClassId, RecordClass, RecordKind};
-use crate::heap::Cause;
+use crate::heap::{Cause, Usage};
 use crate::host::{Native, NativeResult};
+use crate::ir::Program;
 use crate::object::{ObjectKind, slots};
 use crate::value::Value;
 
-/// `gc()`: collects now.
+use super::support::*;
+use super::{class_of, class_word, describe};
+
+/// `gc()`
 pub(super) fn gc(cx: &mut Native<'_>) -> NativeResult {
     cx.collect(Cause::Explicit);
     Ok(Value::NIL)
 }
-/// `heap_stats()`: a record of the heap's counters.
+
+/// A field and where its value comes from.
+type Counter = (&'static str, fn(&Usage) -> u64);
+
+/// Fields of the record that `heap_stats()` gives.
+const STATS: [Counter; 6] = [
+    ("collections", |u| u.collections),
+    ("live_bytes", |u| u.live_bytes as u64),
+    ("used_bytes", |u| u.used_bytes as u64),
+    ("reserved_bytes", |u| u.reserved_bytes as u64),
+    ("limit_bytes", |u| u.limit_bytes as u64),
+    ("allocated_bytes", |u| u.allocated_bytes),
+];
+
+/// The class of `#{ collections, … }`: the prelude mentions it, so that the compiler has made it;
+/// made here otherwise. `None` when there is no class number left.
+fn stats_class(program: &mut Program) -> Option<ClassId> {
+    let fields: Vec<_> = STATS.iter().map(|(name, _)| program.names.intern(name)).collect();
+    let same = |c: &RecordClass| c.kind == RecordKind::Dynamic && c.fields == fields;
+    let at = program.classes.iter().position(same).unwrap_or_else(|| {
+        let name = program.names.intern("#");
+        program.classes.push(RecordClass { name, kind: RecordKind::Dynamic, fields });
+        program.classes.len() - 1
+    });
+    let number = u16::try_from(at).ok()?.checked_add(ClassId::FIRST_RECORD)?;
+    (number <= ClassId::MAX).then_some(ClassId(number))
+}
+
+/// `heap_stats()`
 pub(super) fn heap_stats(cx: &mut Native<'_>) -> NativeResult {
     let usage = cx.usage();
-    let fields = [
-        ("collections", usage.collections as i64),
-        ("live_bytes", usage.live_bytes as i64),
-        ("used_bytes", usage.used_bytes as i64),
-        ("reserved_bytes", usage.reserved_bytes as i64),
-        ("limit_bytes", usage.limit_bytes as i64),
-        ("allocated_bytes", usage.allocated_bytes as i64),
-    ];
-    let class = dynamic_class(cx, &fields.map(|(name, _)| name));
-    let o = cx.alloc_record(class, fields.len() as u32)?.object().expect("a record");
-    for (i, (_, n)) in fields.into_iter().enumerate() {
-        cx.init(o, i, Value::small(n));
-    }
-    Ok(Value::object(o))
-}
-/// The class of a dynamic record with these fields. The compiler has made it, because the prelude
-/// mentions it; another one could not be looked up by inline caches.
-fn dynamic_class(cx: &mut Native<'_>, fields: &[&str]) -> ClassId {
-    let program = &mut cx.world().program;
-    let fields: Vec<_> = fields.iter().map(|f| program.names.intern(f)).collect();
-    let same = |c: &RecordClass| c.kind == RecordKind::Dynamic && c.fields == fields;
-    let found = program.classes.iter().position(same);
-    let i = found.expect("prelude.mena names the record of heap_stats");
-    ClassId(ClassId::FIRST_RECORD + i as u16)
-}
-/// `weak(x)`: does not keep `x` alive.
-pub(super) fn weak(cx: &mut Native<'_>) -> NativeResult {
-    let o = cx.alloc(ObjectKind::Weak, 1)?.object().expect("a weak reference");
-    cx.init(o, slots::TARGET, cx.arg(0));
-    cx.world().weak_references.push(Value::object(o));
-    Ok(Value::object(o))
-}
-/// `w.get()`: the value, or nil when it is gone.
-pub(super) fn weak_get(cx: &mut Native<'_>) -> NativeResult {
-    let o = super::lists::receiver(cx);
-    Ok(cx.load_weak(o, slots::TARGET).value())
-}
-/// `finalizer(x, f)`: `f(x)` runs once, in a task of its own, after `x` was found unreachable.
-pub(super) fn finalizer(cx: &mut Native<'_>) -> NativeResult {
-    let (x, f) = (cx.arg(0).value(), cx.arg(1).value());
-    if !x.is_object() {
-        return Err(mismatch(cx, "a finalizer needs an object", x));
-    }
-    let Some(closure) = cx.arg(1).of_kind(ObjectKind::Closure) else {
-        return Err(mismatch(cx, "a finalizer must be a function", f));
+    let Some(class) = stats_class(&mut cx.world().program) else {
+        return Err(cx.throw("OutOfMemory", "there are too many record classes"));
     };
-    let id = cx.load(closure, slots::FUNC).value().as_int().unwrap_or(0) as usize;
-    let params = cx.world_ref().program.funcs[id].params.len();
+    let record = cx.alloc_record(class, STATS.len() as u32)?.object().expect("an object");
+    for (slot, (_, counter)) in STATS.iter().enumerate() {
+        let clamped = counter(&usage).min(Value::INT_MAX as u64);
+        cx.init(record, slot, Value::small(clamped as i64));
+    }
+    Ok(Value::object(record))
+}
+
+/// `finalizer(x, f)`: calls `f(x)` once, after nothing else reaches `x`.
+pub(super) fn finalizer(cx: &mut Native<'_>) -> NativeResult {
+    if cx.arg(0).object().is_none() {
+        return Err(needs(cx, "`finalizer`", "an object on the heap", 0));
+    }
+    let function = kind_arg(cx, "`finalizer`", 1, ObjectKind::Closure, "a function")?;
+    let params = super::conses::params(cx, function);
     if params != 1 {
         let message = format!("a finalizer takes 1 argument, not {params}");
         return Err(cx.throw("ArityMismatch", &message));
     }
-    cx.world().finalizers.push((x, f));
+    let (object, function) = (cx.arg_root(0), cx.arg_root(1));
+    cx.add_finalizer(object, function);
     Ok(Value::NIL)
+}
+
+/// `weak(x)`: immediates are held as they are.
+pub(super) fn weak(cx: &mut Native<'_>) -> NativeResult {
+    let weak = cx.alloc(ObjectKind::Weak, 1)?.object().expect("an object");
+    cx.init(weak, slots::TARGET, cx.arg(0));
+    if cx.arg(0).object().is_some() {
+        cx.world().weak_references.push(Value::object(weak));
+    }
+    Ok(Value::object(weak))
+}
+/// `w.get()`: the value, or nil when it is gone.
+pub(super) fn weak_get(cx: &mut Native<'_>) -> NativeResult {
+    Ok(cx.load_weak(receiver(cx), slots::TARGET).value())
+}
+
+/// `type_of(v)`
+pub(super) fn type_of(cx: &mut Native<'_>) -> NativeResult {
+    let class = class_of(cx.arg(0).value());
+    let record = class.0.checked_sub(ClassId::FIRST_RECORD);
+    let record = record.and_then(|i| cx.world_ref().program.classes.get(i as usize));
+    Ok(match record.map(|c| (&c.kind, c.name)) {
+        Some((RecordKind::Variant { of }, _)) => Value::keyword(*of),
+        Some((RecordKind::Struct, name)) => Value::keyword(name),
+        _ => {
+            let word = class_word(cx.world_ref(), class);
+            keyword(cx, &word)
+        }
+    })
+}
+
+/// `assert(cond[, message])`
+pub(super) fn assert(cx: &mut Native<'_>) -> NativeResult {
+    if cx.arg(0).value().truthy() {
+        return Ok(Value::NIL);
+    }
+    let message = match cx.arg_count() {
+        1 => "assertion failed".to_owned(),
+        _ => super::format::to_text(cx, 1, super::Style::Display)?,
+    };
+    Err(cx.throw("AssertionFailed", &message))
+}
+/// `panic(message)`
+pub(super) fn panic(cx: &mut Native<'_>) -> NativeResult {
+    let message = super::format::to_text(cx, 0, super::Style::Display)?;
+    Err(cx.throw("Panic", &message))
+}
+
+/// `sleep(ms)`
+pub(super) fn sleep(cx: &mut Native<'_>) -> NativeResult {
+    let ms = number_arg(cx, "`sleep`", 0)?.to_float();
+    if ms.is_nan() || ms < 0.0 {
+        let found = describe(cx.world_ref(), cx.arg(0).value());
+        let message = format!("`sleep` needs at least 0 milliseconds, not {found} of {ms:?}");
+        return Err(cx.throw("InvalidArgument", &message));
+    }
+    // Saturates: longer than 584 years is for ever.
+    Err(crate::host::Exit::Block(crate::host::Wait::Sleep((ms * 1e6) as u64)))
+}
+/// `clock_ns()`
+pub(super) fn clock_ns(cx: &mut Native<'_>) -> NativeResult {
+    let now = cx.world_ref().now_ns();
+    int_result(cx, i64::try_from(now).unwrap_or(i64::MAX))
 }

@@ -1,408 +1,162 @@
-//! The builtin functions and methods, against the facade of [`crate::host`]: compiled once, used by
-//! the interpreter on every heap and by the oracle.
+//! Builtin functions and methods.
 //!
-//! What takes callbacks (`map`, `sort_by`, …) is written in Mena, in `prelude.mena`: a builtin never
-//! calls Mena code, so the host never recurses.
+//! A builtin is a [`NativeFn`]: it reads its arguments from the calling task's registers, never
+//! calls Mena code (what takes functions is written in Mena itself, see [`PRELUDE`]) and waits by
+//! returning [`Exit::Block`]. The two tables of `registry` say what there is.
+//!
+//! Rules
+//! - B1. Every allocation is a safepoint: an `Obj` or `Value` that was read before it is not used
+//!   after it; what must survive is a [`Root`](crate::host::Root). Tests run every builtin on a
+//!   host that moves all objects at each allocation.
+//! - B2. A builtin that fails has changed nothing that the program can see.
+//! - B3. Nothing recurses on the host stack along the program's data.
+//! - B4. Lengths are cut to the buffers' own lengths whenever a buffer is read (`items`, `hashed`),
+//!   so a racy program sees stale elements at worst.
+
+mod conses;
+mod deques;
+mod equality;
+pub mod format;
+mod hash;
+mod hashed;
+mod io;
+mod items;
+mod iteration;
+mod lists;
+mod maps;
+mod memory;
+mod numbers;
+pub mod operators;
+mod ordering;
+mod raw;
+mod registry;
+mod sets;
+mod sort;
+mod strings;
+mod support;
+mod tasks;
+#[cfg(test)]
+mod tests;
+
+use std::collections::HashMap;
+use std::sync::LazyLock;
 
 use crate::class::{ClassId, RecordKind};
 use crate::host::{Exit, Host, Native, NativeFn};
-use crate::object::Obj;
+use crate::ir::NativeId;
 use crate::value::{Kind, Value};
 use crate::world::World;
 
-pub mod compare;
-pub mod deques;
-pub mod format;
-pub mod lists;
-pub mod maps;
-pub mod memory;
-pub mod numbers;
-pub mod operators;
-pub mod raw;
-pub mod strings;
-pub mod system;
-pub mod tasks;
+pub use equality::{same_key, structural_eq};
+pub use format::Style;
+pub use hash::{hash_bytes, hash_value};
+pub use ordering::{NoOrder, compare, partial_order};
+pub use registry::{FUNCTIONS, METHODS};
+pub use support::{Number, int_of, number_of};
 
-/// Higher-order functions and methods, in Mena.
+/// The methods that take functions, in Mena: compiled in front of every program.
 pub const PRELUDE: &str = include_str!("prelude.mena");
 
-/// A builtin function.
+/// A free function. Names that begin with `%` are the compiler's own.
 #[derive(Clone, Copy, Debug)]
 pub struct Builtin {
-    /// Its name; those that start with `%` are the compiler's.
+    /// Its name.
     pub name: &'static str,
-    /// Least number of arguments.
+    /// It takes at least this many arguments.
     pub min_args: u8,
-    /// Greatest number; 255 = any.
+    /// It takes at most this many; 255: any number.
     pub max_args: u8,
-    /// The code.
+    /// What it does.
     pub run: NativeFn,
 }
 
-/// A builtin method.
+/// A method of a builtin class.
 #[derive(Clone, Copy, Debug)]
-pub struct BuiltinMethod {
-    /// The receiver's class.
+pub struct Method {
+    /// Whose.
     pub class: ClassId,
     /// Its name.
     pub name: &'static str,
-    /// Least number of arguments, the receiver included.
+    /// It takes at least this many arguments, the receiver included.
     pub min_args: u8,
-    /// Greatest number; 255 = any.
+    /// It takes at most this many; 255: any number.
     pub max_args: u8,
-    /// The code.
+    /// What it does.
     pub run: NativeFn,
 }
 
-/// Any number of arguments.
-const ANY: u8 = 255;
-
-macro_rules! functions {
-    ($($name:literal $min:literal $max:tt $run:path;)*) => {
-        /// All builtin functions; the position is the [`crate::ir::NativeId`].
-        pub static FUNCTIONS: &[Builtin] =
-            &[$(Builtin { name: $name, min_args: $min, max_args: $max, run: $run }),*];
-    };
-}
-macro_rules! methods {
-    ($($class:ident { $($name:literal $min:literal $max:tt $run:path;)* })*) => {
-        /// All builtin methods. Argument counts include the receiver.
-        pub static METHODS: &[BuiltinMethod] = &[$($(BuiltinMethod {
-            class: ClassId::$class, name: $name, min_args: $min, max_args: $max, run: $run,
-        }),*),*];
-    };
+/// The function with this name.
+pub fn function(name: &str) -> Option<NativeId> {
+    static IDS: LazyLock<HashMap<&'static str, NativeId>> =
+        LazyLock::new(|| FUNCTIONS.iter().zip(0..).map(|(f, i)| (f.name, NativeId(i))).collect());
+    IDS.get(name).copied()
 }
 
-functions! {
-    "%match_failure" 1 1 system::match_failure;
-    "%scope_new" 0 0 tasks::scope_new;
-    "%scope_add" 2 2 tasks::scope_add;
-    "%scope_join" 1 1 tasks::scope_join;
-    "%scope_check" 1 1 tasks::scope_check;
-    "%check_range" 2 2 operators::check_range;
-    "print" 0 ANY system::print;
-    "eprint" 0 ANY system::eprint;
-    "write" 1 1 system::write;
-    "read_line" 0 0 system::read_line;
-    "args" 0 0 system::args;
-    "param" 2 2 system::param;
-    "clock_ns" 0 0 system::clock_ns;
-    "assert" 1 2 system::assert;
-    "panic" 1 1 system::panic;
-    "str" 1 1 strings::str;
-    "repr" 1 1 strings::repr;
-    "chr" 1 1 strings::chr;
-    "symbol" 1 1 strings::symbol;
-    "int" 1 1 numbers::int;
-    "float" 1 1 numbers::float;
-    "abs" 1 1 numbers::abs;
-    "min" 2 2 numbers::min;
-    "max" 2 2 numbers::max;
-    "floor" 1 1 numbers::floor;
-    "ceil" 1 1 numbers::ceil;
-    "round" 1 1 numbers::round;
-    "sqrt" 1 1 numbers::sqrt;
-    "sin" 1 1 numbers::sin;
-    "cos" 1 1 numbers::cos;
-    "tan" 1 1 numbers::tan;
-    "atan2" 2 2 numbers::atan2;
-    "exp" 1 1 numbers::exp;
-    "log" 1 1 numbers::log;
-    "pow" 2 2 numbers::pow;
-    "wrapping_add" 2 2 numbers::wrapping_add;
-    "wrapping_sub" 2 2 numbers::wrapping_sub;
-    "wrapping_mul" 2 2 numbers::wrapping_mul;
-    "len" 1 1 operators::len;
-    "hash" 1 1 compare::hash;
-    "compare" 2 2 compare::compare;
-    "same" 2 2 compare::same;
-    "type_of" 1 1 system::type_of;
-    "list" 2 2 lists::list;
-    "deque" 0 0 deques::deque;
-    "bytes" 1 1 raw::bytes;
-    "f64array" 1 1 raw::f64array;
-    "cons" 2 2 lists::cons;
-    "gc" 0 0 memory::gc;
-    "heap_stats" 0 0 memory::heap_stats;
-    "finalizer" 2 2 memory::finalizer;
-    "weak" 1 1 memory::weak;
-    "sleep" 1 1 tasks::sleep;
+/// The method of a class with this name.
+pub fn method(class: ClassId, name: &str) -> Option<&'static Method> {
+    static BY_NAME: LazyLock<HashMap<(ClassId, &'static str), &'static Method>> =
+        LazyLock::new(|| METHODS.iter().map(|m| ((m.class, m.name), m)).collect());
+    BY_NAME.get(&(class, name)).copied()
 }
 
-methods! {
-    INT {
-        "abs" 1 1 numbers::abs;
-        "to_float" 1 1 numbers::float;
-        "to_char" 1 1 strings::chr;
-        "to_string" 1 1 strings::str;
+/// ArityMismatch, unless the method takes as many arguments as there are.
+pub fn check_arity(cx: &mut Native<'_>, m: &Method) -> Result<(), Exit> {
+    let given = cx.arg_count();
+    let expected = given.clamp(m.min_args as usize, m.max_args as usize);
+    if given == expected || m.max_args == u8::MAX && given > expected {
+        return Ok(());
     }
-    FLOAT {
-        "abs" 1 1 numbers::abs;
-        "sqrt" 1 1 numbers::sqrt;
-        "floor" 1 1 numbers::floor;
-        "ceil" 1 1 numbers::ceil;
-        "round" 1 1 numbers::round;
-        "to_int" 1 1 numbers::int;
-        "is_nan" 1 1 numbers::is_nan;
-        "to_string" 1 1 strings::str;
-    }
-    CHAR {
-        "code" 1 1 numbers::int;
-        "to_string" 1 1 strings::str;
-        "is_digit" 1 1 strings::char_is_digit;
-        "is_alpha" 1 1 strings::char_is_alpha;
-        "is_space" 1 1 strings::char_is_space;
-    }
-    STRING {
-        "len" 1 1 operators::len;
-        "is_empty" 1 1 operators::is_empty;
-        "chars" 1 1 strings::chars;
-        "byte" 2 2 strings::byte;
-        "char_at" 2 2 strings::char_at;
-        "slice" 3 3 strings::slice;
-        "find" 2 2 strings::find;
-        "contains" 2 2 strings::contains;
-        "starts_with" 2 2 strings::starts_with;
-        "ends_with" 2 2 strings::ends_with;
-        "split" 2 2 strings::split;
-        "trim" 1 1 strings::trim;
-        "lower" 1 1 strings::lower;
-        "upper" 1 1 strings::upper;
-        "repeat" 2 2 strings::repeat;
-        "replace" 3 3 strings::replace;
-        "to_int" 1 1 strings::to_int;
-        "to_float" 1 1 strings::to_float;
-        "to_list" 1 1 lists::to_list;
-        "bytes" 1 1 strings::to_bytes;
-        "to_string" 1 1 strings::str;
-    }
-    KEYWORD { "to_string" 1 1 strings::str; }
-    SYMBOL { "to_string" 1 1 strings::str; }
-    BYTES {
-        "len" 1 1 operators::len;
-        "is_empty" 1 1 operators::is_empty;
-        "get" 2 2 operators::index;
-        "set" 3 3 operators::set_index;
-        "fill" 2 2 raw::fill;
-        "to_string" 1 1 raw::to_string;
-        "to_list" 1 1 lists::to_list;
-    }
-    F64_ARRAY {
-        "len" 1 1 operators::len;
-        "is_empty" 1 1 operators::is_empty;
-        "get" 2 2 operators::index;
-        "set" 3 3 operators::set_index;
-        "fill" 2 2 raw::fill;
-        "to_list" 1 1 lists::to_list;
-    }
-    LIST {
-        "len" 1 1 operators::len;
-        "is_empty" 1 1 operators::is_empty;
-        "push" 2 2 lists::push;
-        "pop" 1 1 lists::pop;
-        "insert" 3 3 lists::insert;
-        "remove" 2 2 lists::remove;
-        "clear" 1 1 lists::clear;
-        "first" 1 1 lists::first;
-        "last" 1 1 lists::last;
-        "slice" 3 3 lists::slice;
-        "concat" 2 2 lists::concat;
-        "reverse" 1 1 lists::reverse;
-        "contains" 2 2 lists::contains;
-        "index_of" 2 2 lists::index_of;
-        "swap" 3 3 lists::swap;
-        "fill" 2 2 lists::fill;
-        "join" 2 2 lists::join;
-        "sum" 1 1 lists::sum;
-        "copy" 1 1 lists::copy;
-        "truncate" 2 2 lists::truncate;
-        "to_tuple" 1 1 lists::to_tuple;
-        "to_list" 1 1 lists::copy;
-        "sort" 1 1 lists::sort;
-    }
-    TUPLE {
-        "len" 1 1 operators::len;
-        "to_list" 1 1 lists::to_list;
-    }
-    RANGE {
-        "len" 1 1 operators::len;
-        "contains" 2 2 operators::range_contains;
-        "to_list" 1 1 lists::to_list;
-    }
-    CONS {
-        "len" 1 1 operators::len;
-        "head" 1 1 lists::head;
-        "tail" 1 1 lists::tail;
-        "reverse" 1 1 lists::cons_reverse;
-        "to_list" 1 1 lists::to_list;
-    }
-    NIL {
-        "len" 1 1 operators::len;
-        "head" 1 1 lists::head;
-        "tail" 1 1 lists::tail;
-        "reverse" 1 1 lists::cons_reverse;
-        "to_list" 1 1 lists::to_list;
-        "to_string" 1 1 strings::str;
-    }
-    DEQUE {
-        "len" 1 1 operators::len;
-        "is_empty" 1 1 operators::is_empty;
-        "push_back" 2 2 deques::push_back;
-        "push_front" 2 2 deques::push_front;
-        "pop_back" 1 1 deques::pop_back;
-        "pop_front" 1 1 deques::pop_front;
-        "front" 1 1 deques::front;
-        "back" 1 1 deques::back;
-        "get" 2 2 operators::index;
-        "clear" 1 1 deques::clear;
-        "to_list" 1 1 lists::to_list;
-    }
-    MAP {
-        "len" 1 1 operators::len;
-        "is_empty" 1 1 operators::is_empty;
-        "get" 2 2 maps::get;
-        "get_or" 3 3 maps::get_or;
-        "set" 3 3 maps::set;
-        "has" 2 2 maps::has;
-        "remove" 2 2 maps::remove;
-        "keys" 1 1 maps::keys;
-        "values" 1 1 maps::values;
-        "entries" 1 1 lists::to_list;
-        "to_list" 1 1 lists::to_list;
-        "clear" 1 1 maps::clear;
-        "copy" 1 1 maps::copy;
-    }
-    SET {
-        "len" 1 1 operators::len;
-        "is_empty" 1 1 operators::is_empty;
-        "add" 2 2 maps::add;
-        "has" 2 2 maps::has;
-        "remove" 2 2 maps::remove_element;
-        "to_list" 1 1 lists::to_list;
-        "union" 2 2 maps::union;
-        "intersection" 2 2 maps::intersection;
-        "difference" 2 2 maps::difference;
-        "clear" 1 1 maps::clear;
-        "copy" 1 1 maps::copy;
-    }
-    CLOSURE { "arity" 1 1 system::arity; }
-    TASK {
-        "join" 1 1 tasks::join;
-        "is_done" 1 1 tasks::is_done;
-    }
-    WEAK { "get" 1 1 memory::weak_get; }
+    let (given, expected) = (given.saturating_sub(1), expected.saturating_sub(1));
+    let s = if expected == 1 { "" } else { "s" };
+    let message = format!("`{}` takes {expected} argument{s}, not {given}", m.name);
+    Err(cx.throw("ArityMismatch", &message))
 }
 
-/// The position of a builtin function.
-pub fn function_index(name: &str) -> Option<usize> {
-    FUNCTIONS.iter().position(|f| f.name == name)
-}
-
-/// The class of any value; boxed numbers are ints and floats.
+/// The class of any value.
 #[inline]
 pub fn class_of(v: Value) -> ClassId {
+    if let Some(o) = v.as_object() {
+        return o.class();
+    }
     match v.kind() {
-        Kind::Object(o) => o.class(),
         Kind::Int(_) => ClassId::INT,
         Kind::Float(_) => ClassId::FLOAT,
-        Kind::Nil | Kind::Undefined => ClassId::NIL,
         Kind::Bool(_) => ClassId::BOOL,
         Kind::Char(_) => ClassId::CHAR,
         Kind::Keyword(_) => ClassId::KEYWORD,
         Kind::Symbol(_) => ClassId::SYMBOL,
+        Kind::Nil | Kind::Undefined | Kind::Object(_) => ClassId::NIL,
     }
 }
 
-/// What `type_of` says, without the colon.
-pub fn type_text(world: &World, v: Value) -> String {
-    let class = class_of(v);
-    let Some(record) = class.0.checked_sub(ClassId::FIRST_RECORD) else {
-        let found = ClassId::BUILTIN.iter().find(|(c, ..)| *c == class);
-        return found.map_or("unknown", |&(_, name, _)| name).to_owned();
-    };
-    let class = &world.program.classes[record as usize];
-    let name = match class.kind {
-        RecordKind::Dynamic => return "record".to_owned(),
-        RecordKind::Struct => class.name,
-        RecordKind::Variant { of } => of,
-    };
-    world.program.names.text(name).to_owned()
-}
-
-/// The type of a value for error messages.
+/// What a value is, in a word: `int`, `list`, `Point`, `Circle`, `record`.
 pub fn type_name(host: &mut dyn Host, v: Value) -> String {
-    type_text(host.world(), v)
+    type_word(host.world(), v)
 }
 
-/// An int, inline or boxed.
-#[inline]
-pub(crate) fn as_int(v: Value) -> Option<i64> {
-    match v.as_int() {
-        Some(i) => Some(i),
-        None => boxed(v, ClassId::INT).map(|o| o.raw_word(0) as i64),
-    }
-}
-/// A float, inline or boxed; not an int.
-#[inline]
-pub(crate) fn as_float(v: Value) -> Option<f64> {
-    match v.as_float() {
-        Some(f) => Some(f),
-        None => boxed(v, ClassId::FLOAT).map(|o| f64::from_bits(o.raw_word(0))),
-    }
-}
-fn boxed(v: Value, class: ClassId) -> Option<Obj> {
-    v.as_object().filter(|o| o.class() == class)
+fn type_word(world: &World, v: Value) -> String {
+    class_word(world, class_of(v))
 }
 
-/// A number.
-#[derive(Clone, Copy, PartialEq, Debug)]
-pub(crate) enum Number {
-    Int(i64),
-    Float(f64),
-}
-impl Number {
-    pub(crate) fn to_f64(self) -> f64 {
-        match self {
-            Number::Int(i) => i as f64,
-            Number::Float(f) => f,
-        }
+fn class_word(world: &World, class: ClassId) -> String {
+    if let Some((_, name, _)) = ClassId::BUILTIN.iter().find(|(c, ..)| *c == class) {
+        return (*name).to_owned();
     }
-}
-pub(crate) fn as_number(v: Value) -> Option<Number> {
-    as_int(v).map(Number::Int).or_else(|| as_float(v).map(Number::Float))
+    let record = class.0.checked_sub(ClassId::FIRST_RECORD);
+    let record = record.and_then(|i| world.program.classes.get(i as usize));
+    match record {
+        Some(c) if c.kind == RecordKind::Dynamic => "record".to_owned(),
+        Some(c) => world.program.names.text(c.name).to_owned(),
+        None => "record".to_owned(),
+    }
 }
 
-/// `TypeMismatch`: what was expected, what was found.
-pub(crate) fn mismatch(cx: &mut Native<'_>, what: &str, found: Value) -> Exit {
-    let found = type_text(cx.world_ref(), found);
-    cx.throw("TypeMismatch", &format!("{what}, not {}", with_article(&found)))
-}
-pub(crate) fn with_article(noun: &str) -> String {
-    let vowel = noun.starts_with(['a', 'e', 'i', 'o', 'u', 'A', 'E', 'I', 'O', 'U']);
-    match noun {
-        "nil" => noun.to_owned(),
-        _ if vowel => format!("an {noun}"),
-        _ => format!("a {noun}"),
+/// What a value is, with its article: `an int`, `a list`, `nil`.
+fn describe(world: &World, v: Value) -> String {
+    match type_word(world, v) {
+        nil if nil == "nil" => nil,
+        function if function == "fn" => "a function".to_owned(),
+        word if word.starts_with(['a', 'e', 'i', 'o', 'A', 'E', 'I', 'O']) => format!("an {word}"),
+        word => format!("a {word}"),
     }
-}
-/// Argument `i` as an int.
-pub(crate) fn int_arg(cx: &mut Native<'_>, i: usize, what: &str) -> Result<i64, Exit> {
-    let v = cx.arg(i).value();
-    as_int(v).ok_or(()).or_else(|()| Err(mismatch(cx, &format!("{what} must be an int"), v)))
-}
-/// Argument `i` as a place in something of `len` elements.
-pub(crate) fn index_arg(cx: &mut Native<'_>, i: usize, len: usize) -> Result<usize, Exit> {
-    let index = int_arg(cx, i, "an index")?;
-    match usize::try_from(index) {
-        Ok(index) if index < len => Ok(index),
-        _ => Err(cx.throw("IndexOutOfRange", &format!("index {index} of {len} elements"))),
-    }
-}
-/// Argument `i` as text. Copied: the borrow would forbid allocating.
-pub(crate) fn text_arg(cx: &mut Native<'_>, i: usize, what: &str) -> Result<String, Exit> {
-    if let Some(text) = cx.text(cx.arg(i)) {
-        return Ok(text.to_owned());
-    }
-    let v = cx.arg(i).value();
-    Err(mismatch(cx, &format!("{what} must be a string"), v))
 }

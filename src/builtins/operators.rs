@@ -1,173 +1,204 @@
-//! The operators' general cases: what the interpreter's fast paths leave, and all that the oracle
-//! has. Each takes its operands as arguments.
+//! The general form of every operator and constructor: what the interpreter does when a fast path
+//! does not apply, and what the oracle always does. Arguments are the operands in order.
 
 use std::cmp::Ordering;
 
-use super::compare::{self, Numbers, number_order};
-use super::{Number, as_float, as_int, as_number, index_arg, mismatch, type_text, with_article};
-use super::{deques, format, lists, maps, raw};
-use crate::host::{Exit, Native, NativeResult, Root};
+use crate::class::ClassId;
+use crate::host::{Exit, Native, NativeFn, NativeResult};
+use crate::ir::{BinaryOp, UnaryOp};
 use crate::object::{Obj, ObjectKind, slots};
 use crate::value::{Kind, Value};
 
-pub use super::lists::{make_list, push as list_push};
-pub use super::maps::{add as set_add, make_map, make_set};
+use super::format::{self, Style};
+use super::items::Items;
+use super::ordering::partial_order;
+use super::support::*;
+use super::{describe, equality, hashed, lists, raw};
+
+pub use super::iteration::{iter_done, iter_get, iter_next, iter_start};
+
+/// The function of a binary operator.
+pub fn binary(op: BinaryOp) -> NativeFn {
+    match op {
+        BinaryOp::Add => add,
+        BinaryOp::Sub => sub,
+        BinaryOp::Mul => mul,
+        BinaryOp::Div => div,
+        BinaryOp::Rem => rem,
+        BinaryOp::BitAnd => bit_and,
+        BinaryOp::BitOr => bit_or,
+        BinaryOp::BitXor => bit_xor,
+        BinaryOp::Shl => shl,
+        BinaryOp::Shr => shr,
+        BinaryOp::ShrLogical => shr_logical,
+        BinaryOp::Eq => eq,
+        BinaryOp::Ne => ne,
+        BinaryOp::Lt => lt,
+        BinaryOp::Le => le,
+        BinaryOp::Gt => gt,
+        BinaryOp::Ge => ge,
+    }
+}
+
+/// The function of a unary operator.
+pub fn unary(op: UnaryOp) -> NativeFn {
+    match op {
+        UnaryOp::Neg => neg,
+        UnaryOp::Not => not,
+        UnaryOp::BitNot => bit_not,
+    }
+}
 
 // ---- arithmetic ----
 
-fn operands(cx: &Native<'_>) -> Option<(Number, Number)> {
-    Some((as_number(cx.arg(0).value())?, as_number(cx.arg(1).value())?))
-}
-fn bad_operands(cx: &mut Native<'_>, op: &str) -> Exit {
-    let (a, b) = (cx.arg(0).value(), cx.arg(1).value());
+/// TypeMismatch: the operator found these two.
+fn mismatch(cx: &mut Native<'_>, what: &str) -> Exit {
     let world = cx.world_ref();
-    let (a, b) = (with_article(&type_text(world, a)), with_article(&type_text(world, b)));
-    cx.throw("TypeMismatch", &format!("`{op}` cannot take {a} and {b}"))
-}
-fn overflow(cx: &mut Native<'_>, op: &str) -> Exit {
-    cx.throw("Overflow", &format!("the result of `{op}` needs more than 64 bits"))
+    let (a, b) = (describe(world, cx.arg(0).value()), describe(world, cx.arg(1).value()));
+    cx.throw("TypeMismatch", &format!("{what}, not {a} and {b}"))
 }
 
+/// Overflow of `a op b`.
+pub(super) fn overflow(cx: &mut Native<'_>, a: i64, op: &str, b: i64) -> Exit {
+    cx.throw("Overflow", &format!("{a} {op} {b} does not fit 64 bits"))
+}
+
+/// `a op b` of two numbers: exact for two ints, in floats otherwise.
 fn arithmetic(
     cx: &mut Native<'_>,
     op: &str,
     ints: fn(i64, i64) -> Option<i64>,
     floats: fn(f64, f64) -> f64,
 ) -> NativeResult {
-    match operands(cx) {
-        Some((Number::Int(i), Number::Int(j))) => match ints(i, j) {
-            Some(i) => Ok(cx.new_int(i)?.value()),
-            None => Err(overflow(cx, op)),
+    match (number_of(cx.arg(0).value()), number_of(cx.arg(1).value())) {
+        (Some(Number::Int(a)), Some(Number::Int(b))) => match ints(a, b) {
+            Some(i) => int_result(cx, i),
+            None if b == 0 => Err(cx.throw("DivisionByZero", &format!("{a} {op} 0"))),
+            None => Err(overflow(cx, a, op, b)),
         },
-        Some((x, y)) => Ok(cx.new_float(floats(x.to_f64(), y.to_f64()))?.value()),
-        None => Err(bad_operands(cx, op)),
+        (Some(a), Some(b)) => float_result(cx, floats(a.to_float(), b.to_float())),
+        _ => Err(mismatch(cx, &format!("`{op}` needs two numbers"))),
     }
 }
 
 /// `a + b`: numbers, or two strings.
 pub fn add(cx: &mut Native<'_>) -> NativeResult {
-    if let (Some(a), Some(b)) = (cx.text(cx.arg(0)), cx.text(cx.arg(1))) {
-        let joined = [a, b].concat();
-        return Ok(cx.new_str(&joined)?.value());
+    let strings = [0, 1].map(|i| cx.arg(i).of_kind(ObjectKind::Str).map(Obj::len));
+    match strings {
+        [Some(a), Some(b)] => {
+            let sum = cx.alloc(ObjectKind::Str, a + b)?.object().expect("an object");
+            for (i, at) in [(0, 0), (1, a)] {
+                let text = cx.text(cx.arg(i)).expect("checked above");
+                sum.copy_bytes(at, text.as_bytes());
+            }
+            Ok(Value::object(sum))
+        }
+        [None, None] => arithmetic(cx, "+", i64::checked_add, |a, b| a + b),
+        _ => Err(mismatch(cx, "`+` needs two numbers or two strings")),
     }
-    arithmetic(cx, "+", i64::checked_add, |x, y| x + y)
 }
 /// `a - b`
 pub fn sub(cx: &mut Native<'_>) -> NativeResult {
-    arithmetic(cx, "-", i64::checked_sub, |x, y| x - y)
+    arithmetic(cx, "-", i64::checked_sub, |a, b| a - b)
 }
 /// `a * b`
 pub fn mul(cx: &mut Native<'_>) -> NativeResult {
-    arithmetic(cx, "*", i64::checked_mul, |x, y| x * y)
+    arithmetic(cx, "*", i64::checked_mul, |a, b| a * b)
 }
-fn check_divisor(cx: &mut Native<'_>, op: &str) -> Result<(), Exit> {
-    match operands(cx) {
-        Some((Number::Int(_), Number::Int(0))) => {
-            Err(cx.throw("DivisionByZero", &format!("`{op}` by zero")))
-        }
-        _ => Ok(()),
+/// `a / b`, truncating
+pub fn div(cx: &mut Native<'_>) -> NativeResult {
+    arithmetic(cx, "/", i64::checked_div, |a, b| a / b)
+}
+/// `a % b`, with the sign of `a`
+pub fn rem(cx: &mut Native<'_>) -> NativeResult {
+    // The smallest int % -1 is 0 and fits; `checked_rem` refuses it.
+    let ints = |a: i64, b: i64| (b != 0).then(|| a.wrapping_rem(b));
+    arithmetic(cx, "%", ints, |a, b| a % b)
+}
+/// `-a`
+pub fn neg(cx: &mut Native<'_>) -> NativeResult {
+    match number_arg(cx, "`-`", 0)? {
+        Number::Int(i) => match i.checked_neg() {
+            Some(i) => int_result(cx, i),
+            None => Err(cx.throw("Overflow", &format!("-({i}) does not fit 64 bits"))),
+        },
+        Number::Float(f) => float_result(cx, -f),
     }
 }
-/// `a / b`; ints truncate.
-pub fn div(cx: &mut Native<'_>) -> NativeResult {
-    check_divisor(cx, "/")?;
-    arithmetic(cx, "/", i64::checked_div, |x, y| x / y)
-}
-/// `a % b`, with the sign of `a`.
-pub fn rem(cx: &mut Native<'_>) -> NativeResult {
-    check_divisor(cx, "%")?;
-    arithmetic(cx, "%", |i, j| Some(i.wrapping_rem(j)), |x, y| x % y)
+/// `!a`: by truth
+pub fn not(cx: &mut Native<'_>) -> NativeResult {
+    Ok(Value::bool(!cx.arg(0).value().truthy()))
 }
 
+// ---- bits ----
+
 fn bits(cx: &mut Native<'_>, op: &str, f: fn(i64, i64) -> i64) -> NativeResult {
-    match (as_int(cx.arg(0).value()), as_int(cx.arg(1).value())) {
-        (Some(i), Some(j)) => Ok(cx.new_int(f(i, j))?.value()),
-        _ => Err(bad_operands(cx, op)),
+    match (int_of(cx.arg(0).value()), int_of(cx.arg(1).value())) {
+        (Some(a), Some(b)) => int_result(cx, f(a, b)),
+        _ => Err(mismatch(cx, &format!("`{op}` needs two ints"))),
+    }
+}
+fn shift(cx: &mut Native<'_>, op: &str, f: fn(i64, u32) -> i64) -> NativeResult {
+    match (int_of(cx.arg(0).value()), int_of(cx.arg(1).value())) {
+        (Some(a), Some(b @ 0..64)) => int_result(cx, f(a, b as u32)),
+        (Some(_), Some(b)) => {
+            let message = format!("`{op}` shifts by 0 to 63 bits, not by {b}");
+            Err(cx.throw("InvalidArgument", &message))
+        }
+        _ => Err(mismatch(cx, &format!("`{op}` needs two ints"))),
     }
 }
 /// `a & b`
 pub fn bit_and(cx: &mut Native<'_>) -> NativeResult {
-    bits(cx, "&", |i, j| i & j)
+    bits(cx, "&", |a, b| a & b)
 }
 /// `a | b`
 pub fn bit_or(cx: &mut Native<'_>) -> NativeResult {
-    bits(cx, "|", |i, j| i | j)
+    bits(cx, "|", |a, b| a | b)
 }
 /// `a ^ b`
 pub fn bit_xor(cx: &mut Native<'_>) -> NativeResult {
-    bits(cx, "^", |i, j| i ^ j)
+    bits(cx, "^", |a, b| a ^ b)
 }
-fn shift(cx: &mut Native<'_>, op: &str, f: fn(i64, u32) -> i64) -> NativeResult {
-    if let (Some(_), Some(j)) = (as_int(cx.arg(0).value()), as_int(cx.arg(1).value()))
-        && !(0..64).contains(&j)
-    {
-        return Err(cx.throw("InvalidArgument", &format!("`{op}` by {j}: must be 0 to 63")));
-    }
-    match (as_int(cx.arg(0).value()), as_int(cx.arg(1).value())) {
-        (Some(i), Some(j)) => Ok(cx.new_int(f(i, j as u32))?.value()),
-        _ => Err(bad_operands(cx, op)),
-    }
-}
-/// `a << b`: bits beyond 64 are dropped.
+/// `a << b`: bits beyond the 64th are dropped
 pub fn shl(cx: &mut Native<'_>) -> NativeResult {
-    shift(cx, "<<", |i, j| i << j)
+    shift(cx, "<<", |a, b| a << b)
 }
-/// `a >> b`: keeps the sign.
+/// `a >> b`, keeping the sign
 pub fn shr(cx: &mut Native<'_>) -> NativeResult {
-    shift(cx, ">>", |i, j| i >> j)
+    shift(cx, ">>", |a, b| a >> b)
 }
-/// `a >>> b`: fills with zeros.
+/// `a >>> b`, filling with zeros
 pub fn shr_logical(cx: &mut Native<'_>) -> NativeResult {
-    shift(cx, ">>>", |i, j| (i as u64 >> j) as i64)
-}
-/// `-a`
-pub fn neg(cx: &mut Native<'_>) -> NativeResult {
-    let v = cx.arg(0).value();
-    match as_number(v) {
-        Some(Number::Int(i)) => match i.checked_neg() {
-            Some(i) => Ok(cx.new_int(i)?.value()),
-            None => Err(overflow(cx, "-")),
-        },
-        Some(Number::Float(f)) => Ok(cx.new_float(-f)?.value()),
-        None => Err(mismatch(cx, "`-` needs a number", v)),
-    }
+    shift(cx, ">>>", |a, b| ((a as u64) >> b) as i64)
 }
 /// `~a`
 pub fn bit_not(cx: &mut Native<'_>) -> NativeResult {
-    let v = cx.arg(0).value();
-    match as_int(v) {
-        Some(i) => Ok(cx.new_int(!i)?.value()),
-        None => Err(mismatch(cx, "`~` needs an int", v)),
-    }
-}
-/// `!a`, by truth.
-pub fn not(cx: &mut Native<'_>) -> NativeResult {
-    Ok(Value::bool(!cx.arg(0).value().truthy()))
+    let i = int_arg(cx, "`~`", 0)?;
+    int_result(cx, !i)
 }
 
 // ---- comparison ----
 
 /// `a == b`
 pub fn eq(cx: &mut Native<'_>) -> NativeResult {
-    let (a, b) = (cx.arg(0).value(), cx.arg(1).value());
-    Ok(Value::bool(compare::equal(cx, a, b, Numbers::ByValue)))
+    let equal = equality::structural_eq(cx, cx.arg(0).value(), cx.arg(1).value());
+    Ok(Value::bool(equal))
 }
 /// `a != b`
 pub fn ne(cx: &mut Native<'_>) -> NativeResult {
-    eq(cx).map(|v| Value::bool(!v.truthy()))
+    let equal = equality::structural_eq(cx, cx.arg(0).value(), cx.arg(1).value());
+    Ok(Value::bool(!equal))
 }
-/// A pattern's literal: as `==`.
+/// Pattern equality: never an error, values of other types just differ.
 pub fn matches(cx: &mut Native<'_>) -> NativeResult {
     eq(cx)
 }
-fn ordered(cx: &mut Native<'_>, op: &str, want: fn(Ordering) -> bool) -> NativeResult {
-    if let Some((x, y)) = operands(cx) {
-        return Ok(Value::bool(number_order(x, y).is_some_and(want)));
-    }
-    let (a, b) = (cx.arg(0).value(), cx.arg(1).value());
-    match compare::order(cx, a, b) {
-        Ok(order) => Ok(Value::bool(want(order))),
-        Err(_) => Err(bad_operands(cx, op)),
+
+fn ordered(cx: &mut Native<'_>, op: &str, test: fn(Ordering) -> bool) -> NativeResult {
+    match partial_order(cx, cx.arg(0).value(), cx.arg(1).value()) {
+        Ok(order) => Ok(Value::bool(order.is_some_and(test))),
+        Err(pair) => Err(super::numbers::no_order(cx, &format!("`{op}`"), pair)),
     }
 }
 /// `a < b`
@@ -187,282 +218,254 @@ pub fn ge(cx: &mut Native<'_>) -> NativeResult {
     ordered(cx, ">=", Ordering::is_ge)
 }
 
-// ---- indexing ----
+// ---- elements ----
 
-/// Element `i` of a list or deque, which has it.
-pub(super) fn element(cx: &Native<'_>, o: Obj, i: usize) -> Value {
-    let Some(buffer) = cx.load(o, slots::BUFFER).object() else { return Value::NIL };
-    let at = if o.kind() == ObjectKind::Deque { deques::place(cx, o, i) } else { i };
-    // A racy program may have shrunk the buffer meanwhile.
-    if at < buffer.len() { cx.load(buffer, at).value() } else { Value::NIL }
-}
-
-/// `a[i]`
+/// `object[index]`
 pub fn index(cx: &mut Native<'_>) -> NativeResult {
-    let v = cx.arg(0).value();
-    let Some(o) = v.as_object() else { return Err(mismatch(cx, "`[]` needs a collection", v)) };
-    match o.kind() {
-        ObjectKind::List | ObjectKind::Deque => {
-            let i = index_arg(cx, 1, lists::len(cx, o))?;
-            Ok(element(cx, o, i))
+    let Some(o) = cx.arg(0).object() else { return Err(not_indexed(cx)) };
+    match o.class() {
+        ClassId::LIST | ClassId::TUPLE | ClassId::DEQUE => {
+            let items = Items::of(cx, o);
+            let i = index_arg(cx, class_word(o), 1, items.len)?;
+            Ok(items.get(cx, i))
         }
-        ObjectKind::Tuple => {
-            let i = index_arg(cx, 1, o.len())?;
-            Ok(cx.load(o, i).value())
-        }
-        ObjectKind::Map => maps::index(cx),
-        ObjectKind::Bytes | ObjectKind::F64Array => raw::index(cx),
-        _ => Err(mismatch(cx, "`[]` needs a collection", v)),
+        ClassId::MAP => match hashed::find_arg(cx, o, 1)? {
+            Some(entry) => Ok(hashed::value(cx, o, entry)),
+            None => Err(hashed::key_not_found(cx, 1)),
+        },
+        ClassId::BYTES | ClassId::F64_ARRAY => raw::get(cx),
+        _ => Err(not_indexed(cx)),
     }
 }
-/// `a[i] = v`
+
+fn class_word(o: Obj) -> &'static str {
+    let class = ClassId::BUILTIN.iter().find(|(class, ..)| *class == o.class());
+    class.map_or("record", |(_, name, _)| name)
+}
+
+#[cold]
+fn not_indexed(cx: &mut Native<'_>) -> Exit {
+    let found = describe(cx.world_ref(), cx.arg(0).value());
+    let hint = if cx.arg(0).of_kind(ObjectKind::Str).is_some() {
+        " (use byte(i), char_at(i) or slice(a, b))"
+    } else {
+        ""
+    };
+    cx.throw("TypeMismatch", &format!("{found} has no elements to index{hint}"))
+}
+
+/// `object[index] = value`; gives nil.
 pub fn set_index(cx: &mut Native<'_>) -> NativeResult {
-    let v = cx.arg(0).value();
-    let needs = "`[] =` needs a list, deque, map, bytes or f64array";
-    let Some(o) = v.as_object() else { return Err(mismatch(cx, needs, v)) };
-    match o.kind() {
-        ObjectKind::List | ObjectKind::Deque => {
-            let i = index_arg(cx, 1, lists::len(cx, o))?;
-            let buffer = cx.load(o, slots::BUFFER).object();
-            let at = if o.kind() == ObjectKind::Deque { deques::place(cx, o, i) } else { i };
-            if let Some(buffer) = buffer.filter(|b| at < b.len()) {
-                cx.store(buffer, at, cx.arg(2));
-            }
-            Ok(Value::NIL)
+    let Some(o) = cx.arg(0).object() else { return Err(not_assigned(cx)) };
+    match o.class() {
+        ClassId::LIST | ClassId::DEQUE => {
+            let items = Items::of(cx, o);
+            let i = index_arg(cx, class_word(o), 1, items.len)?;
+            let (store, at) = items.place(i);
+            cx.store(store, at, cx.arg(2));
         }
-        ObjectKind::Map => maps::set(cx),
-        ObjectKind::Bytes | ObjectKind::F64Array => raw::set_index(cx),
-        _ => Err(mismatch(cx, needs, v)),
+        ClassId::MAP => {
+            let (map, key, value) = (cx.arg_root(0), cx.arg_root(1), cx.arg_root(2));
+            hashed::insert(cx, map, key, Some(value))?;
+        }
+        ClassId::BYTES | ClassId::F64_ARRAY => return raw::set(cx),
+        _ => return Err(not_assigned(cx)),
     }
+    Ok(Value::NIL)
 }
-/// `t.0`
+
+#[cold]
+fn not_assigned(cx: &mut Native<'_>) -> Exit {
+    let found = describe(cx.world_ref(), cx.arg(0).value());
+    cx.throw("TypeMismatch", &format!("elements of {found} cannot be assigned"))
+}
+
+/// (tuple or record, n): its n-th element or slot.
 pub fn tuple_field(cx: &mut Native<'_>) -> NativeResult {
-    let v = cx.arg(0).value();
-    let Some(o) = cx.arg(0).of_kind(ObjectKind::Tuple) else {
-        return Err(mismatch(cx, "`.` with a number needs a tuple", v));
-    };
-    let i = index_arg(cx, 1, o.len())?;
-    Ok(cx.load(o, i).value())
-}
-/// `len(v)`: elements; bytes of a string.
-pub fn len(cx: &mut Native<'_>) -> NativeResult {
-    let v = cx.arg(0).value();
-    let len = match v.kind() {
-        Kind::Nil => Some(0),
-        Kind::Object(o) => length_of(cx, o),
-        _ => None,
-    };
-    match len {
-        Some(len) => Ok(Value::small(len)),
-        None => Err(mismatch(cx, "`len` needs a string or a collection", v)),
-    }
-}
-fn length_of(cx: &Native<'_>, o: Obj) -> Option<i64> {
-    match o.kind() {
-        ObjectKind::Str | ObjectKind::Bytes | ObjectKind::Tuple => Some(o.len() as i64),
-        ObjectKind::F64Array => Some(o.len() as i64 / 8),
-        ObjectKind::List | ObjectKind::Deque | ObjectKind::Map | ObjectKind::Set => {
-            Some(lists::len(cx, o) as i64)
-        }
-        ObjectKind::Range => Some(range(cx, o).map_or(0, |(start, last)| {
-            i64::try_from(i128::from(last) - i128::from(start) + 1).unwrap_or(i64::MAX >> 3)
-        })),
-        ObjectKind::Cons => {
-            let mut count = 0;
-            let mut at = Some(o);
-            while let Some(cell) = at {
-                count += 1;
-                at = cx.load(cell, slots::TAIL).of_kind(ObjectKind::Cons);
+    let n = int_of(cx.arg(1).value()).unwrap_or(-1);
+    match cx.arg(0).object() {
+        Some(o) if o.class() == ClassId::TUPLE || o.class().is_record() => {
+            match usize::try_from(n).ok().filter(|&n| n < o.len()) {
+                Some(n) => Ok(cx.load(o, n).value()),
+                None => Err(out_of_range(cx, "tuple", n, o.len())),
             }
-            Some(count)
         }
-        _ => None,
+        _ => Err(needs(cx, &format!("`.{n}`"), "a tuple", 0)),
     }
 }
-/// `v.is_empty()`
-pub fn is_empty(cx: &mut Native<'_>) -> NativeResult {
-    len(cx).map(|n| Value::bool(n == Value::small(0)))
+
+/// (value, len) → is it a tuple of this length?
+pub fn is_tuple(cx: &mut Native<'_>) -> NativeResult {
+    let len = int_of(cx.arg(1).value());
+    let tuple = cx.arg(0).of_kind(ObjectKind::Tuple);
+    Ok(Value::bool(tuple.is_some_and(|t| Some(t.len() as i64) == len)))
+}
+
+/// (value, len, at_least) → is it a list of this length, or at least this length?
+pub fn is_list(cx: &mut Native<'_>) -> NativeResult {
+    let len = int_of(cx.arg(1).value()).unwrap_or(0);
+    let at_least = cx.arg(2).value().truthy();
+    let list = cx.arg(0).of_kind(ObjectKind::List);
+    Ok(Value::bool(list.is_some_and(|list| {
+        let have = Items::list(cx, list).len as i64;
+        if at_least { have >= len } else { have == len }
+    })))
+}
+
+/// (list, index, from_end) → the element, in a list pattern whose length was tested.
+pub fn list_elem(cx: &mut Native<'_>) -> NativeResult {
+    let list = kind_arg(cx, "a list pattern", 0, ObjectKind::List, "a list")?;
+    let items = Items::list(cx, list);
+    let i = int_arg(cx, "a list pattern", 1)?;
+    let from_end = cx.arg(2).value().truthy();
+    let at = if from_end { items.len as i64 - 1 - i } else { i };
+    match usize::try_from(at).ok().filter(|&at| at < items.len) {
+        Some(at) => Ok(items.get(cx, at)),
+        // The list changed between the test and here (another task, a guard).
+        None => Err(out_of_range(cx, "a list pattern", at, items.len)),
+    }
+}
+
+/// (list, before, after) → a new list without that many elements at its ends: `..rest`.
+pub fn list_rest(cx: &mut Native<'_>) -> NativeResult {
+    let list = kind_arg(cx, "a list pattern", 0, ObjectKind::List, "a list")?;
+    let len = Items::list(cx, list).len;
+    let before = size_arg(cx, "a list pattern", 1)?.min(len);
+    let after = size_arg(cx, "a list pattern", 2)?;
+    let list = cx.arg_root(0);
+    lists::part(cx, list, before, len.saturating_sub(after).max(before))
 }
 
 // ---- constructors ----
 
 /// The tuple of the arguments.
 pub fn make_tuple(cx: &mut Native<'_>) -> NativeResult {
-    let o = cx.alloc(ObjectKind::Tuple, cx.arg_count())?.object().expect("a tuple");
-    (0..cx.arg_count()).for_each(|i| cx.init(o, i, cx.arg(i)));
-    Ok(Value::object(o))
+    let count = cx.arg_count();
+    let tuple = cx.alloc(ObjectKind::Tuple, count)?.object().expect("an object");
+    (0..count).for_each(|i| cx.init(tuple, i, cx.arg(i)));
+    Ok(Value::object(tuple))
 }
-/// (start, end, inclusive) as a range value.
+
+/// The list of the arguments.
+pub fn make_list(cx: &mut Native<'_>) -> NativeResult {
+    let count = cx.arg_count();
+    let list = lists::new_list(cx, count)?;
+    let list = object_at(cx, list);
+    if let Some(store) = buffer(cx, list) {
+        (0..count).for_each(|i| cx.init(store, i, cx.arg(i)));
+    }
+    set_int_slot(cx, list, slots::LEN, count);
+    Ok(Value::object(list))
+}
+
+/// The map of the arguments: key, value, key, … The last of equal keys wins, in the first place.
+pub fn make_map(cx: &mut Native<'_>) -> NativeResult {
+    let count = cx.arg_count();
+    let map = hashed::new_table(cx, ObjectKind::Map, count / 2)?;
+    for i in (0..count).step_by(2) {
+        let (key, value) = (cx.arg_root(i), cx.arg_root(i + 1));
+        hashed::insert(cx, map, key, Some(value))?;
+    }
+    Ok(cx.get(map).value())
+}
+
+/// The set of the arguments.
+pub fn make_set(cx: &mut Native<'_>) -> NativeResult {
+    let count = cx.arg_count();
+    let set = hashed::new_table(cx, ObjectKind::Set, count)?;
+    for i in 0..count {
+        let key = cx.arg_root(i);
+        hashed::insert(cx, set, key, None)?;
+    }
+    Ok(cx.get(set).value())
+}
+
+/// (start, end, inclusive) → a range of ints.
 pub fn make_range(cx: &mut Native<'_>) -> NativeResult {
-    for i in 0..2 {
-        super::int_arg(cx, i, "a range's bound")?;
-    }
-    let o = cx.alloc(ObjectKind::Range, 3)?.object().expect("a range");
-    (0..3).for_each(|i| cx.init(o, i, cx.arg(i)));
-    Ok(Value::object(o))
+    super::tasks::check_range(cx)?;
+    let range = cx.alloc(ObjectKind::Range, 3)?.object().expect("an object");
+    cx.init(range, slots::START, cx.arg(0));
+    cx.init(range, slots::END, cx.arg(1));
+    cx.init(range, slots::INCLUSIVE, Value::bool(cx.arg(2).value().truthy()));
+    Ok(Value::object(range))
 }
-/// Both bounds of a `for` over a range must be ints.
-pub fn check_range(cx: &mut Native<'_>) -> NativeResult {
-    for i in 0..2 {
-        super::int_arg(cx, i, "a range's bound")?;
-    }
-    Ok(Value::NIL)
-}
-/// First and last element of a range; `None` when it is empty.
-pub(super) fn range(cx: &Native<'_>, o: Obj) -> Option<(i64, i64)> {
-    let start = as_int(cx.load(o, slots::START).value())?;
-    let end = as_int(cx.load(o, slots::END).value())?;
-    let inclusive = cx.load(o, slots::INCLUSIVE).value().truthy();
-    let last = if inclusive { end } else { end.checked_sub(1)? };
-    (start <= last).then_some((start, last))
-}
-/// `r.contains(x)`
-pub fn range_contains(cx: &mut Native<'_>) -> NativeResult {
-    let o = cx.arg(0).object().expect("dispatched by class");
-    let inside = match (range(cx, o), as_int(cx.arg(1).value())) {
-        (Some((start, last)), Some(x)) => start <= x && x <= last,
-        _ => false,
-    };
-    Ok(Value::bool(inside))
-}
-/// The display forms of the arguments, joined.
+
+/// The arguments' display forms, joined: string interpolation.
 pub fn concat(cx: &mut Native<'_>) -> NativeResult {
     let mut text = String::new();
     for i in 0..cx.arg_count() {
-        format::display_into(cx, cx.arg(i).value(), &mut text);
+        format::write_arg(cx, i, Style::Display, &mut text)?;
     }
-    Ok(cx.new_str(&text)?.value())
+    text_result(cx, &text)
 }
 
-// ---- patterns ----
-
-/// (list, index, from the end?) → the element, which a test has found to exist.
-pub fn list_elem(cx: &mut Native<'_>) -> NativeResult {
-    let o = cx.arg(0).object().expect("tested to be a list");
-    let len = lists::len(cx, o);
-    let i = index_arg(cx, 1, len)?;
-    Ok(element(cx, o, if cx.arg(2).value().truthy() { len - 1 - i } else { i }))
-}
-/// (list, before, after) → a new list without the first `before` and last `after` elements.
-pub fn list_rest(cx: &mut Native<'_>) -> NativeResult {
-    let o = cx.arg(0).object().expect("tested to be a list");
-    let len = lists::len(cx, o);
-    let before = super::int_arg(cx, 1, "a count")? as usize;
-    let after = super::int_arg(cx, 2, "a count")? as usize;
-    lists::copy_range(cx, before.min(len), len.saturating_sub(after))
+/// Appends to a list (long literals); gives nil.
+pub fn list_push(cx: &mut Native<'_>) -> NativeResult {
+    lists::push(cx)
 }
 
-// ---- iteration ----
-//
-// Positions: an int for everything that is indexed (entry numbers of maps and sets, byte offsets of
-// strings), the int itself for ranges, the rest of the list for cons lists.
-
-/// The position before the first element.
-pub fn iter_start(cx: &mut Native<'_>) -> NativeResult {
-    iter_start_of(cx, cx.arg_root(0))
+/// Adds to a set (long literals); gives whether it is new.
+pub fn set_add(cx: &mut Native<'_>) -> NativeResult {
+    super::sets::add(cx)
 }
-pub(super) fn iter_start_of(cx: &mut Native<'_>, source: Root) -> NativeResult {
-    let v = cx.get(source).value();
-    let o = match v.kind() {
-        Kind::Nil => return Ok(Value::NIL),
-        Kind::Object(o) => o,
-        _ => return Err(mismatch(cx, "`for` needs something to iterate over", v)),
+
+// ---- records ----
+
+/// Slot of a record's field; TypeMismatch when there is none.
+fn field_slot(cx: &mut Native<'_>) -> Result<(Obj, usize), Exit> {
+    let Kind::Keyword(name) = cx.arg(1).value().kind() else {
+        return Err(needs(cx, "a field access", "a field name", 1));
     };
-    match o.kind() {
-        ObjectKind::List
-        | ObjectKind::Deque
-        | ObjectKind::Tuple
-        | ObjectKind::Str
-        | ObjectKind::Bytes
-        | ObjectKind::F64Array => Ok(Value::small(0)),
-        ObjectKind::Map | ObjectKind::Set => Ok(Value::small(maps::next_entry(cx, o, 0) as i64)),
-        // An empty range starts beyond everything.
-        ObjectKind::Range => match range(cx, o) {
-            Some((start, _)) => Ok(cx.new_int(start)?.value()),
-            None => Ok(Value::NIL),
-        },
-        ObjectKind::Cons => Ok(v),
-        _ => Err(mismatch(cx, "`for` needs something to iterate over", v)),
+    if let Some(o) = cx.arg(0).object().filter(|o| o.class().is_record()) {
+        let class = (o.class().0 - ClassId::FIRST_RECORD) as usize;
+        let fields = cx.world_ref().program.classes.get(class).map(|c| &c.fields);
+        let slot = fields.and_then(|f| f.iter().position(|&field| field == name));
+        if let Some(slot) = slot.filter(|&slot| slot < o.len()) {
+            return Ok((o, slot));
+        }
     }
-}
-/// (source, position) → is there no element here?
-pub fn iter_done(cx: &mut Native<'_>) -> NativeResult {
-    iter_done_of(cx, cx.arg_root(0), cx.arg_root(1))
-}
-pub(super) fn iter_done_of(cx: &mut Native<'_>, source: Root, at: Root) -> NativeResult {
-    let at_value = cx.get(at).value();
-    let Some(o) = cx.get(source).object() else { return Ok(Value::TRUE) };
-    let i = at_value.as_int().unwrap_or(i64::MAX);
-    let done = match o.kind() {
-        ObjectKind::Cons | ObjectKind::Range => at_value == Value::NIL,
-        ObjectKind::Map | ObjectKind::Set => i >= maps::used(cx, o) as i64,
-        _ => i >= length_of(cx, o).unwrap_or(0),
-    };
-    Ok(Value::bool(done))
-}
-/// (source, position) → the element.
-pub fn iter_get(cx: &mut Native<'_>) -> NativeResult {
-    iter_get_of(cx, cx.arg_root(0), cx.arg_root(1))
-}
-pub(super) fn iter_get_of(cx: &mut Native<'_>, source: Root, at: Root) -> NativeResult {
-    let at_value = cx.get(at).value();
-    let Some(o) = cx.get(source).object() else { return Ok(Value::NIL) };
-    let i = at_value.as_int().and_then(|i| usize::try_from(i).ok()).unwrap_or(0);
-    match o.kind() {
-        ObjectKind::Range => Ok(at_value),
-        ObjectKind::Cons => {
-            let cell = at_value.as_object().expect("a position in a cons list");
-            Ok(cx.load(cell, slots::HEAD).value())
-        }
-        ObjectKind::List | ObjectKind::Deque => Ok(element(cx, o, i)),
-        ObjectKind::Tuple => Ok(cx.load(o, i).value()),
-        ObjectKind::Map => maps::entry_tuple(cx, source, i),
-        ObjectKind::Set => Ok(maps::key_at(cx, o, i)),
-        ObjectKind::Str => {
-            let text = cx.text(cx.get(source)).expect("a string");
-            let c = text.get(i..).and_then(|rest| rest.chars().next());
-            Ok(c.map_or(Value::NIL, Value::char))
-        }
-        _ => raw::element(cx, o, i),
-    }
-}
-/// (source, position) → the next position.
-pub fn iter_next(cx: &mut Native<'_>) -> NativeResult {
-    iter_next_of(cx, cx.arg_root(0), cx.arg_root(1))
-}
-pub(super) fn iter_next_of(cx: &mut Native<'_>, source: Root, at: Root) -> NativeResult {
-    let at_value = cx.get(at).value();
-    let Some(o) = cx.get(source).object() else { return Ok(Value::NIL) };
-    match o.kind() {
-        ObjectKind::Cons => {
-            let cell = at_value.as_object().expect("a position in a cons list");
-            let rest = cx.load(cell, slots::TAIL);
-            Ok(rest.of_kind(ObjectKind::Cons).map_or(Value::NIL, Value::object))
-        }
-        ObjectKind::Range => {
-            let (_, last) = range(cx, o).expect("it had an element");
-            let i = as_int(at_value).expect("a position in a range");
-            if i == last { Ok(Value::NIL) } else { Ok(cx.new_int(i + 1)?.value()) }
-        }
-        ObjectKind::Map | ObjectKind::Set => {
-            let i = at_value.as_int().expect("a position in a map") as usize;
-            Ok(Value::small(maps::next_entry(cx, o, i + 1) as i64))
-        }
-        ObjectKind::Str => {
-            let i = at_value.as_int().expect("a position in a string") as usize;
-            let text = cx.text(cx.get(source)).expect("a string");
-            let c = text.get(i..).and_then(|rest| rest.chars().next());
-            Ok(Value::small((i + c.map_or(1, char::len_utf8)) as i64))
-        }
-        _ => Ok(Value::small(at_value.as_int().expect("an index") + 1)),
-    }
+    let found = super::type_word(cx.world_ref(), cx.arg(0).value());
+    let name = cx.name(name).to_owned();
+    Err(cx.throw("TypeMismatch", &format!("no field `{name}` on {found}")))
 }
 
-/// A float argument, ints converted.
-pub(super) fn float_arg(cx: &mut Native<'_>, i: usize, what: &str) -> Result<f64, Exit> {
-    let v = cx.arg(i).value();
-    match as_float(v).or_else(|| as_int(v).map(|i| i as f64)) {
-        Some(f) => Ok(f),
-        None => Err(mismatch(cx, &format!("{what} must be a number"), v)),
+/// (record, name as a keyword) → the field.
+pub fn field(cx: &mut Native<'_>) -> NativeResult {
+    let (o, slot) = field_slot(cx)?;
+    Ok(cx.load(o, slot).value())
+}
+
+/// (record, name as a keyword, value): assigns the field; gives nil.
+pub fn set_field(cx: &mut Native<'_>) -> NativeResult {
+    let (o, slot) = field_slot(cx)?;
+    cx.store(o, slot, cx.arg(2));
+    Ok(Value::NIL)
+}
+
+/// (class number, base, slot, value, slot, value, …) → a copy of `base`, which must be of the
+/// class, with these slots replaced.
+pub fn update_record(cx: &mut Native<'_>) -> NativeResult {
+    let class = int_of(cx.arg(0).value()).and_then(|c| u16::try_from(c).ok()).map(ClassId);
+    let base = cx.arg(1).object().filter(|o| Some(o.class()) == class);
+    let Some(base) = base else { return Err(wrong_base(cx, class)) };
+    let len = base.len();
+    let copy = cx.alloc_record(base.class(), len as u32)?.object().expect("an object");
+    let base = cx.arg(1).object().expect("checked above");
+    for slot in 0..len {
+        let is_slot = |&i: &usize| int_of(cx.arg(i).value()) == Some(slot as i64);
+        match (2..cx.arg_count()).step_by(2).find(is_slot) {
+            Some(i) => cx.init(copy, slot, cx.arg(i + 1)),
+            None => cx.init(copy, slot, cx.load(base, slot)),
+        }
     }
+    Ok(Value::object(copy))
+}
+
+#[cold]
+fn wrong_base(cx: &mut Native<'_>, class: Option<ClassId>) -> Exit {
+    let world = cx.world_ref();
+    let wanted = class.map_or("record".to_owned(), |c| super::class_word(world, c));
+    let found = describe(world, cx.arg(1).value());
+    let message = format!("`..` of a {wanted} literal needs a {wanted}, not {found}");
+    cx.throw("TypeMismatch", &message)
 }

@@ -1,82 +1,87 @@
-//! `bytes` and `f64array`: raw data, no references inside.
+//! Bytes and f64 arrays: raw data without references.
 
-use super::operators::float_arg;
-use super::{index_arg, int_arg};
+use crate::class::ClassId;
 use crate::host::{Exit, Native, NativeResult};
 use crate::object::{Obj, ObjectKind};
 use crate::value::Value;
 
-fn new(cx: &mut Native<'_>, kind: ObjectKind, element_bytes: usize) -> NativeResult {
-    let n = int_arg(cx, 0, "a length")?;
-    let bytes = usize::try_from(n).ok().and_then(|n| n.checked_mul(element_bytes));
-    match bytes {
-        Some(bytes) => Ok(cx.alloc(kind, bytes)?.value()),
-        None => Err(cx.throw("InvalidArgument", &format!("an array of {n} elements"))),
-    }
+use super::support::*;
+
+/// How many elements.
+pub(super) fn count(o: Obj) -> usize {
+    if o.class() == ClassId::F64_ARRAY { o.len() / 8 } else { o.len() }
 }
-/// `bytes(n)`: zeros.
+
+/// `bytes(n)`: n zeros.
 pub(super) fn bytes(cx: &mut Native<'_>) -> NativeResult {
-    new(cx, ObjectKind::Bytes, 1)
+    let n = size_arg(cx, "`bytes`", 0)?;
+    Ok(cx.alloc(ObjectKind::Bytes, n)?.value())
 }
-/// `f64array(n)`: zeros.
+/// `f64array(n)`: n zeros.
 pub(super) fn f64array(cx: &mut Native<'_>) -> NativeResult {
-    new(cx, ObjectKind::F64Array, 8)
+    let n = size_arg(cx, "`f64array`", 0)?;
+    Ok(cx.alloc(ObjectKind::F64Array, n.saturating_mul(8))?.value())
 }
-fn len(o: Obj) -> usize {
-    if o.kind() == ObjectKind::Bytes { o.len() } else { o.len() / 8 }
+
+pub(super) fn len(cx: &mut Native<'_>) -> NativeResult {
+    size_result(count(receiver(cx)))
 }
-/// Element `i`, which is there.
-pub(super) fn element(cx: &mut Native<'_>, o: Obj, i: usize) -> NativeResult {
-    if o.kind() == ObjectKind::Bytes {
-        return Ok(Value::small(i64::from(o.byte(i))));
-    }
-    let f = f64::from_bits(o.raw_word(i));
-    Ok(cx.new_float(f)?.value())
-}
-/// `x[i]`
-pub(super) fn index(cx: &mut Native<'_>) -> NativeResult {
-    let o = super::lists::receiver(cx);
-    let i = index_arg(cx, 1, len(o))?;
-    element(cx, o, i)
-}
-fn byte_arg(cx: &mut Native<'_>, i: usize) -> Result<u8, Exit> {
-    let n = int_arg(cx, i, "a byte")?;
-    u8::try_from(n).or_else(|_| Err(cx.throw("InvalidArgument", &format!("{n} is no byte"))))
-}
-/// `x[i] = v`
-pub(super) fn set_index(cx: &mut Native<'_>) -> NativeResult {
-    let o = super::lists::receiver(cx);
-    let i = index_arg(cx, 1, len(o))?;
-    if o.kind() == ObjectKind::Bytes {
-        let byte = byte_arg(cx, 2)?;
-        o.set_byte(i, byte);
+
+/// Element `i`.
+pub(super) fn get(cx: &mut Native<'_>) -> NativeResult {
+    let o = receiver(cx);
+    let floats = o.class() == ClassId::F64_ARRAY;
+    let i = index_arg(cx, if floats { "f64array" } else { "bytes" }, 1, count(o))?;
+    if floats {
+        float_result(cx, f64::from_bits(o.raw_word(i)))
     } else {
-        let f = float_arg(cx, 2, "an element")?;
-        o.set_raw_word(i, f.to_bits());
+        size_result(o.byte(i).into())
     }
+}
+
+/// The element that argument `i` is, as a word of the array or a byte.
+fn element(cx: &mut Native<'_>, o: Obj, i: usize) -> Result<u64, Exit> {
+    if o.class() == ClassId::F64_ARRAY {
+        return number_arg(cx, "an f64array", i).map(|n| n.to_float().to_bits());
+    }
+    let n = int_arg(cx, "a byte", i)?;
+    match u8::try_from(n) {
+        Ok(byte) => Ok(byte.into()),
+        Err(_) => Err(cx.throw("InvalidArgument", &format!("a byte is 0 to 255, not {n}"))),
+    }
+}
+fn write(o: Obj, at: usize, element: u64) {
+    if o.class() == ClassId::F64_ARRAY {
+        o.set_raw_word(at, element);
+    } else {
+        o.set_byte(at, element as u8);
+    }
+}
+
+/// Assigns element `i`; gives nil.
+pub(super) fn set(cx: &mut Native<'_>) -> NativeResult {
+    let o = receiver(cx);
+    let i = index_arg(cx, "`set`", 1, count(o))?;
+    let element = element(cx, o, 2)?;
+    write(o, i, element);
     Ok(Value::NIL)
 }
-/// `x.fill(v)`
 pub(super) fn fill(cx: &mut Native<'_>) -> NativeResult {
-    let o = super::lists::receiver(cx);
-    if o.kind() == ObjectKind::Bytes {
-        let byte = byte_arg(cx, 1)?;
-        (0..o.len()).for_each(|i| o.set_byte(i, byte));
-    } else {
-        let f = float_arg(cx, 1, "an element")?;
-        (0..len(o)).for_each(|i| o.set_raw_word(i, f.to_bits()));
-    }
+    let o = receiver(cx);
+    let element = element(cx, o, 1)?;
+    (0..count(o)).for_each(|i| write(o, i, element));
     Ok(Value::NIL)
 }
-/// `b.to_string()`: must be UTF-8.
-pub(super) fn to_string(cx: &mut Native<'_>) -> NativeResult {
-    let o = super::lists::receiver(cx);
+
+/// Bytes as text: InvalidArgument when they are no UTF-8.
+pub(super) fn bytes_to_string(cx: &mut Native<'_>) -> NativeResult {
+    let o = receiver(cx);
     let bytes: Vec<u8> = (0..o.len()).map(|i| o.byte(i)).collect();
     match String::from_utf8(bytes) {
-        Ok(text) => Ok(cx.new_str(&text)?.value()),
+        Ok(text) => text_result(cx, &text),
         Err(e) => {
             let at = e.utf8_error().valid_up_to();
-            Err(cx.throw("InvalidArgument", &format!("no UTF-8 at byte {at}")))
+            Err(cx.throw("InvalidArgument", &format!("no UTF-8: byte {at} begins no character")))
         }
     }
 }

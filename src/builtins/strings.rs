@@ -1,201 +1,228 @@
-//! Strings, chars and symbols.
+//! String and char methods. Strings are immutable UTF-8; positions are byte offsets.
 
-use super::lists::{append_in_place, new_list};
-use super::{format, index_arg, int_arg, mismatch, text_arg};
-use crate::host::{Exit, MAX_LEN, Native, NativeResult};
+use crate::host::{Exit, MAX_LEN, Native, NativeResult, Root};
 use crate::object::ObjectKind;
-use crate::value::{Kind, Value};
+use crate::value::Value;
 
-fn new(cx: &mut Native<'_>, text: &str) -> NativeResult {
-    Ok(cx.new_str(text)?.value())
+use super::format::{DIGITS, Style, decimal, to_text};
+use super::lists;
+use super::support::*;
+
+/// The receiver.
+fn text<'c>(cx: &'c Native<'_>) -> &'c str {
+    cx.text(cx.arg(0)).expect("methods are dispatched by the class of their receiver")
 }
-fn receiver(cx: &mut Native<'_>) -> Result<String, Exit> {
-    text_arg(cx, 0, "the receiver")
+/// Argument `i`, which is known to be a string.
+fn text_at<'c>(cx: &'c Native<'_>, i: usize) -> &'c str {
+    cx.text(cx.arg(i)).expect("checked before")
 }
-/// `str(v)`: the display form.
-pub(super) fn str(cx: &mut Native<'_>) -> NativeResult {
-    if cx.text(cx.arg(0)).is_some() {
-        return Ok(cx.arg(0).value());
-    }
-    let mut text = String::new();
-    format::display_into(cx, cx.arg(0).value(), &mut text);
-    new(cx, &text)
+
+/// A new string: `from..to` of the string that a root holds. A safepoint.
+fn part(cx: &mut Native<'_>, of: Root, from: usize, to: usize) -> NativeResult {
+    let new = cx.alloc(ObjectKind::Str, to - from)?.object().expect("an object");
+    let text = cx.text(cx.get(of)).expect("a string");
+    new.copy_bytes(0, &text.as_bytes()[from..to]);
+    Ok(Value::object(new))
 }
-/// `repr(v)`: the display form with strings and chars quoted.
-pub(super) fn repr(cx: &mut Native<'_>) -> NativeResult {
-    let mut text = String::new();
-    format::repr_into(cx, cx.arg(0).value(), &mut text);
-    new(cx, &text)
+
+pub(super) fn len(cx: &mut Native<'_>) -> NativeResult {
+    size_result(text(cx).len())
 }
-/// `chr(i)`
-pub(super) fn chr(cx: &mut Native<'_>) -> NativeResult {
-    let i = int_arg(cx, 0, "a char's code")?;
-    match u32::try_from(i).ok().and_then(char::from_u32) {
-        Some(c) => Ok(Value::char(c)),
-        None => Err(cx.throw("InvalidArgument", &format!("{i} is no Unicode scalar value"))),
-    }
+pub(super) fn is_empty(cx: &mut Native<'_>) -> NativeResult {
+    Ok(Value::bool(text(cx).is_empty()))
 }
-/// `symbol("s")`
-pub(super) fn symbol(cx: &mut Native<'_>) -> NativeResult {
-    let text = text_arg(cx, 0, "a symbol's name")?;
-    Ok(Value::symbol(cx.world().program.names.intern(&text)))
-}
-fn char_test(cx: &mut Native<'_>, test: fn(char) -> bool) -> NativeResult {
-    match cx.arg(0).value().kind() {
-        Kind::Char(c) => Ok(Value::bool(test(c))),
-        _ => {
-            let v = cx.arg(0).value();
-            Err(mismatch(cx, "the receiver must be a char", v))
-        }
-    }
-}
-/// `c.is_digit()`: ASCII.
-pub(super) fn char_is_digit(cx: &mut Native<'_>) -> NativeResult {
-    char_test(cx, |c| c.is_ascii_digit())
-}
-/// `c.is_alpha()`
-pub(super) fn char_is_alpha(cx: &mut Native<'_>) -> NativeResult {
-    char_test(cx, char::is_alphabetic)
-}
-/// `c.is_space()`
-pub(super) fn char_is_space(cx: &mut Native<'_>) -> NativeResult {
-    char_test(cx, char::is_whitespace)
-}
-/// `s.chars()`: how many code points.
 pub(super) fn chars(cx: &mut Native<'_>) -> NativeResult {
-    let count = cx.text(cx.arg(0)).map_or(0, |t| t.chars().count());
-    Ok(Value::small(count as i64))
+    size_result(text(cx).chars().count())
 }
-/// `s.byte(i)`
 pub(super) fn byte(cx: &mut Native<'_>) -> NativeResult {
-    let len = cx.text(cx.arg(0)).map_or(0, str::len);
-    let i = index_arg(cx, 1, len)?;
-    let byte = cx.text(cx.arg(0)).expect("a string").as_bytes()[i];
-    Ok(Value::small(i64::from(byte)))
+    let len = text(cx).len();
+    let i = index_arg(cx, "`byte`", 1, len)?;
+    size_result(text(cx).as_bytes()[i].into())
 }
-fn cuts(cx: &mut Native<'_>, at: usize) -> Exit {
-    cx.throw("InvalidSlice", &format!("byte {at} is inside of a code point"))
+
+fn invalid_slice(cx: &mut Native<'_>, what: &str, at: usize) -> Exit {
+    cx.throw("InvalidSlice", &format!("{what}: byte {at} is inside of a character"))
 }
-/// `s.char_at(i)`: at a byte offset.
+
 pub(super) fn char_at(cx: &mut Native<'_>) -> NativeResult {
-    let len = cx.text(cx.arg(0)).map_or(0, str::len);
-    let i = index_arg(cx, 1, len)?;
-    let c = cx.text(cx.arg(0)).expect("a string").get(i..).and_then(|t| t.chars().next());
-    c.map(Value::char).ok_or(()).or_else(|()| Err(cuts(cx, i)))
-}
-/// `s.slice(a, b)`: byte offsets.
-pub(super) fn slice(cx: &mut Native<'_>) -> NativeResult {
-    let (from, to) = (int_arg(cx, 1, "an offset")?, int_arg(cx, 2, "an offset")?);
-    let text = receiver(cx)?;
-    let range = usize::try_from(from).ok().zip(usize::try_from(to).ok());
-    match range.filter(|&(from, to)| from <= to && to <= text.len()) {
-        None => {
-            let message = format!("slice from {from} to {to} of {} bytes", text.len());
-            Err(cx.throw("InvalidSlice", &message))
-        }
-        Some((from, to)) => match text.get(from..to) {
-            Some(part) => new(cx, part),
-            None => {
-                let at = if text.is_char_boundary(from) { to } else { from };
-                Err(cuts(cx, at))
-            }
-        },
+    let len = text(cx).len();
+    let at = index_arg(cx, "`char_at`", 1, len)?;
+    match text(cx).get(at..).and_then(|rest| rest.chars().next()) {
+        Some(c) => Ok(Value::char(c)),
+        None => Err(invalid_slice(cx, "`char_at`", at)),
     }
 }
-fn two(cx: &mut Native<'_>) -> Result<(String, String), Exit> {
-    Ok((receiver(cx)?, text_arg(cx, 1, "the argument")?))
-}
-/// `s.find(t)`: byte offset or nil.
-pub(super) fn find(cx: &mut Native<'_>) -> NativeResult {
-    let (text, part) = two(cx)?;
-    Ok(text.find(&part).map_or(Value::NIL, |i| Value::small(i as i64)))
-}
-/// `s.contains(t)`
-pub(super) fn contains(cx: &mut Native<'_>) -> NativeResult {
-    let (text, part) = two(cx)?;
-    Ok(Value::bool(text.contains(&part)))
-}
-/// `s.starts_with(t)`
-pub(super) fn starts_with(cx: &mut Native<'_>) -> NativeResult {
-    let (text, part) = two(cx)?;
-    Ok(Value::bool(text.starts_with(&part)))
-}
-/// `s.ends_with(t)`
-pub(super) fn ends_with(cx: &mut Native<'_>) -> NativeResult {
-    let (text, part) = two(cx)?;
-    Ok(Value::bool(text.ends_with(&part)))
-}
-/// `s.split(separator)`: a list; an empty separator gives the chars as strings.
-pub(super) fn split(cx: &mut Native<'_>) -> NativeResult {
-    let (text, separator) = two(cx)?;
-    let parts: Vec<String> = if separator.is_empty() {
-        text.chars().map(String::from).collect()
-    } else {
-        text.split(&separator).map(str::to_owned).collect()
+/// Every way in which `a..b` is no part of the string is InvalidSlice.
+pub(super) fn slice(cx: &mut Native<'_>) -> NativeResult {
+    let (a, b) = (int_arg(cx, "`slice`", 1)?, int_arg(cx, "`slice`", 2)?);
+    let len = text(cx).len();
+    let (from, to) = match (usize::try_from(a), usize::try_from(b)) {
+        (Ok(from), Ok(to)) if from <= to && to <= len => (from, to),
+        _ => {
+            let message = format!("`slice`: {a}..{b} is out of range, the length is {len}");
+            return Err(cx.throw("InvalidSlice", &message));
+        }
     };
-    let list = new_list(cx, parts.len())?;
-    for part in parts {
-        let part = cx.new_str(&part)?.value();
-        append_in_place(cx, list, part);
+    if let Some(at) = [from, to].into_iter().find(|&at| !text(cx).is_char_boundary(at)) {
+        return Err(invalid_slice(cx, "`slice`", at));
+    }
+    let whole = cx.arg_root(0);
+    part(cx, whole, from, to)
+}
+
+pub(super) fn find(cx: &mut Native<'_>) -> NativeResult {
+    check_string(cx, "`find`", 1)?;
+    Ok(text(cx).find(text_at(cx, 1)).map_or(Value::NIL, |at| Value::small(at as i64)))
+}
+fn test(cx: &mut Native<'_>, what: &str, test: fn(&str, &str) -> bool) -> NativeResult {
+    check_string(cx, what, 1)?;
+    Ok(Value::bool(test(text(cx), text_at(cx, 1))))
+}
+pub(super) fn contains(cx: &mut Native<'_>) -> NativeResult {
+    test(cx, "`contains`", |text, part| text.contains(part))
+}
+pub(super) fn starts_with(cx: &mut Native<'_>) -> NativeResult {
+    test(cx, "`starts_with`", |text, part| text.starts_with(part))
+}
+pub(super) fn ends_with(cx: &mut Native<'_>) -> NativeResult {
+    test(cx, "`ends_with`", |text, part| text.ends_with(part))
+}
+
+/// The parts between separators. An empty separator gives the single characters.
+pub(super) fn split(cx: &mut Native<'_>) -> NativeResult {
+    check_string(cx, "`split`", 1)?;
+    let parts = part_bounds(text(cx), text_at(cx, 1));
+    let whole = cx.arg_root(0);
+    let list = lists::new_list(cx, parts.len())?;
+    let element = cx.root(Value::NIL);
+    for (from, to) in parts {
+        let v = part(cx, whole, from, to)?;
+        cx.set(element, v);
+        lists::push_root(cx, list, element)?;
     }
     Ok(cx.get(list).value())
 }
-/// `s.trim()`: Unicode white space.
+fn part_bounds(text: &str, separator: &str) -> Vec<(usize, usize)> {
+    if separator.is_empty() {
+        return text.char_indices().map(|(at, c)| (at, at + c.len_utf8())).collect();
+    }
+    let mut from = 0;
+    let mut parts = Vec::new();
+    for (at, _) in text.match_indices(separator) {
+        parts.push((from, at));
+        from = at + separator.len();
+    }
+    parts.push((from, text.len()));
+    parts
+}
+
 pub(super) fn trim(cx: &mut Native<'_>) -> NativeResult {
-    let text = receiver(cx)?;
-    new(cx, text.trim())
+    let whole = text(cx);
+    let from = whole.len() - whole.trim_start().len();
+    let to = from + whole.trim().len();
+    let whole = cx.arg_root(0);
+    part(cx, whole, from, to)
 }
-/// `s.lower()`: Unicode.
 pub(super) fn lower(cx: &mut Native<'_>) -> NativeResult {
-    let text = receiver(cx)?;
-    new(cx, &text.to_lowercase())
+    let lower = text(cx).to_lowercase();
+    text_result(cx, &lower)
 }
-/// `s.upper()`: Unicode.
 pub(super) fn upper(cx: &mut Native<'_>) -> NativeResult {
-    let text = receiver(cx)?;
-    new(cx, &text.to_uppercase())
+    let upper = text(cx).to_uppercase();
+    text_result(cx, &upper)
 }
-/// `s.repeat(n)`: the size is checked before anything is built.
+
+/// OutOfMemory before the host's memory is used for what no string can be.
+fn check_length(cx: &mut Native<'_>, what: &str, len: Option<usize>) -> Result<usize, Exit> {
+    match len.filter(|&len| len <= MAX_LEN as usize) {
+        Some(len) => Ok(len),
+        None => Err(cx.throw("OutOfMemory", &format!("{what}: the string would be too long"))),
+    }
+}
 pub(super) fn repeat(cx: &mut Native<'_>) -> NativeResult {
-    let n = int_arg(cx, 1, "a count")?;
-    let text = receiver(cx)?;
-    let Ok(n) = usize::try_from(n) else {
-        return Err(cx.throw("InvalidArgument", &format!("repeat {n} times")));
-    };
-    match text.len().checked_mul(n) {
-        Some(bytes) if bytes <= MAX_LEN as usize => {
-            // The object first: a heap without room says so before the host builds the text.
-            let o = cx.alloc(ObjectKind::Str, bytes)?.object().expect("a string");
-            (0..n).for_each(|i| o.copy_bytes(i * text.len(), text.as_bytes()));
-            Ok(Value::object(o))
-        }
-        _ => Err(cx.throw("OutOfMemory", &format!("a string of {} × {n} bytes", text.len()))),
-    }
+    let count = size_arg(cx, "`repeat`", 1)?;
+    let width = text(cx).len();
+    let len = check_length(cx, "`repeat`", width.checked_mul(count))?;
+    let new = cx.alloc(ObjectKind::Str, len)?.object().expect("an object");
+    let unit = text(cx).as_bytes();
+    (0..len.checked_div(width).unwrap_or(0)).for_each(|i| new.copy_bytes(i * width, unit));
+    Ok(Value::object(new))
 }
-/// `s.replace(from, to)`: all occurrences.
 pub(super) fn replace(cx: &mut Native<'_>) -> NativeResult {
-    let (text, from) = two(cx)?;
-    let to = text_arg(cx, 2, "the replacement")?;
-    new(cx, &text.replace(&from, &to))
+    check_string(cx, "`replace`", 1)?;
+    check_string(cx, "`replace`", 2)?;
+    let (old, new) = (text_at(cx, 1), text_at(cx, 2));
+    let count = text(cx).matches(old).count();
+    let grown = count.checked_mul(new.len()).and_then(|n| n.checked_add(text(cx).len()));
+    check_length(cx, "`replace`", grown)?;
+    let result = text(cx).replace(text_at(cx, 1), text_at(cx, 2));
+    text_result(cx, &result)
 }
-/// `s.to_int()`: nil when it is none.
+
+/// nil when it is no number.
 pub(super) fn to_int(cx: &mut Native<'_>) -> NativeResult {
-    match receiver(cx)?.parse::<i64>() {
-        Ok(i) => Ok(cx.new_int(i)?.value()),
+    match text(cx).parse() {
+        Ok(i) => int_result(cx, i),
         Err(_) => Ok(Value::NIL),
     }
 }
-/// `s.to_float()`: nil when it is none.
+/// nil when it is no number.
 pub(super) fn to_float(cx: &mut Native<'_>) -> NativeResult {
-    match receiver(cx)?.parse::<f64>() {
-        Ok(f) => Ok(cx.new_float(f)?.value()),
+    match text(cx).parse() {
+        Ok(f) => float_result(cx, f),
         Err(_) => Ok(Value::NIL),
     }
 }
-/// `s.bytes()`
-pub(super) fn to_bytes(cx: &mut Native<'_>) -> NativeResult {
-    let text = receiver(cx)?;
-    let o = cx.alloc(ObjectKind::Bytes, text.len())?.object().expect("bytes");
-    o.copy_bytes(0, text.as_bytes());
-    Ok(Value::object(o))
+pub(super) fn to_list(cx: &mut Native<'_>) -> NativeResult {
+    let count = text(cx).chars().count();
+    let list = lists::new_list(cx, count)?;
+    let list = object_at(cx, list);
+    if let Some(store) = buffer(cx, list) {
+        text(cx).chars().enumerate().for_each(|(i, c)| cx.init(store, i, Value::char(c)));
+    }
+    set_int_slot(cx, list, crate::object::slots::LEN, count);
+    Ok(Value::object(list))
+}
+pub(super) fn bytes(cx: &mut Native<'_>) -> NativeResult {
+    let len = text(cx).len();
+    let bytes = cx.alloc(ObjectKind::Bytes, len)?.object().expect("an object");
+    bytes.copy_bytes(0, text(cx).as_bytes());
+    Ok(Value::object(bytes))
+}
+/// The display form of anything (`to_string`, `str`).
+pub(super) fn to_string(cx: &mut Native<'_>) -> NativeResult {
+    if cx.arg(0).of_kind(ObjectKind::Str).is_some() {
+        return Ok(cx.arg(0).value());
+    }
+    if let Some(i) = int_of(cx.arg(0).value()) {
+        return text_result(cx, decimal(i, &mut [0; DIGITS]));
+    }
+    let text = to_text(cx, 0, Style::Display)?;
+    text_result(cx, &text)
+}
+
+// ---- chars ----
+
+fn char_receiver(cx: &Native<'_>) -> char {
+    char_of(cx.arg(0).value()).unwrap_or('\u{fffd}')
+}
+pub(super) fn code(cx: &mut Native<'_>) -> NativeResult {
+    size_result(u32::from(char_receiver(cx)) as usize)
+}
+pub(super) fn is_digit(cx: &mut Native<'_>) -> NativeResult {
+    Ok(Value::bool(char_receiver(cx).is_ascii_digit()))
+}
+pub(super) fn is_alpha(cx: &mut Native<'_>) -> NativeResult {
+    Ok(Value::bool(char_receiver(cx).is_alphabetic()))
+}
+pub(super) fn is_space(cx: &mut Native<'_>) -> NativeResult {
+    Ok(Value::bool(char_receiver(cx).is_whitespace()))
+}
+/// `chr(i)`, `i.to_char()`: InvalidArgument when there is no such character.
+pub(super) fn chr(cx: &mut Native<'_>) -> NativeResult {
+    let code = int_arg(cx, "`chr`", 0)?;
+    match u32::try_from(code).ok().and_then(char::from_u32) {
+        Some(c) => Ok(Value::char(c)),
+        None => Err(cx.throw("InvalidArgument", &format!("there is no character {code}"))),
+    }
 }

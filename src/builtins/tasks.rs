@@ -1,77 +1,114 @@
-//! Tasks: join, sleep, scopes. What waits says so by `Exit::Block`; a join is redone on waking.
+//! Task handles, scopes, and the compiler's own functions (names with `%`).
+//!
+//! Waiting is written in retry style: a builtin that finds a pending task returns
+//! `Block(Wait::Join(id))` and is called again, with the same arguments, when that task has ended.
 
-use super::operators::float_arg;
-use super::{lists, mismatch};
 use crate::host::{Exit, Native, NativeResult, Wait};
 use crate::object::{Obj, ObjectKind, TaskState, slots};
 use crate::value::Value;
 
-fn state(cx: &Native<'_>, task: Obj) -> i64 {
-    cx.load(task, slots::TASK_STATE).value().as_int().unwrap_or(0)
+use super::format::brief;
+use super::items::Items;
+use super::support::*;
+use super::{describe, lists};
+
+fn state(cx: &Native<'_>, task: Obj) -> TaskState {
+    match cx.load(task, slots::TASK_STATE).value().as_int() {
+        Some(i) if i == TaskState::Done as i64 => TaskState::Done,
+        Some(i) if i == TaskState::Failed as i64 => TaskState::Failed,
+        _ => TaskState::Pending,
+    }
 }
-fn is_pending(cx: &Native<'_>, task: Obj) -> bool {
-    state(cx, task) == TaskState::Pending as i64
-}
-fn wait_for(cx: &Native<'_>, task: Obj) -> Exit {
-    let id = cx.load(task, slots::TASK_ID).value().as_int().unwrap_or(0);
-    Exit::Block(Wait::Join(id as u64))
-}
-/// The result of a task that has ended: its value, or its error thrown again.
-fn result(cx: &Native<'_>, task: Obj) -> NativeResult {
+
+/// Waits for the end of the task, whose failure counts as seen from now on.
+fn wait(cx: &Native<'_>, task: Obj) -> Result<TaskState, Exit> {
     cx.store(task, slots::TASK_OBSERVED, Value::TRUE);
-    let v = cx.load(task, slots::TASK_RESULT).value();
-    if state(cx, task) == TaskState::Failed as i64 { Err(Exit::Throw(v)) } else { Ok(v) }
+    match state(cx, task) {
+        TaskState::Pending => {
+            Err(Exit::Block(Wait::Join(int_slot(cx, task, slots::TASK_ID) as u64)))
+        }
+        ended => Ok(ended),
+    }
 }
+
 /// `t.join()`
 pub(super) fn join(cx: &mut Native<'_>) -> NativeResult {
-    let task = lists::receiver(cx);
-    if is_pending(cx, task) { Err(wait_for(cx, task)) } else { result(cx, task) }
+    let task = receiver(cx);
+    let ended = wait(cx, task)?;
+    let result = cx.load(task, slots::TASK_RESULT).value();
+    if ended == TaskState::Failed { Err(Exit::Throw(result)) } else { Ok(result) }
 }
+
 /// `t.is_done()`
 pub(super) fn is_done(cx: &mut Native<'_>) -> NativeResult {
-    Ok(Value::bool(!is_pending(cx, lists::receiver(cx))))
-}
-/// `sleep(ms)`
-pub(super) fn sleep(cx: &mut Native<'_>) -> NativeResult {
-    let ms = float_arg(cx, 0, "a duration")?;
-    if ms.is_nan() || ms < 0.0 {
-        let v = cx.arg(0).value();
-        return Err(mismatch(cx, "a duration must be 0 or more", v));
-    }
-    // `as` saturates: beyond 584 years is for ever.
-    Err(Exit::Block(Wait::Sleep((ms * 1e6) as u64)))
+    Ok(Value::bool(state(cx, receiver(cx)) != TaskState::Pending))
 }
 
-// ---- scopes: the list of the tasks spawned in one ----
+// ---- scopes: a list whose first element counts the tasks that have been joined ----
 
-/// A scope.
+/// `%scope_new()`
 pub(super) fn scope_new(cx: &mut Native<'_>) -> NativeResult {
-    let list = lists::new_list(cx, 0)?;
-    Ok(cx.get(list).value())
-}
-/// (scope, task): notes a task.
-pub(super) fn scope_add(cx: &mut Native<'_>) -> NativeResult {
-    lists::append(cx, cx.arg_root(0), cx.arg_root(1))?;
-    Ok(Value::NIL)
-}
-fn tasks<'a>(cx: &'a Native<'_>) -> impl Iterator<Item = Obj> + 'a {
-    let scope = lists::receiver(cx);
-    let element = move |i| super::operators::element(cx, scope, i);
-    (0..lists::len(cx, scope)).filter_map(move |i| element(i).as_object())
-}
-/// (scope): waits until all its tasks have ended.
-pub(super) fn scope_join(cx: &mut Native<'_>) -> NativeResult {
-    debug_assert!(tasks(cx).all(|t| t.kind() == ObjectKind::Task));
-    let pending = tasks(cx).find(|&t| is_pending(cx, t));
-    if let Some(task) = pending {
-        return Err(wait_for(cx, task));
+    let list = lists::new_list(cx, 4)?;
+    let list = object_at(cx, list);
+    if let Some(store) = buffer(cx, list) {
+        cx.init(store, 0, Value::small(0));
     }
-    // Whatever failed is the scope's business now.
-    tasks(cx).for_each(|t| cx.store(t, slots::TASK_OBSERVED, Value::TRUE));
+    set_int_slot(cx, list, slots::LEN, 1);
+    Ok(Value::object(list))
+}
+/// `%scope_add(scope, task)`
+pub(super) fn scope_add(cx: &mut Native<'_>) -> NativeResult {
+    lists::push(cx)
+}
+/// The scope's list: the count, then its tasks.
+fn scope(cx: &mut Native<'_>) -> Result<Items, Exit> {
+    let list = kind_arg(cx, "a scope", 0, ObjectKind::List, "its list")?;
+    Ok(Items::list(cx, list))
+}
+fn task_at(cx: &Native<'_>, items: Items, i: usize) -> Option<Obj> {
+    items.get(cx, i).as_object().filter(|o| o.kind() == ObjectKind::Task)
+}
+/// `%scope_join(scope)`: nil when all tasks have ended.
+pub(super) fn scope_join(cx: &mut Native<'_>) -> NativeResult {
+    let items = scope(cx)?;
+    if items.len == 0 {
+        return Ok(Value::NIL);
+    }
+    let (store, count_at) = items.place(0);
+    let joined = items.get(cx, 0).as_int().map_or(0, |i| i as usize);
+    for i in joined + 1..items.len {
+        if let Some(task) = task_at(cx, items, i) {
+            wait(cx, task)?;
+        }
+        cx.store(store, count_at, Value::small(i as i64));
+    }
     Ok(Value::NIL)
 }
-/// (scope): throws the error of the first failed task, in spawn order.
+/// `%scope_check(scope)`: throws the first failed task's error, in spawn order.
 pub(super) fn scope_check(cx: &mut Native<'_>) -> NativeResult {
-    let failed = tasks(cx).find(|&t| state(cx, t) == TaskState::Failed as i64);
-    failed.map_or(Ok(Value::NIL), |task| result(cx, task))
+    let items = scope(cx)?;
+    let mut tasks = (1..items.len).filter_map(|i| task_at(cx, items, i));
+    match tasks.find(|&task| state(cx, task) == TaskState::Failed) {
+        Some(task) => Err(Exit::Throw(cx.load(task, slots::TASK_RESULT).value())),
+        None => Ok(Value::NIL),
+    }
+}
+
+// ---- checks ----
+
+/// `%match_failure(v)`
+pub(super) fn match_failure(cx: &mut Native<'_>) -> NativeResult {
+    let v = brief(cx, cx.arg(0).value());
+    Err(cx.throw("MatchFailure", &format!("no arm matches {v}")))
+}
+/// `%check_range(a, b)`: both ends are ints.
+pub(super) fn check_range(cx: &mut Native<'_>) -> NativeResult {
+    match [0, 1].map(|i| int_of(cx.arg(i).value())) {
+        [Some(_), Some(_)] => Ok(Value::NIL),
+        _ => {
+            let world = cx.world_ref();
+            let [a, b] = [0, 1].map(|i| describe(world, cx.arg(i).value()));
+            Err(cx.throw("TypeMismatch", &format!("a range needs two ints, not {a} and {b}")))
+        }
+    }
 }

@@ -2,15 +2,13 @@
 //!
 //! It is what the compiler and the fast VM are compared with, so it is written for obviousness.
 //! A frame holds a table of its values; operators and methods are the builtins themselves; the heap
-//! never collects ([`host`]); tasks take turns in the order in which they became ready and keep
+//! never collects ([`TestHost`]); tasks take turns in the order in which they became ready and keep
 //! running until they wait or end; time is virtual. There are no caches, no fused instructions, no
 //! pre-emption, and nothing recurses on the host stack.
 //!
 //! What a run of the VM may differ in: the order of effects between tasks that do not wait for each
 //! other, statistics and clocks, when a stack overflows, and everything that depends on
 //! collections (finalizers never run here, weak references never clear).
-
-mod host;
 
 use std::cell::RefCell;
 use std::cmp::Reverse;
@@ -23,6 +21,7 @@ use super::{
     ValueId,
 };
 use crate::builtins::{self, operators};
+use crate::check::test_heap::TestHost;
 use crate::class::{ClassId, RecordClass};
 use crate::host::{Exit, Fatal, Host, NativeFn, Wait, new_error};
 use crate::lang::ast::Span;
@@ -33,10 +32,11 @@ use crate::table::Stuck;
 use crate::task::TaskId;
 use crate::value::Value;
 use crate::world::World;
-use host::LeakingHost;
 
 /// How many places a stack trace keeps.
 const TRACE_FRAMES: usize = 64;
+/// How long a yield takes: virtual time has to go on for tasks that wait actively for a sleeper.
+const YIELD_NS: u64 = 1_000;
 /// The number of the program's entry task.
 const ENTRY: TaskId = 1;
 
@@ -98,7 +98,7 @@ pub fn run(program: &Program, config: &OracleConfig) -> OracleRun {
     world.virtual_ns = Some(0);
     let mut oracle = Oracle {
         program,
-        host: LeakingHost::new(world, config.limit_bytes),
+        host: TestHost::new(world, config.limit_bytes),
         methods: program.methods.iter().map(|&(class, name, f)| ((class, name), f)).collect(),
         constants: HashMap::new(),
         tasks: BTreeMap::new(),
@@ -229,7 +229,7 @@ enum Step {
 
 struct Oracle<'p> {
     program: &'p Program,
-    host: LeakingHost,
+    host: TestHost,
     /// The last of the same class and name wins.
     methods: HashMap<(ClassId, Name), FuncId>,
     /// Equal constants of a program are one object.
@@ -391,7 +391,11 @@ impl<'p> Oracle<'p> {
         task.wait = Some(wait);
         self.tasks.insert(id, task);
         match wait {
-            Wait::Turn => self.ready.push_back(id),
+            Wait::Turn => {
+                let now = self.host.world.now_ns();
+                self.host.world.virtual_ns = Some(now + YIELD_NS);
+                self.ready.push_back(id);
+            }
             Wait::Sleep(ns) => {
                 self.timer_count += 1;
                 let due = self.host.world.now_ns().saturating_add(ns);
@@ -687,8 +691,8 @@ impl<'p> Oracle<'p> {
 
     // ---- Parts of instructions --------------------------------------------------------------
 
-    fn native(&mut self, f: NativeFn, mut args: Vec<Value>) -> Result<Step, Exit> {
-        self.host.native(f, &mut args).map(Step::Value)
+    fn native(&mut self, f: NativeFn, args: Vec<Value>) -> Result<Step, Exit> {
+        self.host.call(f, &args).map(Step::Value)
     }
 
     fn alloc(&mut self, layout: ObjectLayout) -> Result<Obj, Exit> {
@@ -943,3 +947,6 @@ fn binary(op: BinaryOp) -> NativeFn {
 fn is_observed(handle: Obj) -> bool {
     handle.slot(slots::TASK_OBSERVED).truthy()
 }
+
+#[cfg(test)]
+mod tests;

@@ -11,6 +11,7 @@ use super::{BlockId, Function, Program, ValueId};
 pub mod dead;
 pub mod fold;
 pub mod jumps;
+pub mod regions;
 pub mod renumber;
 pub mod simplify;
 
@@ -33,6 +34,7 @@ pub const PASSES: &[Pass] = &[
     Pass { name: "simplify", run: simplify::run },
     Pass { name: "fold", run: fold::run },
     Pass { name: "dead", run: dead::run },
+    Pass { name: "regions", run: regions::run },
     Pass { name: "jumps", run: jumps::run },
     Pass { name: "simplify", run: simplify::run },
     Pass { name: "dead", run: dead::run },
@@ -340,6 +342,35 @@ mod tests {
     }
 
     #[test]
+    fn regions_in_which_nothing_raises_dissolve() {
+        check(
+            "regions",
+            "b0: v0 = const 1 try b1, b4
+             b1 handler b4: try b2, b3
+             b2 handler b3: v1 = not v0 jump b5
+             b3(v2) handler b4: throw v2
+             b4(v3): return v3
+             b5 handler b4: v4 = neg v1 try b6, b7
+             b6 handler b7: throw v4
+             b7(v5) handler b4: return v5",
+            "b0: v0 = const 1 try b1, b3
+             b1 handler b3: jump b2
+             b2 handler b3: v1 = not v0 jump b4
+             b3(v2): return v2
+             b4 handler b3: v3 = neg v1 try b5, b6
+             b5 handler b6: throw v3
+             b6(v4) handler b3: return v4",
+        );
+        // Without the inner handler nothing raises in the outer region either.
+        check(
+            "regions",
+            "b0: v0 = const 1 try b1, b4 b1 handler b4: try b2, b3 b2 handler b3: return v0
+             b3(v1) handler b4: throw v1 b4(v2): return v2",
+            "b0: v0 = const 1 jump b1 b1: jump b2 b2: return v0",
+        );
+    }
+
+    #[test]
     fn empty_blocks_are_skipped() {
         check(
             "jumps",
@@ -422,8 +453,8 @@ mod tests {
 
     proptest! {
         #[test]
-        fn every_pass_keeps_the_rules(program in arbitrary::well_formed(&[(0, 1)])) {
-            let mut program = program;
+        fn every_pass_keeps_the_rules(program in arbitrary::well_formed(vec![(0, 1)])) {
+            let mut program = program.0;
             for pass in PASSES {
                 (pass.run)(&mut program);
                 let errors = verify::verify(&program, 1);
