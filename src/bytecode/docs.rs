@@ -87,7 +87,8 @@ pub fn markdown() -> String {
     let count = Op::ALL.len();
     _ = write!(
         out,
-        "\n## The {count} ops\n\n| no. | op | a | b | c | d | flow | does |\n|---|---|---|---|---|---|---|---|\n"
+        "\n## The {count} ops\n\n| no. | op | a | b | c | d | flow | does |\n|{}\n",
+        "---|".repeat(8)
     );
     for (number, info) in Op::INFO.iter().enumerate() {
         let [a, b, c, d] = info.roles.map(|r| role(r).0);

@@ -152,6 +152,7 @@ fn word_value(v: Value) -> V {
         Kind::Float(f) => float_value(f),
         Kind::Char(c) => hash(&[c as V, 12]),
         Kind::Keyword(name) => hash(&[name.0.into(), 13]),
+        Kind::Symbol(name) => hash(&[name.0.into(), 15]),
         kind => panic!("no immediate: {kind:?}"),
     }
 }
