@@ -67,11 +67,12 @@ fn object_of(v: Value, class: ClassId) -> Option<Obj> {
     }
 }
 
-/// Counts a reduction; `true` when the slice's limit is reached (E4): answer `Slow`.
+/// Counts a reduction; `true` when the slice's limit is used up (E4): answer `Slow`. A limit of 1 still
+/// lets every slice get one poll further.
 #[inline(always)]
 unsafe fn poll<H: Heap>(s: &mut St<H>) -> bool {
     s.reds += 1;
-    s.reds >= unsafe { (*s.ctx).limit.load(Relaxed) }
+    s.reds > unsafe { (*s.ctx).limit.load(Relaxed) }
 }
 
 // ---- moves and constants ----
@@ -645,8 +646,11 @@ unsafe fn replace<H: Heap>(s: &mut St<H>, f: FuncInfo, from: *mut Value, count: 
         if s.base.add(f.registers as usize).cast::<Frame>() > (*s.ctx).frame_top || poll(s) {
             return R::Slow;
         }
-        for i in 0..count {
-            (*s.ctx).mutator.take(&mut *s.base.add(i), &mut *from.add(i));
+        // The window of most tail calls is the frame's start already.
+        if from != s.base {
+            for i in 0..count {
+                (*s.ctx).mutator.take(&mut *s.base.add(i), &mut *from.add(i));
+            }
         }
         s.pc = f.code;
         R::Next
