@@ -19,7 +19,8 @@
 //! - K2. `fresh` holds what was allocated since the last safepoint: only that may be `init`ed. Its
 //!   bodies are filled with [`POISON`], which no reachable slot may contain.
 //! - K3. Weak slots are no part of the graph. After a collection the target of a reachable weak
-//!   reference is nil or alive.
+//!   reference is nil or alive. A collection that does not ask the world about weak references has
+//!   freed nothing: all that was in use remains so.
 //! - K4. Weak processing may append to root slices and drop some (finalizers become ready).
 //!   [`Watched`] follows which slice is which; words that were there before are compared, what was
 //!   appended, and what the heap reported alive to the world, is validated only.
@@ -362,7 +363,6 @@ impl<'a> After<'a> {
             self.admit(Edge::Survivor, Value::object(o));
         }
         self.scan();
-        self.weak_targets();
         self.shadow.disjoint(self.found.iter().map(|&(o, _)| o));
     }
     fn scan(&mut self) {
@@ -441,13 +441,17 @@ impl<'a> After<'a> {
         self.live.insert(o.address(), header);
         self.found.push((o, None));
     }
-    fn weak_targets(&self) {
+    fn weak_targets(&self, freed: bool) {
         for &(o, _) in self.found.iter().filter(|(o, _)| o.kind() == ObjectKind::Weak) {
-            let target = o.slot(slots::TARGET).as_object().map(Obj::address);
-            if target.is_some_and(|t| !self.live.contains_key(&t)) {
-                let edge = Edge::Slot { parent: o, slot: slots::TARGET };
-                self.shadow.broken(edge, target, format_args!("the weak target is dead (K3)"));
+            let Some(target) = o.slot(slots::TARGET).as_object() else { continue };
+            let edge = Edge::Slot { parent: o, slot: slots::TARGET };
+            if self.live.contains_key(&target.address()) {
+                continue;
+            } else if freed {
+                let why = format_args!("the weak target is dead (K3)");
+                self.shadow.broken(edge, Some(target.address()), why);
             }
+            self.shadow.known(edge, target);
         }
     }
     fn live_bytes(&self) -> usize {
@@ -461,6 +465,8 @@ struct Watched<'a> {
     /// Where the slices of the beginning are now (K4).
     slices: Vec<Option<usize>>,
     survivors: Vec<Obj>,
+    /// Whether the heap asked what becomes of the dead (K3).
+    asked: bool,
 }
 
 impl Roots for Watched<'_> {
@@ -468,6 +474,7 @@ impl Roots for Watched<'_> {
         self.roots.slices(f);
     }
     fn weak(&mut self, live: &mut dyn Liveness) -> bool {
+        self.asked = true;
         let before = words_of(self.roots);
         let survivors = &mut self.survivors;
         let revived = self.roots.weak(&mut WatchedLiveness { live, survivors });
@@ -569,7 +576,7 @@ unsafe impl<H: Heap> Heap for Checked<H> {
         shadow.doing = "before a collection";
         let before = Before::walk(&shadow, roots);
         let slices = (0..before.slices.len()).map(Some).collect();
-        let mut watched = Watched { roots, slices, survivors: Vec::new() };
+        let mut watched = Watched { roots, slices, survivors: Vec::new(), asked: false };
         let collection = self.inner.collect(&mut watched, why);
         shadow.doing = match why {
             Cause::AllocationFailure => "after a collection (allocation failure)",
@@ -581,14 +588,20 @@ unsafe impl<H: Heap> Heap for Checked<H> {
         let now = words_of(watched.roots);
         let mut after = After::new(&shadow, &before);
         after.walk(&now, &watched.slices, &watched.survivors);
+        after.weak_targets(watched.asked);
         let (reported, reached) = (collection.after_bytes, after.live_bytes());
         if reported < reached {
             let why = format_args!("{reported} live bytes reported, {reached} reachable");
             shadow.broken(Edge::Operation("usage"), None, why);
         }
-        shadow.live = after.live;
+        let live = after.live;
+        if watched.asked {
+            shadow.live = live;
+            shadow.may_reuse = false;
+        } else {
+            shadow.live.extend(live);
+        }
         shadow.fresh.clear();
-        shadow.may_reuse = false;
         shadow.doing = "between collections";
         collection
     }
