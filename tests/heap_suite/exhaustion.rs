@@ -26,7 +26,7 @@ const CONS_BYTES: usize = ObjectLayout::new(ObjectKind::Cons, 2).size();
 fn a_full_heap_is_an_error_and_dropping_its_data_heals_it() {
     for case in cases() {
         for sizer in SIZERS {
-            let mut config = limited(&case, 400_000);
+            let mut config = limited(&case, 150_000);
             config.sizer = sizer;
             let mut m = Machine::new(&config, 1).unwrap();
             let n = fill(&mut m);

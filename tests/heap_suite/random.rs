@@ -41,11 +41,13 @@ const RAW_KINDS: [ObjectKind; 3] = [ObjectKind::Str, ObjectKind::F64Array, Objec
 
 fn op() -> impl Strategy<Value = Op> {
     let (a, b) = (any::<u8>(), any::<u8>());
-    let raw = |len| (any::<u8>(), any::<u8>(), len).prop_map(|(to, kind, len)| Op::Raw { to, kind, len });
-    let values = |len| {
-        (any::<u8>(), any::<u8>(), len, any::<u8>())
-            .prop_map(|(to, kind, len, from)| Op::Values { to, kind, len, from })
-    };
+    let raw =
+        |len| (any::<u8>(), any::<u8>(), len).prop_map(|(to, kind, len)| Op::Raw { to, kind, len });
+    let values =
+        |len| {
+            (any::<u8>(), any::<u8>(), len, any::<u8>())
+                .prop_map(|(to, kind, len, from)| Op::Values { to, kind, len, from })
+        };
     prop_oneof![
         25 => values(0..8u16),
         5 => values(0..80),
@@ -120,7 +122,8 @@ fn check(cases_each: u32, length: usize, change: impl Fn(&mut HeapConfig)) {
         if Machine::new(&config, 0).is_err() {
             config.limit_bytes = case.config.limit_bytes; // Below the heap's minimum.
         }
-        let runner = ProptestConfig { cases: cases_each, failure_persistence: None, ..Default::default() };
+        let runner =
+            ProptestConfig { cases: cases_each, failure_persistence: None, ..Default::default() };
         let mut runner = TestRunner::new_with_rng(runner, TestRng::deterministic_rng(RNG));
         let programs = prop::collection::vec(op(), 1..length);
         let result = runner.run(&programs, |ops| {
@@ -152,7 +155,8 @@ fn programs_see_no_collection_in_tight_heaps() {
 fn programs_see_no_collection_under_stress() {
     for n in [1, 3] {
         check(15, 200, |config| {
-            config.checks = CheckOptions { check: true, stress: Some(n), ..CheckOptions::default() };
+            config.checks =
+                CheckOptions { check: true, stress: Some(n), ..CheckOptions::default() };
         });
     }
 }
