@@ -6,7 +6,7 @@
 use menagerie::bytecode::verify::Verified;
 use menagerie::check::{Wrapped, erased::Erased};
 use menagerie::event::{FnSink, NullSink};
-use menagerie::heap::HeapInfo;
+use menagerie::heap::{Factory, HeapInfo};
 use menagerie::report::Ending;
 use menagerie::sched::SchedulerInfo;
 use menagerie::stats::Stats;
@@ -36,6 +36,14 @@ macro_rules! heaps {
             <$heap as menagerie::heap::Heap>::INFO,
             Style { colour: $colour, marker: $marker },
         )),*];
+
+        /// How to make the named heap behind `dyn`: for wrappers, and for tests that run on all.
+        pub fn factory(heap: &str) -> Option<Factory> {
+            $(if heap == <$heap as menagerie::heap::Heap>::INFO.name {
+                return Some(Erased::factory::<$heap>);
+            })*
+            None
+        }
 
         fn run_heap<S: menagerie::sched::Scheduler>(
             heap: &str,
