@@ -18,6 +18,7 @@
 
 use std::fmt;
 
+use crate::check::erased::AnyHeap;
 use crate::object::{Obj, ObjectLayout};
 use crate::value::Value;
 
@@ -83,7 +84,7 @@ pub struct Parameter {
 }
 
 /// What to build a heap from.
-#[derive(Clone, PartialEq, Debug)]
+#[derive(Clone, Debug)]
 pub struct HeapConfig {
     /// The limit in bytes; everything counts (H3).
     pub limit_bytes: usize,
@@ -93,6 +94,35 @@ pub struct HeapConfig {
     pub parameters: Vec<(String, String)>,
     /// Overwrite freed memory, so that stale use fails fast (slow; for checkers).
     pub poison: bool,
+    /// What the wrappers of [`crate::check`] do.
+    pub checks: CheckOptions,
+    /// The heap that [`crate::check::erased::Erased`] wraps.
+    pub wrapped: Option<Factory>,
+}
+
+/// Makes a heap behind `dyn`.
+pub type Factory = fn(&HeapConfig) -> Result<Box<dyn AnyHeap>, HeapError>;
+
+/// What the checking wrappers do; all off by default.
+#[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
+pub struct CheckOptions {
+    /// Verify the heap around every collection, and every access.
+    pub check: bool,
+    /// Collect at every n-th allocation, n >= 1.
+    pub stress: Option<u64>,
+    /// The n-th allocation fails (once), counting from 1.
+    pub fail_nth: Option<u64>,
+    /// Count every operation.
+    pub count: bool,
+    /// Printed when a check fails, so that the run can be repeated.
+    pub seed: u64,
+}
+
+impl CheckOptions {
+    /// Whether any wrapper has something to do.
+    pub fn any(&self) -> bool {
+        self.check || self.stress.is_some() || self.fail_nth.is_some() || self.count
+    }
 }
 
 impl Default for HeapConfig {
@@ -102,6 +132,8 @@ impl Default for HeapConfig {
             sizer: Sizer::default(),
             parameters: Vec::new(),
             poison: false,
+            checks: CheckOptions::default(),
+            wrapped: None,
         }
     }
 }

@@ -129,7 +129,6 @@ impl VmRoots<'_> {
         f(unsafe { &mut *registers }, dirty);
         f(std::slice::from_mut(&mut task.handle), dirty);
         f(std::slice::from_mut(&mut task.trace_of), dirty);
-        task.dirty = false;
     }
 }
 
@@ -143,7 +142,6 @@ impl Roots for VmRoots<'_> {
         for task in self.table.parked_mut() {
             Self::task(self.loaded, task, f);
         }
-        self.running.dirty = true;
     }
     fn weak(&mut self, live: &mut dyn Liveness) -> bool {
         self.world.process_weak(live)
@@ -259,6 +257,8 @@ impl<H: Heap, S: Scheduler, E: Sink> Driver for Shared<H, S, E> {
             loaded: &self.loaded,
         };
         let collection = self.heap.collect(&mut roots, why);
+        // Only what runs from here on can hold references that the next minor collection misses.
+        self.table.parked_mut().for_each(|task| task.dirty = false);
         let wall_ns = start.elapsed().as_nanos() as u64;
         self.stats.collection(why, wall_ns, &collection);
         for &(phase, wall_ns) in &collection.phases {
@@ -299,7 +299,9 @@ impl<H: Heap, S: Scheduler, E: Sink> Vm<H, S, E> {
         mut world: World,
         sink: E,
     ) -> Result<Self, VmError> {
-        config.heap.check(&H::INFO).map_err(|e| VmError(e.0))?;
+        if config.heap.wrapped.is_none() {
+            config.heap.check(&H::INFO).map_err(|e| VmError(e.0))?;
+        }
         config.scheduler.check(&S::INFO).map_err(|e| VmError(e.0))?;
         let heap = H::new(&config.heap).map_err(|e| VmError(e.0))?;
         let (scheduler, locals) = S::new(&config.scheduler).map_err(|e| VmError(e.0))?;

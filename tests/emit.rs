@@ -19,6 +19,7 @@ use menagerie::lang::resolve::load::Files;
 use menagerie::names::Interner;
 use std::fmt::Write as _;
 use std::path::PathBuf;
+use std::time::{Duration, Instant};
 
 const CASE: &str = "=== ";
 const OUTPUT: &str = "--- output";
@@ -176,4 +177,110 @@ fn workloads_verify() {
         let program = compile(&read(&path), &siblings);
         emit_verified(&program);
     }
+}
+
+/// Long functions of many kinds, of `n` parts each.
+fn long_functions(n: usize) -> Vec<(&'static str, String)> {
+    let parts = |part: &dyn Fn(usize) -> String| (0..n).map(part).collect::<String>();
+    let function = |body: String| format!("fn f(x, y) {{\nvar v = x; var w = y\n{body}\nv + w }}");
+    let live = || (0..200).map(|i| format!("v{i}"));
+    vec![
+        ("script", parts(&|i| format!("let a{i} = g({i}, \"s{i}\")\n")) + "fn g(x, y) { x }"),
+        ("calls", function(parts(&|i| format!("x.m{}(y, {i}, x)\n", i % 50)))),
+        (
+            "locals",
+            function(parts(&|i| format!("let a{i} = x.g({i}); y.h(a{i}, a{})\n", i - i.min(20)))),
+        ),
+        ("ifs", function(parts(&|i| format!("if x.p < {i} {{ v = y }} else {{ w = w + v }}\n")))),
+        ("loops", function(parts(&|i| format!("for i in 0..{i} {{ x[i] = i * 2.5 + {i}.5 }}\n")))),
+        (
+            "arms",
+            function(format!(
+                "v = match x {{ {} _ => y }}",
+                parts(&|i| format!(":k{i} => x.f({i}),\n"))
+            )),
+        ),
+        (
+            "tries",
+            function(parts(&|i| format!("try {{ v = v + x.f({i}) }} catch :e {{ v = {i} }}\n"))),
+        ),
+        (
+            "nested loops",
+            function(parts(&|i| {
+                let ends = if i % 20 == 19 || i == n - 1 { i % 20 + 1 } else { 0 };
+                format!("while v < {i} {{ v = v + x.f({i})\n{}", "}".repeat(ends))
+            })),
+        ),
+        (
+            "live values",
+            function(
+                live().map(|v| format!("var {v} = x.f()\n")).collect::<String>()
+                    + &parts(&|i| format!("if x.p {{ v{} = y.q }}\n", i * 7 % 200))
+                    + &live().map(|v| format!("x.h({v})\n")).collect::<String>(),
+            ),
+        ),
+        ("list", function(format!("v = [{}]", parts(&|i| format!("x.f({i}), "))))),
+        ("constants", function(format!("v = %{{{}}}", parts(&|i| format!("{i}: nil, "))))),
+        ("text", function(format!("v = \"{}\"", parts(&|i| format!("a{{{i}}}"))))),
+    ]
+}
+
+/// Four times as long takes four times as long, more or less.
+#[test]
+fn long_functions_take_linear_time() {
+    let time = |text: &str| {
+        let program = compile(text, &[]);
+        let runs = (0..3).map(|_| {
+            let start = Instant::now();
+            emit_verified(&program);
+            start.elapsed()
+        });
+        runs.min().expect("three runs")
+    };
+    for ((name, short), (_, long)) in long_functions(1000).iter().zip(long_functions(4000)) {
+        let (once, four) = (time(short), time(&long));
+        // Quadratic time would be 16 times as much.
+        assert!(four < once * 12 + Duration::from_millis(20), "{name}: {once:?}, {four:?}");
+    }
+}
+
+/// The one error of a program that cannot be emitted.
+fn error(program: &str) -> String {
+    let errors = emit(&compile(program, &[])).expect_err("too much for one function");
+    assert_eq!(errors.len(), 1);
+    errors[0].message.clone()
+}
+
+#[test]
+fn limits_are_errors() {
+    let list = |n: usize, part: &dyn Fn(usize) -> String| {
+        (0..n).map(part).collect::<Vec<String>>().join(", ")
+    };
+    assert_eq!(
+        error(&format!("fn f(x) {{ ({}) }}", list(260, &|_| "x.f()".into()))),
+        "260 values at once, the limit is 250: build it in parts"
+    );
+    assert_eq!(
+        error(&format!("fn f(x) {{ x({}) }}", list(251, &|i| i.to_string()))),
+        "251 arguments, the limit is 250: pass a list"
+    );
+    let lets: String = (0..300).map(|i| format!("let v{i} = x.f()\n")).collect();
+    let uses: String = (0..300).map(|i| format!("x.g(v{i})\n")).collect();
+    assert_eq!(
+        error(&format!("fn f(x) {{ {lets}{uses} }}")),
+        "needs 302 registers at once, the limit is 255: split the function"
+    );
+    assert_eq!(
+        error(&format!("fn f({}) {{ nil }}", list(251, &|i| format!("p{i}")))),
+        "251 parameters, the limit is 250"
+    );
+}
+
+#[test]
+fn what_just_fits_is_emitted() {
+    let lets: String = (0..250).map(|i| format!("let v{i} = x.f()\n")).collect();
+    let uses: String = (0..250).map(|i| format!("x.g(v{i})\n")).collect();
+    emit_verified(&compile(&format!("fn f(x) {{ {lets}{uses} }}"), &[]));
+    let args = vec!["x"; 250].join(", ");
+    emit_verified(&compile(&format!("fn f(x) {{ x.g()({args}); ({args}) }}"), &[]));
 }

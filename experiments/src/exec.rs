@@ -8,7 +8,7 @@ use std::rc::Rc;
 
 use menagerie::compile::Compilation;
 use menagerie::event::{Event, FnSink};
-use menagerie::heap::{HeapConfig, Sizer};
+use menagerie::heap::{CheckOptions, HeapConfig, Sizer};
 use menagerie::interp::Engine;
 use menagerie::lang::diagnostics::RenderOptions;
 use menagerie::names::Interner;
@@ -96,7 +96,13 @@ fn config(args: &ExecArgs) -> Result<VmConfig, ExitCode> {
             limit_bytes,
             sizer: if args.fixed_heap { Sizer::Fixed } else { Sizer::default() },
             parameters: args.heap_param.clone(),
-            poison: args.check,
+            checks: CheckOptions {
+                check: args.check,
+                stress: args.stress,
+                count: args.count,
+                ..CheckOptions::default()
+            },
+            ..HeapConfig::default()
         },
         scheduler: SchedulerConfig { workers: 1, parameters: args.sched_param.clone() },
         engine,

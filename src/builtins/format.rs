@@ -65,7 +65,8 @@ pub(super) fn brief(cx: &Native<'_>, v: Value) -> String {
 fn cut(cx: &impl Read, v: Value, style: Style, limit: usize) -> String {
     let mut out = String::new();
     if Printer::new(cx, &mut out, limit).print(v, style).is_err() {
-        out.truncate(out.floor_char_boundary(limit));
+        let boundary = (0..=limit).rev().find(|&at| out.is_char_boundary(at));
+        out.truncate(boundary.unwrap_or(0));
         out.push('…');
     }
     out
@@ -86,6 +87,28 @@ pub(super) fn to_text(cx: &mut Native<'_>, i: usize, style: Style) -> Result<Str
     let mut out = String::new();
     write_arg(cx, i, style, &mut out)?;
     Ok(out)
+}
+
+/// Bytes of the longest int.
+pub(super) const DIGITS: usize = 20;
+
+/// An int as text; without the standard formatter's machinery, which takes longer than the digits.
+pub(super) fn decimal(i: i64, out: &mut [u8; DIGITS]) -> &str {
+    let mut rest = i.unsigned_abs();
+    let mut at = DIGITS;
+    loop {
+        at -= 1;
+        out[at] = b'0' + (rest % 10) as u8;
+        rest /= 10;
+        if rest == 0 {
+            break;
+        }
+    }
+    if i < 0 {
+        at -= 1;
+        out[at] = b'-';
+    }
+    std::str::from_utf8(&out[at..]).expect("digits")
 }
 
 /// A container whose elements are being printed.
@@ -207,7 +230,7 @@ impl<'c, R: Read> Printer<'c, R> {
         match v.kind() {
             Kind::Nil => self.out.push_str("nil"),
             Kind::Bool(b) => self.write(format_args!("{b}")),
-            Kind::Int(i) => self.write(format_args!("{i}")),
+            Kind::Int(i) => self.out.push_str(decimal(i, &mut [0; DIGITS])),
             Kind::Float(f) => self.write(format_args!("{f:?}")),
             Kind::Char(c) => self.quote_char(c),
             Kind::Keyword(name) => {
@@ -222,7 +245,9 @@ impl<'c, R: Read> Printer<'c, R> {
     }
     fn object(&mut self, o: Obj) -> Result<(), TooLong> {
         match o.class() {
-            ClassId::INT => self.write(format_args!("{}", o.raw_word(0) as i64)),
+            ClassId::INT => {
+                self.out.push_str(decimal(o.raw_word(0) as i64, &mut [0; DIGITS]));
+            }
             ClassId::FLOAT => self.write(format_args!("{:?}", f64::from_bits(o.raw_word(0)))),
             ClassId::STRING => self.quote(self.cx.text(o)),
             ClassId::BYTES | ClassId::F64_ARRAY => return self.raw(o),

@@ -13,6 +13,8 @@
 //! - Up to [`LINEAR`] entries there is no index: a scan is as fast, and small maps stay small.
 //! - All sizes come from the buffers themselves, so a racy program cannot reach beyond them.
 
+use std::num::NonZeroU32;
+
 use crate::class::ClassId;
 use crate::host::{Exit, Local, Native, Root};
 use crate::object::{Obj, ObjectKind, slots};
@@ -93,7 +95,7 @@ fn lookup(cx: &Native<'_>, table: Obj, key: Value, hash: u64) -> Option<usize> {
         let at = entry * width;
         at < store.len() && {
             let k = cx.load(store, at).value();
-            k == key || (k != Value::UNDEFINED && !differs_plainly(k, key) && same_key(cx, k, key))
+            k == key || may_be_same(k, key) && same_key(cx, k, key)
         }
     };
     let Some(index) = cx.load(table, slots::INDEX).object() else {
@@ -114,9 +116,9 @@ fn lookup(cx: &Native<'_>, table: Obj, key: Value, hash: u64) -> Option<usize> {
     None
 }
 
-/// Two words that differ and are not both objects are different keys (-0.0 and 0.0 excepted).
-fn differs_plainly(a: Value, b: Value) -> bool {
-    !(a.is_object() && b.is_object()) && !(a.is_float() && b.is_float())
+/// Words that differ may yet be the same key if both are objects, or floats (-0.0 and 0.0).
+fn may_be_same(a: Value, b: Value) -> bool {
+    a.is_object() && b.is_object() || a.is_float() && b.is_float()
 }
 
 /// Why there is no key: TypeMismatch.
@@ -237,16 +239,15 @@ fn rebuild(cx: &mut Native<'_>, from: Root, into: Root, entries: usize) -> Resul
     // No safepoint from here on.
     let old = object_at(cx, from);
     let index = new_index.map(|i| object_at(cx, i));
-    let hashes = index.map(|_| entry_hashes(cx, old));
+    if let Some(index) = index {
+        fill_index(cx, old, index);
+    }
     let (mut count, mut at) = (0, 0);
     while let Some(entry) = live(cx, old, at).filter(|_| count < entries) {
         at = entry + 1;
         (0..width).for_each(|w| {
             cx.init(store, count * width + w, entry_word(cx, old, entry, w));
         });
-        if let (Some(index), Some(hashes)) = (index, &hashes) {
-            add_cell(index, hashes[entry], count);
-        }
         count += 1;
     }
     let into = object_at(cx, into);
@@ -260,23 +261,43 @@ fn rebuild(cx: &mut Native<'_>, from: Root, into: Root, entries: usize) -> Resul
     Ok(())
 }
 
-/// The hash of every entry of a table, from its index where there is one.
-fn entry_hashes(cx: &Native<'_>, table: Obj) -> Vec<u32> {
-    let mut hashes = vec![0; capacity(cx, table)];
-    if let Some(index) = cx.load(table, slots::INDEX).object() {
-        for cell in (0..index.len() / 8).map(|i| index.raw_word(i)).filter(|&c| c != 0) {
-            if let Some(hash) = hashes.get_mut((cell as u32) as usize - 1) {
-                *hash = (cell >> 32) as u32;
-            }
+/// Fills a new index with the cells of a table's live entries, numbered without the tombstones.
+///
+/// The old cells are read in order; a larger mask sends neighbours to two places, so both indexes
+/// are walked through nearly in order too, and large tables grow at the speed of memory.
+fn fill_index(cx: &Native<'_>, old: Obj, new: Obj) {
+    let Some(index) = cx.load(old, slots::INDEX).object() else {
+        let mut at = 0;
+        for count in 0.. {
+            let Some(entry) = live(cx, old, at) else { return };
+            add_cell(new, (hash_value(cx, key(cx, old, entry)) >> 32) as u32, count);
+            at = entry + 1;
         }
-        return hashes;
+        return;
+    };
+    let numbers = (len(cx, old) != used(cx, old)).then(|| live_numbers(cx, old));
+    for cell in (0..index.len() / 8).map(|i| index.raw_word(i)).filter(|&cell| cell != 0) {
+        let entry = (cell as u32) as usize - 1;
+        let number = match &numbers {
+            None => Some(entry),
+            Some(numbers) => numbers.get(entry).copied().flatten().map(|n| n.get() as usize - 1),
+        };
+        if let Some(number) = number {
+            add_cell(new, (cell >> 32) as u32, number);
+        }
     }
-    let mut at = 0;
+}
+
+/// For every entry its number, counted from 1, among the live ones.
+fn live_numbers(cx: &Native<'_>, table: Obj) -> Vec<Option<NonZeroU32>> {
+    let mut numbers = vec![None; used(cx, table)];
+    let (mut at, mut count) = (0, 0);
     while let Some(entry) = live(cx, table, at) {
-        hashes[entry] = (hash_value(cx, key(cx, table, entry)) >> 32) as u32;
+        count += 1;
+        numbers[entry] = NonZeroU32::new(count);
         at = entry + 1;
     }
-    hashes
+    numbers
 }
 
 /// Takes an entry out.

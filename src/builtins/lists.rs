@@ -53,14 +53,23 @@ fn reserve(cx: &mut Native<'_>, list: Root, extra: usize) -> Result<(), Exit> {
 
 /// Appends what a root holds. A safepoint.
 pub(super) fn push_root(cx: &mut Native<'_>, list: Root, v: Root) -> Result<(), Exit> {
-    reserve(cx, list, 1)?;
+    if !push_in_place(cx, list, v) {
+        reserve(cx, list, 1)?;
+        // A race may have taken the room: then the element is lost, as racy updates may be.
+        push_in_place(cx, list, v);
+    }
+    Ok(())
+}
+/// Appends if there is room.
+fn push_in_place(cx: &Native<'_>, list: Root, v: Root) -> bool {
     let o = object_at(cx, list);
-    let len = Items::list(cx, o).len;
-    if let Some(store) = buffer(cx, o).filter(|b| len < b.len()) {
+    let len = int_slot(cx, o, slots::LEN);
+    let store = buffer(cx, o).filter(|b| len < b.len());
+    if let Some(store) = store {
         cx.store(store, len, cx.get(v));
         set_int_slot(cx, o, slots::LEN, len + 1);
     }
-    Ok(())
+    store.is_some()
 }
 
 /// A new list of elements `from..to` of what a root holds. A safepoint.
@@ -121,10 +130,13 @@ fn shorten(cx: &Native<'_>, list: Obj, len: usize) {
 }
 
 pub(super) fn pop(cx: &mut Native<'_>) -> NativeResult {
-    let items = items(cx);
+    let list = receiver(cx);
+    let items = Items::list(cx, list);
     let Some(last) = items.len.checked_sub(1) else { return Ok(Value::NIL) };
-    let v = items.get(cx, last);
-    shorten(cx, receiver(cx), last);
+    let (store, at) = items.place(last);
+    let v = cx.load(store, at).value();
+    cx.store(store, at, Value::NIL);
+    set_int_slot(cx, list, slots::LEN, last);
     Ok(v)
 }
 pub(super) fn truncate(cx: &mut Native<'_>) -> NativeResult {

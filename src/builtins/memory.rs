@@ -16,8 +16,11 @@ pub(super) fn gc(cx: &mut Native<'_>) -> NativeResult {
     Ok(Value::NIL)
 }
 
+/// A field and where its value comes from.
+type Counter = (&'static str, fn(&Usage) -> u64);
+
 /// Fields of the record that `heap_stats()` gives.
-const STATS: [(&str, fn(&Usage) -> u64); 6] = [
+const STATS: [Counter; 6] = [
     ("collections", |u| u.collections),
     ("live_bytes", |u| u.live_bytes as u64),
     ("used_bytes", |u| u.used_bytes as u64),

@@ -442,8 +442,8 @@ pub fn set_field(cx: &mut Native<'_>) -> NativeResult {
     Ok(Value::NIL)
 }
 
-/// (class number, base, slot, value, slot, value, …) → a copy of `base`, which must be of the class,
-/// with these slots replaced.
+/// (class number, base, slot, value, slot, value, …) → a copy of `base`, which must be of the
+/// class, with these slots replaced.
 pub fn update_record(cx: &mut Native<'_>) -> NativeResult {
     let class = int_of(cx.arg(0).value()).and_then(|c| u16::try_from(c).ok()).map(ClassId);
     let base = cx.arg(1).object().filter(|o| Some(o.class()) == class);

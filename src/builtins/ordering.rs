@@ -63,7 +63,29 @@ struct Frame {
     next: usize,
 }
 
+/// Compares everything but tuples within tuples, which are left to [`walk_deep`].
 fn walk(cx: &Native<'_>, a: Value, b: Value, total: bool) -> Result<Option<Ordering>, NoOrder> {
+    let (x, y) = match look(cx, a, b, total)? {
+        Ok(order) => return Ok(order),
+        Err(tuples) => tuples,
+    };
+    let (x, y) = (Items::of(cx, x), Items::of(cx, y));
+    for i in 0..x.len.min(y.len) {
+        match look(cx, x.get(cx, i), y.get(cx, i), total)? {
+            Ok(Some(Ordering::Equal)) => {}
+            Ok(order) => return Ok(order),
+            Err(_) => return walk_deep(cx, a, b, total),
+        }
+    }
+    Ok(Some(x.len.cmp(&y.len)))
+}
+
+fn walk_deep(
+    cx: &Native<'_>,
+    a: Value,
+    b: Value,
+    total: bool,
+) -> Result<Option<Ordering>, NoOrder> {
     let mut stack: Vec<Frame> = Vec::new();
     // A pair met before has been found equal, or the walk would have ended.
     let mut seen: HashSet<(usize, usize), FastHash> = HashSet::default();

@@ -1,4 +1,5 @@
-//! The two tables: what functions and methods there are. Positions in [`FUNCTIONS`] are `NativeId`s.
+//! The two tables: what functions and methods there are. A position in [`FUNCTIONS`] is a
+//! `NativeId`.
 
 use crate::class::ClassId as C;
 use crate::host::NativeFn;

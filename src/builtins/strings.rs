@@ -4,7 +4,7 @@ use crate::host::{Exit, MAX_LEN, Native, NativeResult, Root};
 use crate::object::ObjectKind;
 use crate::value::Value;
 
-use super::format::{Style, to_text};
+use super::format::{DIGITS, Style, decimal, to_text};
 use super::lists;
 use super::support::*;
 
@@ -191,6 +191,12 @@ pub(super) fn bytes(cx: &mut Native<'_>) -> NativeResult {
 }
 /// The display form of anything (`to_string`, `str`).
 pub(super) fn to_string(cx: &mut Native<'_>) -> NativeResult {
+    if cx.arg(0).of_kind(ObjectKind::Str).is_some() {
+        return Ok(cx.arg(0).value());
+    }
+    if let Some(i) = int_of(cx.arg(0).value()) {
+        return text_result(cx, decimal(i, &mut [0; DIGITS]));
+    }
     let text = to_text(cx, 0, Style::Display)?;
     text_result(cx, &text)
 }

@@ -252,7 +252,8 @@ impl Checker<'_> {
             Role::Flag => self.expect(byte <= 1, "has a flag that is neither 0 nor 1"),
             Role::Const16 => {
                 let constant = self.code.constants.get(usize::from(i.wide()));
-                let fits = matches!(constant, Some(Constant::Word(v)) if !v.is_int() && !v.is_float());
+                let fits =
+                    matches!(constant, Some(Constant::Word(v)) if !v.is_int() && !v.is_float());
                 self.expect(fits, "compares with a constant that is no immediate, or a number");
             }
             _ => {}
@@ -488,4 +489,3 @@ fn states(code: &Code, f: &FunctionCode, graph: &Graph) -> Vec<Option<State>> {
     }
     states
 }
-

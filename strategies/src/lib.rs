@@ -4,6 +4,7 @@
 //! the colour and marker of every plot.
 
 use menagerie::bytecode::verify::Verified;
+use menagerie::check::{Wrapped, erased::Erased};
 use menagerie::event::{FnSink, NullSink};
 use menagerie::heap::HeapInfo;
 use menagerie::report::Ending;
@@ -44,6 +45,13 @@ macro_rules! heaps {
             events: Option<FnSink>,
         ) -> RunResult {
             $(if heap == <$heap as menagerie::heap::Heap>::INFO.name {
+                if config.heap.checks.any() {
+                    let mut config = config.clone();
+                    config.heap.wrapped = Some(Erased::factory::<$heap>);
+                    config.heap.poison |= config.heap.checks.check;
+                    let sink = events.unwrap_or_else(|| FnSink(Box::new(|_, _| {})));
+                    return launch(Vm::<Wrapped, S, FnSink>::new(&config, code, world, sink)?);
+                }
                 return match events {
                     None => launch(Vm::<$heap, S, NullSink>::new(config, code, world, NullSink)?),
                     Some(sink) => launch(Vm::<$heap, S, FnSink>::new(config, code, world, sink)?),

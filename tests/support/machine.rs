@@ -379,6 +379,8 @@ struct CodeRun<'a> {
     world: &'a mut World,
     code: &'a Code,
     registers: Vec<V>,
+    /// Which registers may hold a counted reference, as a counting heap sees it.
+    held: Vec<bool>,
     globals: HashMap<u32, V>,
 }
 
@@ -399,7 +401,8 @@ pub(crate) fn run_code(code: &Code, function: usize, args: &[V], world: &mut Wor
     if f.captures > 0 {
         registers[usize::from(f.params)] = CLOSURE;
     }
-    let mut run = CodeRun { world, code, registers, globals: HashMap::new() };
+    let held = registers.iter().map(|&v| v != POISON).collect();
+    let mut run = CodeRun { world, code, registers, held, globals: HashMap::new() };
     let mut at = f.start;
     for _ in 0..STEPS_MAX * 20 {
         if run.world.log.len() >= EFFECTS_MAX {
@@ -413,6 +416,7 @@ pub(crate) fn run_code(code: &Code, function: usize, args: &[V], world: &mut Wor
         }
         let i = Instruction::decode(code.words[at as usize]).expect("verified code decodes");
         let result = run.step(i);
+        run.count_references(i, result.is_ok());
         if i.op.info().flow == Flow::Call {
             run.collect_after_call(&live, at, i.a, result.is_ok());
         }
@@ -440,6 +444,43 @@ impl CodeRun<'_> {
             if !kept {
                 self.registers[usize::from(r)] = POISON;
             }
+        }
+    }
+    /// Follows the references; a returning frame must clear all that it holds.
+    fn count_references(&mut self, i: Instruction, done: bool) {
+        let held = &mut self.held;
+        if matches!(i.op, B::Return | B::ReturnV) {
+            let last = held.iter().rposition(|&held| held);
+            assert!(last.is_none_or(|r| r < usize::from(i.b)), "r{last:?} is not cleared");
+        }
+        if !done {
+            return;
+        }
+        match i.op {
+            // The callee has dropped its arguments.
+            B::Call | B::CallDirect => held[usize::from(i.a)..][..usize::from(i.b)].fill(false),
+            B::MoveLast => held[usize::from(i.b)] = false,
+            _ => {}
+        }
+        if i.op.info().flow == Flow::Call || i.op.info().roles[0] == Role::Write {
+            // Results that are immediates whatever happens.
+            const IMMEDIATE: [B; 14] = [
+                B::LoadI,
+                B::LoadV,
+                B::Not,
+                B::Eq,
+                B::Ne,
+                B::Lt,
+                B::Le,
+                B::TestClass,
+                B::TestTuple,
+                B::TestList,
+                B::Matches,
+                B::IterDone,
+                B::Yield,
+                B::RegionEnter,
+            ];
+            held[usize::from(i.a)] = !IMMEDIATE.contains(&i.op);
         }
     }
     fn reg(&self, r: u8) -> V {
@@ -564,7 +605,8 @@ impl CodeRun<'_> {
     fn value(&mut self, i: Instruction) -> Raised<V> {
         let d = i.d as u32;
         let imm = i64::from(i.d) as V;
-        let binary = |op: BinaryOp| move |run: &Self| run.world.binary(op, run.reg(i.b), run.reg(i.c));
+        let binary =
+            |op: BinaryOp| move |run: &Self| run.world.binary(op, run.reg(i.b), run.reg(i.c));
         let list = matches!(i.op.info().roles[1], Role::Window)
             .then(|| self.window(i.b, i.c.into()))
             .unwrap_or_default();
@@ -616,9 +658,7 @@ impl CodeRun<'_> {
             B::Not => bool_value(!truthy(self.reg(i.b))),
             B::BitNot => self.world.compute("bit_not", &[self.reg(i.b)])?,
             B::Yield => self.world.effect("yield", &[])?,
-            B::GetField => {
-                self.world.compute("field", &[self.reg(i.b), u64::from(d & 0xffff)])?
-            }
+            B::GetField => self.world.compute("field", &[self.reg(i.b), u64::from(d & 0xffff)])?,
             B::GetFieldAny => self.world.compute("field", &[self.reg(i.b), d.into()])?,
             B::GetElem => self.world.read("elem", &[self.reg(i.b), i.c.into()]),
             B::TupleField => self.world.compute("tuple_field", &[self.reg(i.b), i.c.into()])?,
@@ -640,9 +680,7 @@ impl CodeRun<'_> {
             B::Concat => self.world.compute("concat", &list)?,
             B::TestClass => bool_value(self.world.is_class(self.reg(i.b), d.into())),
             B::TestTuple => bool_value(hash(&[self.reg(i.b), d.into()]) & 1 != 0),
-            B::TestList => {
-                bool_value(hash(&[self.reg(i.b), d.into(), i.c.into()]) & 1 != 0)
-            }
+            B::TestList => bool_value(hash(&[self.reg(i.b), d.into(), i.c.into()]) & 1 != 0),
             B::Matches => bool_value(self.reg(i.b) == self.reg(i.c)),
             B::ListElem => self.world.read("list_elem", &[self.reg(i.b), d.into(), i.c.into()]),
             B::ListRest => self.world.compute("rest", &[self.reg(i.b), i.c.into(), d.into()])?,

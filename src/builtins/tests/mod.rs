@@ -55,11 +55,11 @@ const CIRCLE: u16 = ClassId::FIRST_RECORD + 2;
 const EMPTY: u16 = ClassId::FIRST_RECORD + 3;
 const PAIR: u16 = ClassId::FIRST_RECORD + 4;
 
-/// Error, `struct Point { x, y }`, `enum Shape { Circle(r), Empty }`, `#{ a, b }`; functions `named`
-/// with two parameters and `<closure>` with one.
+/// Error, `struct Point { x, y }`, `enum Shape { Circle(r), Empty }`, `#{ a, b }`; functions
+/// `named` with two parameters and `<closure>` with one.
 fn program() -> Program {
     let mut p = Program::default();
-    let mut class = |name: &str, kind: RecordKind, fields: &[&str], p: &mut Program| {
+    let class = |name: &str, kind: RecordKind, fields: &[&str], p: &mut Program| {
         let fields = fields.iter().map(|f| p.names.intern(f)).collect();
         let name = p.names.intern(name);
         p.classes.push(RecordClass { name, kind, fields });
@@ -282,6 +282,8 @@ fn check(body: impl Fn(&mut T) -> R, expected: &str) {
             assert!(matches(&text), "{text:?} instead of {expected:?}");
             return;
         }
-        assert!(text.contains("OutOfMemory"), "allocation {n} failed: {text:?}");
+        // Some bodies look at an error and go on.
+        let refused = text.contains("OutOfMemory") || matches(&text);
+        assert!(refused, "allocation {n} failed: {text:?}");
     }
 }

@@ -34,6 +34,7 @@ pub(super) struct MovingHost {
     pub(super) mode: Mode,
     /// Whether an allocation has been refused.
     pub(super) failed: bool,
+    allocations: u64,
     /// Roots of the test.
     pub(super) kept: Vec<Value>,
     args: Box<[Value]>,
@@ -48,6 +49,7 @@ impl MovingHost {
             world,
             mode,
             failed: false,
+            allocations: 0,
             kept: Vec::new(),
             args: vec![Value::NIL; 256].into(),
             blocks: Vec::new(),
@@ -98,8 +100,8 @@ fn new_object(blocks: &mut Vec<Block>, layout: ObjectLayout) -> Obj {
 
 impl Host for MovingHost {
     fn alloc(&mut self, layout: ObjectLayout) -> Result<Obj, Value> {
-        let n = self.usage.allocated_objects;
-        self.usage.allocated_objects += 1;
+        let n = self.allocations;
+        self.allocations += 1;
         if self.mode != Mode::Still {
             self.collect_now();
         }

@@ -171,7 +171,6 @@ fn conversions() {
     of_text("symbol", "s", "s");
     of_text("type_of", "s", ":string");
     of_text("panic", "stop", "Panic: stop");
-    of_text("param", "n", "");
     check(
         |t| t.int_list([1]).and_then(|l| t.f("int", &[l])),
         "TypeMismatch: `int` needs a number,",

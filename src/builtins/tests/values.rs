@@ -194,29 +194,24 @@ fn depth_needs_no_host_stack() {
     let run = || {
         let mut t = T::new(Mode::Still);
         let deep = |t: &mut T, make: fn(&mut T, H) -> R| {
-            let mut x = t.nil();
+            let x = t.nil();
             for _ in 0..200_000 {
                 let next = make(t, x).unwrap();
-                t.host.kept.truncate(next.0);
-                x = t.keep_last(next);
+                t.host.kept[x.0] = t.value(next);
+                t.host.kept.truncate(x.0 + 1);
             }
             x
         };
-        let makers: [fn(&mut T, H) -> R; 4] = [
-            |t, x| t.list(&[x]),
-            |t, x| t.tuple(&[x]),
-            |t, x| t.f("cons", &[x, x]).or_else(|_| t.f("cons", &[x, x])),
-            |t, x| t.record(CIRCLE, &[x]),
-        ];
-        for (i, make) in makers.into_iter().enumerate().filter(|(i, _)| *i != 2) {
+        let makers: [fn(&mut T, H) -> R; 3] =
+            [|t, x| t.tuple(&[x]), |t, x| t.list(&[x]), |t, x| t.record(CIRCLE, &[x])];
+        for (i, make) in makers.into_iter().enumerate() {
             let (a, b) = (deep(&mut t, make), deep(&mut t, make));
             assert!(eq(&mut t, a, b));
             let (x, y) = (t.f("hash", &[a]).unwrap(), t.f("hash", &[b]).unwrap());
             assert_eq!(t.show(x), t.show(y));
             assert!(t.show(a).len() > 400_000);
-            if i == 1 {
-                let order = t.f("compare", &[a, b]);
-                assert!(order.is_err(), "nil has no order");
+            if i == 0 {
+                assert!(t.f("compare", &[a, b]).is_err(), "nil has no order");
                 let m = t.map(&[a, x]).unwrap();
                 let has = t.m(m, "has", &[b]).unwrap();
                 assert_eq!(t.show(has), "true");
@@ -233,13 +228,6 @@ fn depth_needs_no_host_stack() {
         t.f("hash", &[a]).unwrap();
     };
     thread.spawn(run).unwrap().join().unwrap();
-}
-
-impl T {
-    /// Puts a value that was cut off the roots back.
-    fn keep_last(&mut self, h: H) -> H {
-        h
-    }
 }
 
 #[test]

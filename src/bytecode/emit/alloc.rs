@@ -27,6 +27,8 @@ const LARGE: usize = 20_000;
 /// A result of a call is copied down when it stands so far above the lowest free register: else
 /// windows would climb without end in long scripts.
 const CLIMB_MAX: usize = 16;
+/// What one copy counts for in wishes: more than the smaller dislikes.
+const COPY: i64 = 4;
 /// How many places for a window are compared.
 const BASE_CHOICES: usize = 8;
 /// No register.
@@ -45,8 +47,8 @@ pub(super) struct Colouring {
     cost: u64,
     /// By virtual register: the lowest window of a call that it is live across.
     crossed: Vec<u8>,
-    /// Who shall keep away from which register next time: somebody else wanted it more.
-    avoid: HashMap<VReg, Vec<(u8, i64)>>,
+    /// Who shall keep away from what whom wants next time.
+    avoid: HashMap<VReg, Vec<VReg>>,
 }
 
 /// A wish of a virtual register.
@@ -313,20 +315,29 @@ impl<'a> Pass<'a> {
         let base = colour(0)?;
         (1..args.len()).all(|n| colour(n) == Some(base + n)).then_some(base)
     }
-    /// Where above everything live most arguments are in place; the lowest such register.
-    fn best_base(&self, inst: &LInst) -> usize {
+    /// Where above everything live the window saves most copies of arguments, and of the result of
+    /// a call; the lowest such register.
+    fn best_base(&mut self, inst: &LInst) -> usize {
         let lowest = self.taken.end();
-        let mut votes = [0u16; BASE_CHOICES];
+        let mut saved = [0i64; BASE_CHOICES];
+        let weight = COPY * i64::from(self.lir.windows[inst.window as usize].weight);
         for (arg, position) in self.args(inst).iter().zip(0..) {
             if let Source::Reg(v) = arg.source {
                 let register = usize::from(self.result.colour[v as usize]);
                 let choice = register.checked_sub(lowest + position);
-                if let Some(votes) = choice.and_then(|n| votes.get_mut(n)) {
-                    *votes += 1;
+                if let Some(saved) = choice.and_then(|n| saved.get_mut(n)) {
+                    *saved += weight;
                 }
             }
         }
-        let best = (0..BASE_CHOICES).rev().max_by_key(|&n| votes[n]);
+        if inst.op.info().flow == Flow::Call && inst.last & DEAD_RESULT == 0 {
+            self.add_up_wishes(inst.x[0]);
+            for (saved, register) in saved.iter_mut().zip(lowest..REGISTERS_MAX) {
+                *saved += self.score[register].max(0);
+            }
+            self.forget_wishes();
+        }
+        let best = (0..BASE_CHOICES).rev().max_by_key(|&n| saved[n]);
         lowest + best.unwrap_or(0)
     }
     fn place_window(&mut self, inst: &LInst, base: usize) -> Option<()> {
@@ -358,17 +369,14 @@ impl<'a> Pass<'a> {
             && self.taken.has(r)
         {
             let holder = self.owner[r as usize];
-            let wish = self.score[r as usize];
             if !self.lir.is_slot(holder) {
-                self.result.avoid.entry(holder).or_default().push((r, wish));
+                self.result.avoid.entry(holder).or_default().push(v);
             }
         }
         let granted = self.wanted.iter().filter(|&&r| !self.taken.has(r)).max_by_key(by_score);
         let granted = granted.copied().filter(|&r| self.score[r as usize] > 0);
         let register = granted.unwrap_or_else(|| self.least_disliked());
-        for r in self.wanted.drain(..) {
-            self.score[r as usize] = 0;
-        }
+        self.forget_wishes();
         if usize::from(register) >= REGISTERS_MAX {
             return None;
         }
@@ -386,34 +394,42 @@ impl<'a> Pass<'a> {
         free.max_by_key(|&r| (self.score[r as usize].min(0), u8::MAX - r)).unwrap_or(lowest)
     }
 
+    fn forget_wishes(&mut self) {
+        for r in self.wanted.drain(..) {
+            self.score[r as usize] = 0;
+        }
+    }
     fn add_up_wishes(&mut self, v: VReg) {
         let wishes = self.wishes;
         for &(wish, weight) in wishes.of(v) {
-            let weight = i64::from(weight) * 4;
-            match wish {
-                Wish::Same(other) => {
-                    let now = self.result.colour[other as usize];
-                    let before = self.previous.map_or(NO_COLOUR, |p| p.colour[other as usize]);
-                    if now != NO_COLOUR {
-                        self.wish(now, 2 * weight);
-                    } else {
-                        self.wish(before, weight);
-                    }
-                    self.keep_off_siblings(v, other);
-                }
-                Wish::Place { window, position } => {
-                    if let Some(p) = self.previous {
-                        let place = p.bases[window as usize].saturating_add(position);
-                        if place <= p.crossed[v as usize] {
-                            self.wish(place, weight);
-                        }
-                    }
+            if let Some((r, score)) = self.wished(v, wish, weight) {
+                self.wish(r, score);
+            }
+            if let Wish::Same(other) = wish {
+                self.keep_off_siblings(v, other);
+            }
+        }
+        let Some(avoid) = self.previous.and_then(|p| p.avoid.get(&v)) else { return };
+        for &other in avoid {
+            for &(wish, weight) in wishes.of(other).iter().take(16) {
+                if let Some((r, score)) = self.wished(other, wish, weight) {
+                    self.wish(r, -score);
                 }
             }
         }
-        if let Some(avoid) = self.previous.and_then(|p| p.avoid.get(&v)) {
-            for &(r, weight) in avoid {
-                self.wish(r, -weight);
+    }
+    /// The register that a wish of `v` means, and how much it counts.
+    fn wished(&self, v: VReg, wish: Wish, weight: u32) -> Option<(u8, i64)> {
+        let score = i64::from(weight) * COPY;
+        match wish {
+            Wish::Same(other) => match self.result.colour[other as usize] {
+                NO_COLOUR => Some((self.previous?.colour[other as usize], score)),
+                known => Some((known, 2 * score)),
+            },
+            Wish::Place { window, position } => {
+                let previous = self.previous?;
+                let place = previous.bases[window as usize].saturating_add(position);
+                (place <= previous.crossed[v as usize]).then_some((place, score))
             }
         }
     }

@@ -2,9 +2,10 @@
 //!
 //! A counting heap drops what the registers of a returning frame hold, so the number should be no
 //! larger than needed: one more than the highest register that may hold a reference there. A
-//! callee drops its own arguments; those of builtins, and the callee itself, are left to the caller.
+//! callee drops its own arguments; those of builtins (so perhaps of methods), and the callee itself,
+//! are left to the caller, as is what an earlier window has left behind.
 
-use crate::bytecode::graph::{Graph, RegSet, instruction, window_len};
+use crate::bytecode::graph::{Graph, RegSet, instruction};
 use crate::bytecode::ops::{Instruction, Op, Role};
 use crate::bytecode::{Code, FunctionCode};
 
@@ -55,18 +56,10 @@ pub(super) fn fill_in(code: &mut Code, f: &FunctionCode, entry: usize) {
 fn after(mut held: RegSet, i: Instruction) -> RegSet {
     match i.op {
         Op::Call | Op::CallDirect => {
-            held = held.intersection(RegSet::below(i.a.into()));
+            held = held.without(RegSet::run(i.a.into(), i.b.into()));
             held.add(i.a);
-            if i.op == Op::Call
-                && let Some(callee) = i.a.checked_add(i.b)
-            {
-                held.add(callee);
-            }
         }
-        Op::CallMethod | Op::CallNative | Op::Spawn => {
-            held = held.intersection(RegSet::below(i.a.into()));
-            held = held.union(RegSet::run(i.a.into(), window_len(i, 0).max(1)));
-        }
+        Op::CallMethod | Op::CallNative | Op::Spawn => held.add(i.a),
         Op::MoveLast => {
             held.remove(i.b);
             held.add(i.a);

@@ -144,6 +144,22 @@ impl<'a> Fusions<'a> {
         let alone = self.uses(product) == 1 && !self.absorbed[product.index()];
         alone && !has_short_form && self.last_effect[sum_at - 1] == Some(at)
     }
+    /// Whether `next` is `v` plus a small constant.
+    pub(super) fn is_step(&self, next: ValueId, v: ValueId) -> bool {
+        let Some((_, _, Inst { op, .. })) = self.definitions[next.index()] else { return false };
+        let Op::Binary(op, a, b) = *op else { return false };
+        let step = match self.constant(b) {
+            Some(Const::Int(i)) if a == v => *i,
+            _ => return false,
+        };
+        match op {
+            BinaryOp::Add => i8::try_from(step).is_ok(),
+            BinaryOp::Sub => {
+                step != 0 && step.checked_neg().is_some_and(|s| i8::try_from(s).is_ok())
+            }
+            _ => false,
+        }
+    }
     fn is_int32(&self, v: ValueId) -> bool {
         matches!(self.constant(v), Some(Const::Int(i)) if i32::try_from(*i).is_ok())
     }

@@ -78,7 +78,7 @@ impl LInst {
 pub(super) struct Window {
     /// Into [`Lir::args`]; a callee comes last.
     pub(super) args: Range<u32>,
-    /// 8 to the power of the loop depth, capped: how much a move here costs.
+    /// How often it is used, as a guess: what a move costs here.
     pub(super) weight: u32,
 }
 

@@ -17,6 +17,7 @@ mod alloc;
 mod copies;
 mod frames;
 mod fuse;
+mod hoist;
 mod layout;
 mod lir;
 mod literals;

@@ -7,10 +7,11 @@
 use std::collections::{HashMap, HashSet};
 
 use super::fuse::Fusions;
-use super::lir::{Arg, LBlock, LInst, LTerm, Lir, Load, NO_WINDOW, NONE, Source, VReg, Window};
+use super::hoist::hoist_constants;
+use super::lir::{Arg, LBlock, LInst, LTerm, Lir, Load, NONE, Source, VReg, Window};
 use super::pool::{Pool, half_word, word_of};
 use super::{EmitError, literals};
-use crate::bytecode::ops::Op;
+use crate::bytecode::ops::{Op, Role};
 use crate::bytecode::{MethodSite, UpdateTable};
 use crate::class::ClassId;
 use crate::ir::dominance::{Cfg, Dominators, Loops};
@@ -25,14 +26,14 @@ use crate::names::Name;
 pub(super) const WINDOW_MAX: usize = 250;
 /// How far back a constant that was loaded in the same block is used again.
 const REUSE_INSTS: usize = 24;
-/// How many constants are kept in registers around one outermost loop.
-const HOISTED_MAX: usize = 24;
 
 /// What the analyses say about a function.
 pub(super) struct Shape {
     pub(super) cfg: Cfg,
     pub(super) dominators: Dominators,
     pub(super) loops: Loops,
+    /// By block: whether only an error leads there.
+    cold: Vec<bool>,
 }
 
 impl Shape {
@@ -40,11 +41,24 @@ impl Shape {
         let cfg = Cfg::new(function);
         let dominators = Dominators::new(&cfg);
         let loops = Loops::new(&cfg, &dominators);
-        Shape { cfg, dominators, loops }
+        let mut cold = vec![false; function.blocks.len()];
+        for block in &function.blocks {
+            if let Terminator::Try { handler, .. } = block.term {
+                cold[handler.index()] = true;
+            }
+        }
+        for &id in cfg.reverse_postorder() {
+            if let Some(above) = dominators.immediate(id) {
+                cold[id.index()] |= cold[above.index()];
+            }
+        }
+        Shape { cfg, dominators, loops, cold }
     }
-    /// How often a block runs, as a guess: 8 to the power of the loop depth, capped.
+    /// How often a block runs, as a guess: a factor of 8 for each loop around it (up to 5), and for
+    /// not being in a handler.
     fn weight(&self, block: BlockId) -> u32 {
-        8u32.pow(self.loops.depth(block).min(5))
+        let levels = self.loops.depth(block).min(5) + u32::from(!self.cold[block.index()]);
+        8u32.pow(levels)
     }
 }
 
@@ -57,6 +71,7 @@ pub(super) fn select(
     hoist: bool,
 ) -> Result<Lir, Vec<EmitError>> {
     let mut select = Select::new(id, function, shape, pool);
+    select.hoist = hoist;
     for &block in shape.cfg.reverse_postorder() {
         select.block(block);
     }
@@ -83,7 +98,10 @@ pub(super) struct Select<'a> {
     closure: VReg,
     /// The literal being built, if its result has no name (literals do not overlap then).
     unnamed: VReg,
+    /// Whether constants are going to be kept in registers around loops.
+    hoist: bool,
     /// The block being translated.
+    current: BlockId,
     insts: Vec<LInst>,
     weight: u32,
     /// Constants loaded in this block: register and position.
@@ -127,6 +145,8 @@ impl<'a> Select<'a> {
             registers: (0..values).collect(),
             closure,
             unnamed: NONE,
+            hoist: false,
+            current: BlockId(0),
             insts: Vec::new(),
             weight: 1,
             loaded: HashMap::new(),
@@ -140,6 +160,7 @@ impl<'a> Select<'a> {
 
     fn block(&mut self, id: BlockId) {
         let block = &self.function.blocks[id.index()];
+        self.current = id;
         self.weight = self.shape.weight(id);
         self.loaded.clear();
         if id.0 == 0 {
@@ -203,7 +224,7 @@ impl<'a> Select<'a> {
     fn reg(&mut self, v: ValueId) -> VReg {
         let Some(constant) = self.constant(v) else { return self.registers[v.index()] };
         let load = self.pool.load(constant);
-        let in_loop = self.weight > 1;
+        let in_loop = self.shape.loops.depth(self.current) > 0;
         if let Some(&(register, at)) = self.loaded.get(&load)
             && (in_loop || at + REUSE_INSTS > self.insts.len())
         {
@@ -243,11 +264,9 @@ impl<'a> Select<'a> {
         sources: &[Source],
         span: Span,
     ) -> LInst {
-        if sources.len() > WINDOW_MAX + 1 {
-            let count = sources.len();
-            let message =
-                format!("{count} values at once, the limit is {WINDOW_MAX}: build it in parts");
-            self.error(span, message);
+        let callee = usize::from(op.info().roles[0] == Role::WindowCallee);
+        if sources.len() > WINDOW_MAX + callee {
+            self.error(span, too_many(op, sources.len()));
         }
         let args = self.args(sources.iter().copied());
         self.lir.windows.push(Window { args, weight: self.weight });
@@ -517,7 +536,7 @@ impl<'a> Select<'a> {
                     Some(last)
                         if uses == 1
                             && from == v.0
-                            && last.op.info().roles[0] == crate::bytecode::ops::Role::Write
+                            && last.op.info().roles[0] == Role::Write
                             && last.x[0] == from =>
                     {
                         last.x[0] = register;
@@ -692,10 +711,26 @@ impl<'a> Select<'a> {
         };
         Some((op, [self.reg(a), self.reg(b), 0, 0]))
     }
+    /// Whether `v` is a loop's variable that is increased right before this test, which goes back
+    /// to the body: then the limit is wanted in a register, because `LoopLt` does both.
+    fn is_counter(&self, v: ValueId) -> bool {
+        let block = &self.function.blocks[self.current.index()];
+        let Some(position) = block.params.iter().position(|&p| p == v) else { return false };
+        self.hoist
+            && block.term.successors().any(|to| to < self.current)
+            && self.shape.loops.is_header(self.current)
+            && self.shape.cfg.predecessors(self.current).iter().any(|from| {
+                match &self.function.blocks[from.index()].term {
+                    Terminator::Jump(_, args) => self.fusions.is_step(args[position], v),
+                    _ => false,
+                }
+            })
+    }
     /// Compares `v` with the constant `k`.
     fn compare_constant(&mut self, op: BinaryOp, v: ValueId, k: ValueId) -> Option<(Op, [u32; 4])> {
         let constant = self.constant(k)?;
-        if let Some(imm) = self.int16(k) {
+        let counts = matches!(op, BinaryOp::Lt | BinaryOp::Le) && self.is_counter(v);
+        if let Some(imm) = self.int16(k).filter(|_| !counts) {
             let op = match op {
                 BinaryOp::Lt => Op::JumpLtI,
                 BinaryOp::Le => Op::JumpLeI,
@@ -737,90 +772,22 @@ fn set_first(entry: &Block) -> HashSet<u32> {
     set
 }
 
+/// The message for a window that is too long.
+fn too_many(op: Op, count: usize) -> String {
+    match op.info().roles[0] {
+        Role::Window => format!("{count} arguments, the limit is {WINDOW_MAX}: pass a list"),
+        Role::WindowCallee => {
+            format!("{} arguments, the limit is {WINDOW_MAX}: pass a list", count - 1)
+        }
+        _ => format!("{count} values at once, the limit is {WINDOW_MAX}: build it in parts"),
+    }
+}
+
 /// The cached form for names that fit 16 bits (the class part is empty: 0xffff).
 fn field(cached: Op, name: Name) -> (Op, u32) {
     let any = if cached == Op::GetField { Op::GetFieldAny } else { Op::SetFieldAny };
     match u16::try_from(name.0) {
         Ok(name) => (cached, 0xffff << 16 | u32::from(name)),
         Err(_) => (any, name.0),
-    }
-}
-
-/// Takes the loads of constants out of loops: the most used of each outermost loop are loaded once,
-/// at the end of the block that dominates the loop.
-fn hoist_constants(lir: &mut Lir, shape: &Shape) {
-    let mut uses: HashMap<(BlockId, Load), u64> = HashMap::new();
-    let home_of = |block: BlockId| -> Option<BlockId> {
-        let mut header = shape.loops.innermost(block)?;
-        while let Some(outer) = shape.loops.outer(header) {
-            header = outer;
-        }
-        shape.dominators.immediate(header)
-    };
-    let homes: Vec<Option<BlockId>> =
-        (0..lir.blocks.len() as u32).map(|n| home_of(BlockId(n))).collect();
-    let is_load = |i: &LInst| matches!(i.op, Op::LoadK | Op::LoadI | Op::LoadV);
-    let slots = lir.slots.clone();
-    let hoistable = |i: &LInst| is_load(i) && i.window == NO_WINDOW && !slots.contains(&i.x[0]);
-    for (block, home) in lir.blocks.iter().zip(&homes) {
-        let Some(home) = home else { continue };
-        for inst in block.insts.iter().filter(|i| hoistable(i)) {
-            let load = Load { op: inst.op, d: inst.x[3] as i32 };
-            *uses.entry((*home, load)).or_default() += u64::from(block.weight);
-        }
-    }
-    let mut ranked: Vec<_> = uses.into_iter().collect();
-    ranked.sort_unstable_by_key(|&((home, load), n)| (home, u64::MAX - n, load.op as u8, load.d));
-    let mut rename: HashMap<VReg, VReg> = HashMap::new();
-    let mut registers: HashMap<(BlockId, Load), VReg> = HashMap::new();
-    let mut count = (BlockId(0), 0);
-    for ((home, load), _) in ranked {
-        count = if count.0 == home { (home, count.1 + 1) } else { (home, 1) };
-        if count.1 > HOISTED_MAX {
-            continue;
-        }
-        let register = lir.vregs;
-        lir.vregs += 1;
-        registers.insert((home, load), register);
-    }
-    for (block, home) in lir.blocks.iter_mut().zip(&homes) {
-        let Some(home) = home else { continue };
-        block.insts.retain(|inst| {
-            let load = Load { op: inst.op, d: inst.x[3] as i32 };
-            let hoisted = registers.get(&(*home, load)).filter(|_| hoistable(inst));
-            if let Some(&register) = hoisted {
-                rename.insert(inst.x[0], register);
-            }
-            hoisted.is_none()
-        });
-    }
-    let mut added: Vec<_> = registers.into_iter().collect();
-    added.sort_unstable_by_key(|&(_, register)| register);
-    for ((home, load), register) in added {
-        let block = &mut lir.blocks[home.index()];
-        let inst = LInst::new(load.op, [register, 0, 0, load.d as u32], block.term_span);
-        block.insts.push(inst);
-    }
-    rename_registers(lir, &rename);
-}
-
-fn rename_registers(lir: &mut Lir, rename: &HashMap<VReg, VReg>) {
-    if rename.is_empty() {
-        return;
-    }
-    let fix = |inst: &mut LInst| {
-        for n in inst.reads() {
-            if let Some(&to) = rename.get(&inst.x[n]) {
-                inst.x[n] = to;
-            }
-        }
-    };
-    for block in &mut lir.blocks {
-        block.insts.iter_mut().for_each(fix);
-        match &mut block.term {
-            LTerm::Branch { test: inst, .. } | LTerm::Exit(inst) => fix(inst),
-            LTerm::Switch { value, .. } => *value = *rename.get(value).unwrap_or(value),
-            LTerm::Jump(..) => {}
-        }
     }
 }

@@ -37,13 +37,16 @@ use menagerie::heap::{
 use menagerie::object::{Obj, ObjectLayout};
 use menagerie::value::Value;
 
-use crate::parts::blocks::{BLOCK_BYTES, BlockSpace};
+use crate::parts::blocks::{BlockSpace, CHARGE};
 use crate::parts::bump::Bump;
 use crate::parts::mark::Marker;
-use crate::parts::memory::Budget;
-use crate::parts::objects::{ObjectTable, Source};
+use crate::parts::memory::{Budget, Source};
+use crate::parts::objects::ObjectTable;
 use crate::parts::phases::Phases;
 use crate::parts::size_class::{COUNT, LARGEST, LARGEST_EXACT, cell_size, class_of};
+
+/// The smallest limit with blocks: one block for each of a few classes.
+const MINIMUM: usize = 4 * CHARGE;
 
 #[derive(Debug)]
 struct State {
@@ -55,10 +58,15 @@ struct State {
     blocks: BlockSpace,
     singles: ObjectTable,
     live_bytes: usize,
-    /// Handed out since the last collection, unused rests of holes not subtracted.
+    /// Handed out since the last collection, in cells.
     handed_bytes: usize,
+    /// What of it is padding: cells larger than their objects.
+    padding_bytes: usize,
+    /// Whether the mutator holds ranges that `handed_bytes` counts in full.
+    lent: bool,
     /// At how many handed-out bytes to collect.
     allowance: usize,
+    /// Allocated up to the last collection.
     allocated_before: u64,
     collections: u64,
 }
@@ -71,15 +79,21 @@ pub struct MarkSweep(Rc<RefCell<State>>);
 #[derive(Debug)]
 pub struct MarkSweepMutator {
     holes: [Bump; COUNT],
+    /// Not yet in [`State::padding_bytes`].
+    padding_bytes: usize,
     state: Rc<RefCell<State>>,
 }
 
 impl State {
+    fn fresh_bytes(&self) -> usize {
+        self.handed_bytes - self.padding_bytes
+    }
     fn collect(&mut self, roots: &mut dyn Roots) -> Collection {
+        assert!(!self.lent, "collections begin with the mutator flushed");
+        let before_bytes = self.live_bytes + self.fresh_bytes();
         let mut phases = Phases::start();
-        let before = self.live_bytes + self.handed_bytes;
         self.blocks.clear_marks();
-        let mut marker = Marker::default();
+        let mut marker = Marker::new(self.blocks.marks());
         roots.slices(&mut |slice, _| marker.push_all(slice));
         marker.drain();
         phases.end("mark");
@@ -87,18 +101,19 @@ impl State {
             marker.drain();
         }
         phases.end("weak");
+        let (traced_objects, live_bytes) = (marker.objects(), marker.bytes());
         self.blocks.begin_sweep(self.poison);
         self.singles.sweep(&self.budget, self.poison);
         phases.end("sweep");
-        self.allocated_before += self.handed_bytes as u64;
-        self.handed_bytes = 0;
-        self.live_bytes = marker.bytes();
-        self.allowance = self.sizer.allowance(self.live_bytes, self.budget.limit());
+        self.allocated_before += self.fresh_bytes() as u64;
+        (self.handed_bytes, self.padding_bytes) = (0, 0);
+        self.live_bytes = live_bytes;
+        self.allowance = self.sizer.allowance(live_bytes, self.budget.limit());
         self.collections += 1;
         Collection {
-            before_bytes: before,
-            after_bytes: self.live_bytes,
-            traced_objects: marker.objects(),
+            before_bytes,
+            after_bytes: live_bytes,
+            traced_objects,
             copied_bytes: 0,
             phases: phases.finish(),
         }
@@ -111,6 +126,7 @@ impl State {
             None => self.blocks.fresh(class, &self.budget)?,
         };
         self.handed_bytes += stop - start;
+        self.lent = true;
         // SAFETY: a hole is handed out once (K3).
         Some(unsafe { Bump::new(start, stop) })
     }
@@ -154,29 +170,34 @@ unsafe impl Heap for MarkSweep {
                 )));
             }
         };
-        if use_blocks && config.limit_bytes < 2 * BLOCK_BYTES {
+        if use_blocks && config.limit_bytes < MINIMUM {
             return Err(HeapError(format!(
-                "mark-sweep needs at least {} bytes, two blocks, not {}",
-                2 * BLOCK_BYTES,
+                "mark-sweep needs at least {MINIMUM} bytes (a few blocks), not {}: raise the limit \
+                 or take allocator=system",
                 config.limit_bytes
             )));
         }
+        let blocks = BlockSpace::new(if use_blocks { config.limit_bytes } else { 0 });
+        let refused = || format!("the system refuses to reserve {} bytes", config.limit_bytes);
         Ok(MarkSweep(Rc::new(RefCell::new(State {
             budget: Budget::new(config.limit_bytes),
             sizer: config.sizer,
             poison: config.poison,
             use_blocks,
-            blocks: BlockSpace::default(),
+            blocks: blocks.ok_or_else(|| HeapError(refused()))?,
             singles: ObjectTable::new(source),
             live_bytes: 0,
             handed_bytes: 0,
+            padding_bytes: 0,
+            lent: false,
             allowance: config.sizer.allowance(0, config.limit_bytes),
             allocated_before: 0,
             collections: 0,
         }))))
     }
     fn mutator(&self) -> MarkSweepMutator {
-        MarkSweepMutator { holes: [Bump::EMPTY; COUNT], state: self.0.clone() }
+        assert_eq!(Rc::strong_count(&self.0), 1, "one worker, one mutator");
+        MarkSweepMutator { holes: [Bump::EMPTY; COUNT], padding_bytes: 0, state: self.0.clone() }
     }
     fn collect(&self, roots: &mut dyn Roots, _: Cause) -> Collection {
         self.0.borrow_mut().collect(roots)
@@ -186,18 +207,20 @@ unsafe impl Heap for MarkSweep {
         Usage {
             limit_bytes: state.budget.limit(),
             reserved_bytes: state.budget.taken(),
-            used_bytes: state.live_bytes + state.handed_bytes,
+            used_bytes: state.live_bytes + state.fresh_bytes(),
             live_bytes: state.live_bytes,
-            allocated_bytes: state.allocated_before + state.handed_bytes as u64,
+            allocated_bytes: state.allocated_before + state.fresh_bytes() as u64,
             collections: state.collections,
         }
     }
 }
 
 impl MarkSweepMutator {
-    #[inline(always)]
     fn from_hole(&mut self, class: usize, layout: ObjectLayout) -> Option<Obj> {
-        self.holes[class].alloc_cell(layout, cell_size(class))
+        let cell = cell_size(class);
+        let o = self.holes[class].alloc_cell(layout, cell)?;
+        self.padding_bytes += cell - layout.size();
+        Some(o)
     }
     /// Allocates without collecting.
     fn try_slow(&mut self, layout: ObjectLayout) -> Option<Obj> {
@@ -270,6 +293,8 @@ unsafe impl Mutator for MarkSweepMutator {
     /// Gives the unused rests of the holes back, so that the byte counts are exact.
     fn flush(&mut self) {
         let mut state = self.state.borrow_mut();
+        state.lent = false;
+        state.padding_bytes += std::mem::take(&mut self.padding_bytes);
         for (class, hole) in self.holes.iter_mut().enumerate() {
             if hole.limit() != 0 {
                 state.handed_bytes -= hole.left();
@@ -277,5 +302,17 @@ unsafe impl Mutator for MarkSweepMutator {
                 *hole = Bump::EMPTY;
             }
         }
+    }
+}
+
+impl Drop for State {
+    fn drop(&mut self) {
+        self.singles.clear(&self.budget);
+    }
+}
+
+impl Drop for MarkSweepMutator {
+    fn drop(&mut self) {
+        self.flush();
     }
 }

@@ -1,25 +1,25 @@
 //! `nogc`: bump allocation, nothing is ever freed: the floor of every comparison.
 //!
-//! Memory comes in chunks that double from 64 KiB up to 4 MiB (larger ones for larger objects); the
-//! mutator bumps a cursor through the current chunk. A "collection" does nothing, so the program
-//! ends with OutOfMemory when the limit is reached. (Epsilon, JEP 318.)
+//! The limit's worth of addresses is reserved at once (untouched pages cost nothing) and the mutator
+//! bumps a cursor from its start to its end. A "collection" does nothing, so the program ends with
+//! OutOfMemory when the limit is reached.
 //!
 //! ```text
-//!   chunk 0             chunk 1                           chunk 2 (current)
-//!  [oooooooooooooo.]   [ooooooooooooooooooooooooooooo.]  [oooooooo│            ]
-//!                                                                 cursor       limit
+//!   reservation  [ooooooooooooooooooooooooooo│                        ]
+//!                start                       cursor                   start + limit
 //! ```
 //!
 //! Invariants
-//! - I1. Objects lie back to back from each chunk's start; only the current chunk has room.
-//! - I2. The sum of the chunks is what the budget was charged, at most the limit.
+//! - I1. Objects lie back to back from the start to the cursor.
+//! - I2. The cursor never passes the limit: exactly `limit_bytes` bytes of objects fit.
 //!
 //! Phases: none. Events: collections that do nothing.
 //! Costs: allocation = one compare and the header store; `load`, `store` = one move.
-//! Departs from bumpalo's arena (whose chunk policy it follows) in that the cursor lives in the
-//! mutator, one load away from the interpreter. It does not run finalizers or clear weak references.
+//! Source: Epsilon (JEP 318). Bump arenas such as bumpalo chain chunks instead; one range needs no
+//! chunk policy, wastes no chunk ends and takes large pages where the system has them.
+//! What it does not do: run finalizers, clear weak references, reuse anything.
 
-use std::cell::RefCell;
+use std::cell::Cell;
 use std::rc::Rc;
 
 use menagerie::heap::{
@@ -30,19 +30,15 @@ use menagerie::object::{Obj, ObjectLayout};
 use menagerie::value::Value;
 
 use crate::parts::bump::Bump;
-use crate::parts::memory::{Block, Budget};
+use crate::parts::memory::{Pages, Reservation};
 
-const FIRST_CHUNK: usize = 64 << 10;
-const LARGEST_CHUNK: usize = 4 << 20;
-
-/// The shared part.
 #[derive(Debug)]
 struct Space {
-    budget: Budget,
-    chunks: RefCell<Vec<Block>>,
-    /// Bytes in chunks that are no longer current.
-    full_bytes: RefCell<usize>,
-    current: RefCell<Bump>,
+    memory: Reservation,
+    limit_bytes: usize,
+    /// The buffer as the mutator gave it back.
+    rest: Cell<Bump>,
+    collections: Cell<u64>,
 }
 
 /// Never frees.
@@ -56,22 +52,8 @@ pub struct NoGcMutator {
     space: Rc<Space>,
 }
 
-impl Space {
-    /// A chunk with room for `size` bytes: doubling, smaller when the budget runs out.
-    fn chunk(&self, size: usize) -> Option<Bump> {
-        let mut chunks = self.chunks.borrow_mut();
-        let wanted = (FIRST_CHUNK << chunks.len().min(6)).min(LARGEST_CHUNK).max(size);
-        let bytes = wanted.min(self.budget.left() & !15).max(size);
-        let block = Block::new(&self.budget, bytes)?;
-        // SAFETY: the block is new and kept in `chunks` for as long as the heap lives.
-        let bump = unsafe { Bump::new(block.start(), block.end() & !7) };
-        chunks.push(block);
-        Some(bump)
-    }
-}
-
-// SAFETY: objects come from `Bump`s over disjoint blocks that live as long as the heap; nothing is
-// freed or moved.
+// SAFETY: objects come from one `Bump` over a range that lives as long as the heap and its mutator;
+// nothing is freed or moved.
 unsafe impl Heap for NoGc {
     type Mutator = NoGcMutator;
     const INFO: HeapInfo = HeapInfo {
@@ -85,17 +67,21 @@ unsafe impl Heap for NoGc {
     };
 
     fn new(config: &HeapConfig) -> Result<Self, HeapError> {
-        Ok(NoGc(Rc::new(Space {
-            budget: Budget::new(config.limit_bytes),
-            chunks: RefCell::default(),
-            full_bytes: RefCell::new(0),
-            current: RefCell::new(Bump::EMPTY),
-        })))
+        let limit_bytes = config.limit_bytes;
+        let memory = Reservation::new(limit_bytes, Pages::Large).ok_or_else(|| {
+            HeapError(format!("the system refuses to reserve {limit_bytes} bytes: lower the limit"))
+        })?;
+        let (start, end) = (memory.start(), memory.start() + limit_bytes & !7);
+        // SAFETY: the range is ours and nobody else has a buffer over it.
+        let rest = Cell::new(unsafe { Bump::new(start, end) });
+        Ok(NoGc(Rc::new(Space { memory, limit_bytes, rest, collections: Cell::new(0) })))
     }
     fn mutator(&self) -> NoGcMutator {
-        NoGcMutator { bump: Bump::EMPTY, space: self.0.clone() }
+        assert_eq!(Rc::strong_count(&self.0), 1, "one worker, one mutator");
+        NoGcMutator { bump: self.0.rest.get(), space: self.0.clone() }
     }
     fn collect(&self, _: &mut dyn Roots, _: Cause) -> Collection {
+        self.0.collections.set(self.0.collections.get() + 1);
         let used = self.usage().used_bytes;
         Collection {
             before_bytes: used,
@@ -106,17 +92,14 @@ unsafe impl Heap for NoGc {
         }
     }
     fn usage(&self) -> Usage {
-        let chunks = self.0.chunks.borrow();
-        let current = *self.0.current.borrow();
-        let in_current = chunks.last().map_or(0, |c| current.cursor().saturating_sub(c.start()));
-        let used_bytes = *self.0.full_bytes.borrow() + in_current;
+        let used_bytes = self.0.rest.get().cursor() - self.0.memory.start();
         Usage {
-            limit_bytes: self.0.budget.limit(),
-            reserved_bytes: self.0.budget.taken(),
+            limit_bytes: self.0.limit_bytes,
+            reserved_bytes: used_bytes,
             used_bytes,
             live_bytes: used_bytes,
             allocated_bytes: used_bytes as u64,
-            ..Usage::default()
+            collections: self.0.collections.get(),
         }
     }
 }
@@ -129,13 +112,6 @@ unsafe impl Mutator for NoGcMutator {
     }
     #[cold]
     fn alloc_slow(&mut self, layout: ObjectLayout, _: &mut Safepoint<'_>) -> Result<Obj, Oom> {
-        let chunk = self.space.chunk(layout.size()).ok_or(Oom)?;
-        let left_start = self.space.chunks.borrow().iter().rev().nth(1).map(Block::start);
-        if let Some(start) = left_start {
-            *self.space.full_bytes.borrow_mut() += self.bump.cursor() - start;
-        }
-        self.bump = chunk;
-        self.flush();
         self.bump.alloc(layout).ok_or(Oom)
     }
     #[inline(always)]
@@ -155,6 +131,12 @@ unsafe impl Mutator for NoGcMutator {
         o.set_slot(i, v);
     }
     fn flush(&mut self) {
-        *self.space.current.borrow_mut() = self.bump;
+        self.space.rest.set(self.bump);
+    }
+}
+
+impl Drop for NoGcMutator {
+    fn drop(&mut self) {
+        self.flush();
     }
 }

@@ -37,20 +37,23 @@ use menagerie::value::Value;
 
 use crate::parts::bump::Bump;
 use crate::parts::copy::ToSpace;
-use crate::parts::memory::{Block, Budget};
+use crate::parts::memory::{Pages, Reservation, poison};
 use crate::parts::phases::Phases;
 
 const MINIMUM_HALF: usize = 4 << 10;
 
 #[derive(Debug)]
 struct State {
-    budget: Budget,
+    limit_bytes: usize,
     sizer: Sizer,
     poison: bool,
-    halves: [Block; 2],
+    halves: [Reservation; 2],
+    half_bytes: usize,
     active: usize,
-    /// The mutator's flushed cursor, and the soft limit.
-    bump: Bump,
+    /// The free part of the active half, up to the soft limit.
+    rest: Bump,
+    /// Whether the mutator has a newer copy of it.
+    lent: bool,
     live_bytes: usize,
     /// Allocated up to the last collection.
     allocated_before: u64,
@@ -72,30 +75,28 @@ impl State {
     fn start(&self) -> usize {
         self.halves[self.active].start()
     }
-    fn half(&self) -> usize {
-        self.halves[0].bytes()
+    fn used_bytes(&self) -> usize {
+        self.rest.cursor() - self.start()
     }
-    fn used(&self) -> usize {
-        self.bump.cursor() - self.start()
+    fn soft_limit_bytes(&self) -> usize {
+        self.rest.limit() - self.start()
     }
-    fn soft_limit(&self) -> usize {
-        self.bump.limit() - self.start()
-    }
-    /// Sets the soft limit so that at least `wanted` bytes are free, if the half has them.
+    /// Moves the soft limit to where the sizer wants the next collection, in any case far enough
+    /// for `wanted` bytes, if the half has them.
     fn set_soft_limit(&mut self, wanted: usize) {
-        let cursor = self.bump.cursor();
-        let used = cursor - self.start();
-        let allowance = self.sizer.allowance(used, self.half()).max(wanted);
-        let limit = (used + allowance).max(MINIMUM_HALF).min(self.half()) & !7;
+        let (cursor, used) = (self.rest.cursor(), self.used_bytes());
+        let allowance = self.sizer.allowance(used, self.half_bytes).max(wanted);
+        let limit = (used + allowance).max(MINIMUM_HALF).min(self.half_bytes) & !7;
         // SAFETY: the rest of the active half belongs to this heap's only buffer (I1).
-        self.bump = unsafe { Bump::new(cursor, self.start() + limit) };
+        self.rest = unsafe { Bump::new(cursor, self.start() + limit) };
     }
     fn collect(&mut self, roots: &mut dyn Roots) -> Collection {
+        assert!(!self.lent, "collections begin with the mutator flushed");
         let mut phases = Phases::start();
-        let before = self.used();
+        let before_bytes = self.used_bytes();
         let to = &self.halves[1 - self.active];
         // SAFETY: the other half is empty (I1) and as large as the active one (I3).
-        let mut space = unsafe { ToSpace::new(to.start(), to.end()) };
+        let mut space = unsafe { ToSpace::new(to.start(), to.start() + self.half_bytes) };
         roots.slices(&mut |slice, _| space.evacuate_all(slice));
         space.scan();
         phases.end("copy");
@@ -103,23 +104,33 @@ impl State {
             space.scan();
         }
         phases.end("weak");
-        let (start, end) = (self.start(), self.bump.cursor());
-        if self.poison {
-            self.halves[self.active].poison(start, end);
-        }
-        self.active = 1 - self.active;
-        self.allocated_before += (before - self.live_bytes) as u64;
-        self.live_bytes = space.cursor() - self.start();
+        self.flip(&space);
+        self.allocated_before += (before_bytes - self.live_bytes) as u64;
+        self.live_bytes = self.used_bytes();
         self.collections += 1;
-        // SAFETY: from the cursor on the new active half is free.
-        self.bump = unsafe { Bump::new(space.cursor(), space.cursor()) };
-        self.set_soft_limit(0);
         Collection {
-            before_bytes: before,
+            before_bytes,
             after_bytes: self.live_bytes,
             traced_objects: space.objects(),
             copied_bytes: self.live_bytes,
             phases: phases.finish(),
+        }
+    }
+    /// The halves change roles. What the new soft limit leaves out of the old half goes back to the
+    /// system, so that the pages in use are what `usage` says.
+    fn flip(&mut self, space: &ToSpace) {
+        let (start, cursor) = (self.start(), self.rest.cursor());
+        if self.poison {
+            // SAFETY: everything that lived there has been copied (I2).
+            unsafe { poison(start, cursor) };
+        }
+        self.active = 1 - self.active;
+        // SAFETY: the new active half is free from the cursor on.
+        self.rest = unsafe { Bump::new(space.cursor(), space.cursor()) };
+        self.set_soft_limit(0);
+        let kept = start + self.soft_limit_bytes();
+        if kept < cursor && !self.poison {
+            self.halves[1 - self.active].release(kept, cursor);
         }
     }
 }
@@ -147,22 +158,23 @@ unsafe impl Heap for SemiSpace {
                 config.limit_bytes
             )));
         }
-        let budget = Budget::new(config.limit_bytes);
-        let block = || {
-            let refused = format!("the system has no {half} bytes for half of the heap");
-            Block::new(&budget, half).ok_or(HeapError(refused))
+        let reserve = || {
+            let refused = "the system refuses to reserve twice";
+            Reservation::new(half, Pages::Large)
+                .ok_or_else(|| HeapError(format!("{refused} {half} bytes: lower the limit")))
         };
-        let halves = [block()?, block()?];
+        let halves = [reserve()?, reserve()?];
         let start = halves[0].start();
-        // SAFETY: the start of a fresh block.
-        let bump = unsafe { Bump::new(start, start) };
         let mut state = State {
-            budget,
+            limit_bytes: config.limit_bytes,
             sizer: config.sizer,
             poison: config.poison,
             halves,
+            half_bytes: half,
             active: 0,
-            bump,
+            // SAFETY: the start of a fresh reservation.
+            rest: unsafe { Bump::new(start, start) },
+            lent: false,
             live_bytes: 0,
             allocated_before: 0,
             collections: 0,
@@ -171,6 +183,7 @@ unsafe impl Heap for SemiSpace {
         Ok(SemiSpace(Rc::new(RefCell::new(state))))
     }
     fn mutator(&self) -> SemiSpaceMutator {
+        assert_eq!(Rc::strong_count(&self.0), 1, "one worker, one mutator");
         SemiSpaceMutator { bump: Bump::EMPTY, state: self.0.clone() }
     }
     fn collect(&self, roots: &mut dyn Roots, _: Cause) -> Collection {
@@ -178,10 +191,10 @@ unsafe impl Heap for SemiSpace {
     }
     fn usage(&self) -> Usage {
         let state = self.0.borrow();
-        let used_bytes = state.used();
+        let used_bytes = state.used_bytes();
         Usage {
-            limit_bytes: state.budget.limit(),
-            reserved_bytes: 2 * state.soft_limit(),
+            limit_bytes: state.limit_bytes,
+            reserved_bytes: 2 * state.soft_limit_bytes(),
             used_bytes,
             live_bytes: state.live_bytes,
             allocated_bytes: state.allocated_before + (used_bytes - state.live_bytes) as u64,
@@ -191,15 +204,25 @@ unsafe impl Heap for SemiSpace {
 }
 
 impl SemiSpaceMutator {
-    /// Takes the shared buffer and tries again.
+    /// Borrows the rest of the half and tries; leaves nothing lent when there is no room.
     fn refill(&mut self, layout: ObjectLayout) -> Option<Obj> {
-        self.bump = self.state.borrow().bump;
-        self.bump.alloc(layout)
+        let mut state = self.state.borrow_mut();
+        let mut rest = state.rest;
+        let o = rest.alloc(layout)?;
+        state.lent = true;
+        self.bump = rest;
+        Some(o)
     }
-    /// As `refill`, after moving the soft limit as far as the half allows.
-    fn refill_to_the_end(&mut self, layout: ObjectLayout) -> Option<Obj> {
+    /// As `refill`, after moving the soft limit for this object.
+    fn refill_beyond(&mut self, layout: ObjectLayout) -> Option<Obj> {
         self.state.borrow_mut().set_soft_limit(layout.size());
         self.refill(layout)
+    }
+    /// Which limit is in the way.
+    fn cause(&self, layout: ObjectLayout) -> Cause {
+        let state = self.state.borrow();
+        let room = state.half_bytes - state.used_bytes();
+        if room < layout.size() { Cause::AllocationFailure } else { Cause::Threshold }
     }
 }
 
@@ -215,19 +238,12 @@ unsafe impl Mutator for SemiSpaceMutator {
         if let Some(o) = self.refill(layout) {
             return Ok(o);
         }
-        let full = self.state.borrow().half() - self.state.borrow().used() < layout.size();
-        at.collect(if full { Cause::AllocationFailure } else { Cause::Threshold });
-        if let Some(o) = self.refill(layout) {
+        at.collect(self.cause(layout));
+        if let Some(o) = self.refill(layout).or_else(|| self.refill_beyond(layout)) {
             return Ok(o);
         }
-        // Every collection here is a full one: if finalizers revived nothing, a last one would
-        // find no more. It is still made once, because they may just have let go (H4).
-        if let Some(o) = self.refill_to_the_end(layout) {
-            return Ok(o);
-        }
-        self.flush();
         at.collect(Cause::LastResort);
-        self.refill_to_the_end(layout).ok_or(Oom)
+        self.refill_beyond(layout).ok_or(Oom)
     }
     #[inline(always)]
     fn load(&mut self, o: Obj, i: usize) -> Value {
@@ -248,8 +264,15 @@ unsafe impl Mutator for SemiSpaceMutator {
     /// Gives the buffer back: the next allocation is a slow one that takes it again.
     fn flush(&mut self) {
         if self.bump.limit() != 0 {
-            self.state.borrow_mut().bump = self.bump;
+            let mut state = self.state.borrow_mut();
+            (state.rest, state.lent) = (self.bump, false);
             self.bump = Bump::EMPTY;
         }
+    }
+}
+
+impl Drop for SemiSpaceMutator {
+    fn drop(&mut self) {
+        self.flush();
     }
 }

@@ -4,6 +4,7 @@ pub mod blocks;
 pub mod bump;
 pub mod copy;
 pub mod mark;
+pub mod mark_bits;
 pub mod memory;
 pub mod objects;
 pub mod phases;

@@ -1,0 +1,130 @@
+//! `Counted<H>`: exact counts of what a program does to its heap.
+
+use std::cell::Cell;
+use std::rc::Rc;
+
+use crate::heap::{
+    Cause, Collection, Heap, HeapConfig, HeapError, HeapInfo, Mutator, Oom, Region, Roots,
+    Safepoint, Usage,
+};
+use crate::object::{Obj, ObjectLayout};
+use crate::value::Value;
+
+macro_rules! counts {
+    ($($name:ident: $doc:literal,)*) => {
+        #[derive(Debug, Default)]
+        struct Counts { $(#[doc = $doc] $name: Cell<u64>,)* }
+        impl Counts {
+            fn named(&self) -> Vec<(&'static str, u64)> {
+                vec![$((stringify!($name), self.$name.get()),)*]
+            }
+        }
+    };
+}
+counts! {
+    allocations: "objects",
+    allocated_bytes: "of objects, headers included",
+    loads: "slots read",
+    stores: "slots overwritten",
+    inits: "slots of fresh objects filled",
+    sets: "registers written",
+    takes: "registers moved at their last use",
+    clears: "registers that went out of use (counting heaps)",
+}
+
+fn add(counter: &Cell<u64>, n: usize) {
+    counter.set(counter.get() + n as u64);
+}
+
+/// A heap that counts.
+#[derive(Debug)]
+pub struct Counted<H> {
+    inner: H,
+    counts: Option<Rc<Counts>>,
+}
+
+/// Its mutator. The counts are there also when nobody asked; then nobody looks at them.
+#[derive(Debug)]
+pub struct CountedMutator<M> {
+    inner: M,
+    counts: Rc<Counts>,
+}
+
+// SAFETY: objects are the wrapped heap's.
+unsafe impl<H: Heap> Heap for Counted<H> {
+    type Mutator = CountedMutator<H::Mutator>;
+    const INFO: HeapInfo = H::INFO;
+
+    fn new(config: &HeapConfig) -> Result<Self, HeapError> {
+        let counts = config.checks.count.then(Rc::default);
+        Ok(Counted { inner: H::new(config)?, counts })
+    }
+    fn mutator(&self) -> Self::Mutator {
+        let counts = self.counts.clone().unwrap_or_default();
+        CountedMutator { inner: self.inner.mutator(), counts }
+    }
+    fn collect(&self, roots: &mut dyn Roots, why: Cause) -> Collection {
+        self.inner.collect(roots, why)
+    }
+    fn usage(&self) -> Usage {
+        self.inner.usage()
+    }
+    fn info(&self) -> HeapInfo {
+        self.inner.info()
+    }
+    fn counters(&self) -> Vec<(&'static str, u64)> {
+        self.counts.as_ref().map_or_else(Vec::new, |counts| counts.named())
+    }
+}
+
+impl<M> CountedMutator<M> {
+    fn allocated(&self, layout: ObjectLayout) {
+        add(&self.counts.allocations, 1);
+        add(&self.counts.allocated_bytes, layout.size());
+    }
+}
+
+// SAFETY: as the heap.
+unsafe impl<M: Mutator> Mutator for CountedMutator<M> {
+    const COUNTS: bool = M::COUNTS;
+
+    fn try_alloc(&mut self, layout: ObjectLayout) -> Option<Obj> {
+        let o = self.inner.try_alloc(layout)?;
+        self.allocated(layout);
+        Some(o)
+    }
+    fn alloc_slow(&mut self, layout: ObjectLayout, at: &mut Safepoint<'_>) -> Result<Obj, Oom> {
+        let o = self.inner.alloc_slow(layout, at)?;
+        self.allocated(layout);
+        Ok(o)
+    }
+    fn set(&mut self, register: &mut Value, v: Value) {
+        add(&self.counts.sets, 1);
+        self.inner.set(register, v);
+    }
+    fn take(&mut self, register: &mut Value, dead: &mut Value) {
+        add(&self.counts.takes, 1);
+        self.inner.take(register, dead);
+    }
+    fn clear(&mut self, registers: &mut [Value]) {
+        add(&self.counts.clears, registers.len());
+        self.inner.clear(registers);
+    }
+    fn load(&mut self, o: Obj, i: usize) -> Value {
+        add(&self.counts.loads, 1);
+        self.inner.load(o, i)
+    }
+    fn load_weak(&mut self, o: Obj, i: usize) -> Value {
+        add(&self.counts.loads, 1);
+        self.inner.load_weak(o, i)
+    }
+    fn init(&mut self, o: Obj, i: usize, v: Value) {
+        add(&self.counts.inits, 1);
+        self.inner.init(o, i, v);
+    }
+    fn store(&mut self, o: Obj, i: usize, v: Value) {
+        add(&self.counts.stores, 1);
+        self.inner.store(o, i, v);
+    }
+    super::forward_cold!(inner);
+}

@@ -1,0 +1,172 @@
+//! `Erased`: any heap behind `dyn`.
+
+use std::fmt;
+
+use crate::heap::{
+    Barrier, Cause, Collection, Heap, HeapConfig, HeapError, HeapInfo, Mutator, Oom, Region, Roots,
+    Safepoint, Usage,
+};
+use crate::object::{Obj, ObjectLayout};
+use crate::value::Value;
+
+/// A heap, object-safe.
+pub trait AnyHeap {
+    /// As [`Heap::mutator`].
+    fn mutator(&self) -> Box<dyn AnyMutator>;
+    /// As [`Heap::collect`].
+    fn collect(&self, roots: &mut dyn Roots, why: Cause) -> Collection;
+    /// As [`Heap::usage`].
+    fn usage(&self) -> Usage;
+    /// As [`Heap::info`].
+    fn info(&self) -> HeapInfo;
+}
+
+/// A mutator, object-safe. Each method is as in [`Mutator`].
+#[allow(missing_docs, reason = "see Mutator")]
+pub trait AnyMutator {
+    fn try_alloc(&mut self, layout: ObjectLayout) -> Option<Obj>;
+    fn alloc_slow(&mut self, layout: ObjectLayout, at: &mut Safepoint<'_>) -> Result<Obj, Oom>;
+    fn set(&mut self, register: &mut Value, v: Value);
+    fn take(&mut self, register: &mut Value, dead: &mut Value);
+    fn clear(&mut self, registers: &mut [Value]);
+    fn load(&mut self, o: Obj, i: usize) -> Value;
+    fn load_weak(&mut self, o: Obj, i: usize) -> Value;
+    fn init(&mut self, o: Obj, i: usize, v: Value);
+    fn store(&mut self, o: Obj, i: usize, v: Value);
+    fn pending(&self) -> bool;
+    fn drain(&mut self);
+    fn enter(&mut self) -> Region;
+    fn leave(&mut self, region: Region, result: &mut Value);
+    fn flush(&mut self);
+}
+
+struct Whole<H>(H);
+struct Part<M>(M);
+
+impl<H: Heap> AnyHeap for Whole<H> {
+    fn mutator(&self) -> Box<dyn AnyMutator> {
+        Box::new(Part(self.0.mutator()))
+    }
+    fn collect(&self, roots: &mut dyn Roots, why: Cause) -> Collection {
+        self.0.collect(roots, why)
+    }
+    fn usage(&self) -> Usage {
+        self.0.usage()
+    }
+    fn info(&self) -> HeapInfo {
+        self.0.info()
+    }
+}
+
+/// Hands every method of a mutator on to the one it wraps: `$inner` is the path to that.
+macro_rules! forward {
+    ($($name:ident(&mut self $(, $arg:ident: $t:ty)*) $(-> $r:ty)?;)*) => { $(
+        #[inline(always)]
+        fn $name(&mut self $(, $arg: $t)*) $(-> $r)? {
+            self.0.$name($($arg),*)
+        }
+    )* };
+}
+
+impl<M: Mutator> AnyMutator for Part<M> {
+    forward! {
+        try_alloc(&mut self, layout: ObjectLayout) -> Option<Obj>;
+        alloc_slow(&mut self, layout: ObjectLayout, at: &mut Safepoint<'_>) -> Result<Obj, Oom>;
+        set(&mut self, register: &mut Value, v: Value);
+        take(&mut self, register: &mut Value, dead: &mut Value);
+        clear(&mut self, registers: &mut [Value]);
+        load(&mut self, o: Obj, i: usize) -> Value;
+        load_weak(&mut self, o: Obj, i: usize) -> Value;
+        init(&mut self, o: Obj, i: usize, v: Value);
+        store(&mut self, o: Obj, i: usize, v: Value);
+        drain(&mut self);
+        enter(&mut self) -> Region;
+        leave(&mut self, region: Region, result: &mut Value);
+        flush(&mut self);
+    }
+    fn pending(&self) -> bool {
+        self.0.pending()
+    }
+}
+
+/// Any heap.
+pub struct Erased(Box<dyn AnyHeap>);
+
+/// Any mutator.
+pub struct ErasedMutator(Box<dyn AnyMutator>);
+
+impl fmt::Debug for Erased {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Erased({})", self.0.info().name)
+    }
+}
+impl fmt::Debug for ErasedMutator {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("ErasedMutator")
+    }
+}
+
+impl Erased {
+    /// For [`HeapConfig::wrapped`]: makes an `H`.
+    pub fn factory<H: Heap>(config: &HeapConfig) -> Result<Box<dyn AnyHeap>, HeapError> {
+        config.check(&H::INFO)?;
+        Ok(Box::new(Whole(H::new(config)?)))
+    }
+}
+
+// SAFETY: everything is handed on to a heap that keeps the contract.
+unsafe impl Heap for Erased {
+    type Mutator = ErasedMutator;
+    const INFO: HeapInfo = HeapInfo {
+        name: "erased",
+        summary: "any heap, behind dyn",
+        moves: true,
+        collects: true,
+        prefix_words: 0,
+        barrier: Barrier::None,
+        parameters: &[],
+    };
+
+    fn new(config: &HeapConfig) -> Result<Self, HeapError> {
+        let no_heap = || HeapError("HeapConfig::wrapped names no heap to wrap".into());
+        let make = config.wrapped.ok_or_else(no_heap)?;
+        Ok(Erased(make(config)?))
+    }
+    fn mutator(&self) -> ErasedMutator {
+        ErasedMutator(self.0.mutator())
+    }
+    fn collect(&self, roots: &mut dyn Roots, why: Cause) -> Collection {
+        self.0.collect(roots, why)
+    }
+    fn usage(&self) -> Usage {
+        self.0.usage()
+    }
+    fn info(&self) -> HeapInfo {
+        self.0.info()
+    }
+}
+
+// SAFETY: as the heap.
+unsafe impl Mutator for ErasedMutator {
+    /// The wrapped heap may count.
+    const COUNTS: bool = true;
+
+    forward! {
+        try_alloc(&mut self, layout: ObjectLayout) -> Option<Obj>;
+        alloc_slow(&mut self, layout: ObjectLayout, at: &mut Safepoint<'_>) -> Result<Obj, Oom>;
+        set(&mut self, register: &mut Value, v: Value);
+        take(&mut self, register: &mut Value, dead: &mut Value);
+        clear(&mut self, registers: &mut [Value]);
+        load(&mut self, o: Obj, i: usize) -> Value;
+        load_weak(&mut self, o: Obj, i: usize) -> Value;
+        init(&mut self, o: Obj, i: usize, v: Value);
+        store(&mut self, o: Obj, i: usize, v: Value);
+        drain(&mut self);
+        enter(&mut self) -> Region;
+        leave(&mut self, region: Region, result: &mut Value);
+        flush(&mut self);
+    }
+    fn pending(&self) -> bool {
+        self.0.pending()
+    }
+}
