@@ -476,6 +476,7 @@ impl<H: Heap, S: Scheduler, E: Sink> Vm<H, S, E> {
     }
 
     /// The task's result goes into its handle, its waiters wake, its memory goes.
+    #[allow(clippy::boxed_local, reason = "tasks live in boxes; unboxing would copy one")]
     fn end(&mut self, mut task: Box<Task>, state: TaskState, v: Value) -> Option<Ending> {
         let id = task.id;
         let failed = state == TaskState::Failed;

@@ -388,9 +388,11 @@ fn eq(x: Value, y: Value) -> Option<bool> {
         Some(x == y)
     } else if both_float(x, y) {
         Some(x.float_unchecked() == y.float_unchecked())
-    } else if (x.is_object() && !is_nil_or_bool(y)) || (y.is_object() && !is_nil_or_bool(x)) {
-        None
-    } else if (x.is_int() && y.is_float()) || (x.is_float() && y.is_int()) {
+    } else if (x.is_object() && !is_nil_or_bool(y))
+        || (y.is_object() && !is_nil_or_bool(x))
+        || (x.is_int() && y.is_float())
+        || (x.is_float() && y.is_int())
+    {
         None
     } else {
         Some(x == y)
@@ -610,7 +612,8 @@ macro_rules! loop_op {
     };
 }
 body!(switch, w, s, {
-    let table = (&(*(*s.ctx).loaded).switches).get_unchecked(D!(w, s) as usize);
+    let switches = &(*(*s.ctx).loaded).switches;
+    let table = switches.get_unchecked(D!(w, s) as usize);
     let v = reg(s, A!(w, s));
     // Not an int: a number that no table has.
     let i =
