@@ -8,14 +8,12 @@ use menagerie::lang::pretty;
 
 use crate::cli::{DumpArgs, Stage};
 use crate::exec::{print_diagnostics, read};
+use crate::output::show;
 
 fn shown(compilation: &Compilation, text: Result<String, Failed>) -> ExitCode {
     print_diagnostics(compilation);
     match text {
-        Ok(text) => {
-            print!("{text}");
-            ExitCode::SUCCESS
-        }
+        Ok(text) => show(&text),
         Err(Failed) => ExitCode::from(2),
     }
 }

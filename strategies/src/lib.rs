@@ -98,6 +98,22 @@ schedulers! {
     schedulers::green::Green, (0x00, 0x9e, 0x73), "circle";
 }
 
+/// Checks names and parameters without building anything.
+///
+/// # Errors
+/// An unknown name, a parameter that the heap or scheduler does not have.
+pub fn check(heap: &str, scheduler: &str, config: &VmConfig) -> Result<(), VmError> {
+    let (info, _) = HEAPS
+        .iter()
+        .find(|(info, _)| info.name == heap)
+        .ok_or_else(|| unknown("heap", heap, HEAPS.iter().map(|(info, _)| info.name)))?;
+    config.heap.check(info).map_err(|e| VmError(e.0))?;
+    let (info, _) = SCHEDULERS.iter().find(|(info, _)| info.name == scheduler).ok_or_else(|| {
+        unknown("scheduler", scheduler, SCHEDULERS.iter().map(|(info, _)| info.name))
+    })?;
+    config.scheduler.check(info).map_err(|e| VmError(e.0))
+}
+
 fn launch<H, S, E>(mut vm: Vm<H, S, E>) -> RunResult
 where
     H: menagerie::heap::Heap,
