@@ -111,7 +111,7 @@ pub struct DumpArgs {
     /// Which form
     #[arg(long, value_enum)]
     pub stage: Stage,
-    /// The prelude's functions too
+    /// All of it: classes, globals and the functions of the prelude too
     #[arg(long)]
     pub prelude: bool,
 }

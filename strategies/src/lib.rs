@@ -119,9 +119,10 @@ pub fn check(heap: &str, scheduler: &str, config: &VmConfig) -> Result<(), VmErr
         .find(|(info, _)| info.name == heap)
         .ok_or_else(|| unknown("heap", heap, HEAPS.iter().map(|(info, _)| info.name)))?;
     config.heap.check(info).map_err(|e| VmError(e.0))?;
-    let (info, _) = SCHEDULERS.iter().find(|(info, _)| info.name == scheduler).ok_or_else(|| {
-        unknown("scheduler", scheduler, SCHEDULERS.iter().map(|(info, _)| info.name))
-    })?;
+    let (info, _) =
+        SCHEDULERS.iter().find(|(info, _)| info.name == scheduler).ok_or_else(|| {
+            unknown("scheduler", scheduler, SCHEDULERS.iter().map(|(info, _)| info.name))
+        })?;
     config.scheduler.check(info).map_err(|e| VmError(e.0))
 }
 
