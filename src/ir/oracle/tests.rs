@@ -249,7 +249,7 @@ const ENDLESS: &str = "fn f1 down(v0) { b0: v1 = const 1 v2 = add v0, v1 v3 = ca
 #[test]
 fn deep_recursion_overflows_the_mena_stack_not_the_host() {
     let config = OracleConfig { depth_max: 1_000_000, ..OracleConfig::default() };
-    let uncaught = format!("fn f0 main() {{ b0: v0 = const 0 v1 = call_direct f1(v0) return v1 }}");
+    let uncaught = "fn f0 main() { b0: v0 = const 0 v1 = call_direct f1(v0) return v1 }".to_owned();
     let run = run_text(&format!("{uncaught} {ENDLESS}"), &config);
     assert_eq!(run.ending.error_kind(), Some("StackOverflow"));
     assert_eq!(run.steps, 1_000_000);
