@@ -84,7 +84,7 @@ pub struct ExecArgs {
     /// End the program after N calls and loop rounds
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
     pub step_limit: Option<u64>,
-    /// The dispatch engine
+    /// The dispatch engine (--check, --stress and --count always take the loop)
     #[arg(long, value_enum, default_value = "default")]
     pub engine: EngineArg,
     /// Arguments of the program: `args()` gives them
