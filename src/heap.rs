@@ -302,6 +302,9 @@ impl Region {
 pub unsafe trait Mutator: Sized {
     /// Whether the heap counts references in registers: then `set`, `take`, `clear` do work.
     const COUNTS: bool = false;
+    /// Whether the fast path is inlined into the handlers without a call (H5). Wrappers say no: a
+    /// handler that calls could not leave by a jump, so their runs take the loop engine.
+    const INLINE: bool = true;
 
     /// The inlined fast path: never collects, never moves. The header is written, the body is
     /// *not* initialised: the caller does that before the next safepoint.

@@ -1,8 +1,9 @@
 //! Interned names: identifiers, field and method names, keywords (`:name`) and symbols share one
 //! table per program, so that name equality is integer equality at run time.
 
-use std::collections::HashMap;
 use std::rc::Rc;
+
+use rustc_hash::FxHashMap as HashMap;
 
 /// An interned name: an index into its [`Interner`].
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Debug)]

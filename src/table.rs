@@ -1,6 +1,6 @@
 //! The task table: every live task by number, whatever its state. It is also the list of roots.
 
-use std::collections::{HashMap, HashSet};
+use rustc_hash::{FxHashMap as HashMap, FxHashSet as HashSet};
 
 use crate::host::Wait;
 use crate::interp::Loaded;
@@ -134,7 +134,7 @@ impl TaskTable {
             Wait::Join(other) => self.entries.contains_key(&other).then_some(other),
             _ => None,
         };
-        let mut done = HashSet::new();
+        let mut done = HashSet::default();
         for &start in ids {
             let mut path = Vec::new();
             let mut at = Some(start);
@@ -149,7 +149,7 @@ impl TaskTable {
                 at = next(id);
             }
         }
-        HashSet::new()
+        HashSet::default()
     }
 }
 

@@ -336,7 +336,8 @@ impl<H: Heap, S: Scheduler, E: Sink> Vm<H, S, E> {
     }
 
     fn load(&mut self, entry: Option<FuncId>) -> Result<(), VmError> {
-        let too_small = |_| VmError("the heap is too small to load the program".into());
+        let too_small =
+            |_| VmError("the heap is too small to load the program: raise its limit".into());
         let loaded = self.shared.loaded.clone();
         self.with_host(|host| {
             loaded.make_constants(host)?;

@@ -1,7 +1,7 @@
 //! The state that a VM's workers share, apart from the heap: the program, globals, weak
 //! references, finalizers, output, clock.
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 use std::io::{BufRead, Write};
 use std::time::Instant;
 
@@ -45,7 +45,7 @@ pub struct World {
     /// Arguments of the program.
     pub args: Vec<String>,
     /// `--param name=value`.
-    pub params: HashMap<String, String>,
+    pub params: BTreeMap<String, String>,
     /// When the VM started.
     pub start: Instant,
     /// Virtual time: when set, `clock_ns` and `sleep` use it instead of the real clock.
@@ -77,7 +77,7 @@ impl World {
             error_output: Box::new(std::io::stderr()),
             input: Box::new(std::io::BufReader::new(std::io::stdin())),
             args: Vec::new(),
-            params: HashMap::new(),
+            params: BTreeMap::new(),
             start: Instant::now(),
             virtual_ns: None,
         }

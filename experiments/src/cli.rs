@@ -5,7 +5,7 @@ use std::process::ExitCode;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
-use crate::{exec, list, show};
+use crate::{exec, list, output, show};
 
 const EXIT_HELP: &str = "\
 Exit status of `exec`:
@@ -84,7 +84,7 @@ pub struct ExecArgs {
     /// End the program after N calls and loop rounds
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
     pub step_limit: Option<u64>,
-    /// The dispatch engine
+    /// The dispatch engine (--check, --stress and --count always take the loop)
     #[arg(long, value_enum, default_value = "default")]
     pub engine: EngineArg,
     /// Arguments of the program: `args()` gives them
@@ -111,7 +111,7 @@ pub struct DumpArgs {
     /// Which form
     #[arg(long, value_enum)]
     pub stage: Stage,
-    /// The prelude's functions too
+    /// All of it: classes, globals and the functions of the prelude too
     #[arg(long)]
     pub prelude: bool,
 }
@@ -127,6 +127,9 @@ pub enum Stage {
     Bytecode,
 }
 
+/// What no process can address (today's processors give it 47 or 56 bits).
+const ADDRESSABLE: u64 = 1 << 60;
+
 fn parse_pair(text: &str) -> Result<(String, String), String> {
     match text.split_once('=') {
         Some((name, value)) if !name.is_empty() => Ok((name.to_owned(), value.to_owned())),
@@ -136,15 +139,19 @@ fn parse_pair(text: &str) -> Result<(String, String), String> {
 
 fn parse_bytes(text: &str) -> Result<u64, String> {
     let size: bytesize::ByteSize =
-        text.parse().map_err(|e| format!("{e}; write a size such as 64MiB, 2GB or 100000"))?;
+        text.parse().map_err(|_| "expected a size such as 64MiB, 2GB or 100000".to_owned())?;
     match size.as_u64() {
         0 => Err("a heap needs more than 0 bytes; try 64MiB".to_owned()),
+        bytes if bytes >= ADDRESSABLE => {
+            Err("more than a process can address; try 64MiB".to_owned())
+        }
         bytes => Ok(bytes),
     }
 }
 
 /// Runs the command line and gives the exit status.
 pub fn main() -> ExitCode {
+    output::exit_on_panic();
     match Cli::parse().command {
         Command::Exec(args) => exec::exec(&args),
         Command::List => list::list(),

@@ -1,7 +1,7 @@
 //! `menagerie exec`: one program on one heap and one scheduler.
 
 use std::cell::RefCell;
-use std::io::Write;
+use std::fmt::Write as _;
 use std::path::Path;
 use std::process::ExitCode;
 use std::rc::Rc;
@@ -9,22 +9,24 @@ use std::rc::Rc;
 use menagerie::compile::Compilation;
 use menagerie::event::{Event, FnSink};
 use menagerie::heap::{CheckOptions, HeapConfig, Sizer};
-use menagerie::interp::Engine;
-use menagerie::lang::diagnostics::RenderOptions;
+use menagerie::interp::{Engine, TRACE_FRAMES};
+use menagerie::lang::diagnostics::{Diagnostic, RenderOptions, render, render_one};
 use menagerie::names::Interner;
 use menagerie::report::{Ending, Place};
 use menagerie::sched::SchedulerConfig;
 use menagerie::stats::Stats;
+use menagerie::table::Stuck;
 use menagerie::vm::VmConfig;
 use menagerie::world::World;
 
 use crate::cli::{EngineArg, ExecArgs};
+use crate::output::{say, say_error};
 
 const USAGE: u8 = 2;
 
 /// Prints to the error output what went wrong, and gives the status for it.
 pub(crate) fn usage_error(message: &str) -> ExitCode {
-    eprintln!("error: {message}");
+    say_error(message);
     ExitCode::from(USAGE)
 }
 
@@ -32,12 +34,7 @@ pub(crate) fn usage_error(message: &str) -> ExitCode {
 pub(crate) fn print_diagnostics(compilation: &Compilation) {
     if !compilation.diagnostics.is_empty() {
         let options = RenderOptions::default();
-        let rendered = menagerie::lang::diagnostics::render(
-            &compilation.sources,
-            &compilation.diagnostics,
-            options,
-        );
-        eprint!("{rendered}");
+        say(&render(&compilation.sources, &compilation.diagnostics, options));
     }
 }
 
@@ -53,8 +50,10 @@ pub(crate) fn exec(args: &ExecArgs) -> ExitCode {
 }
 
 fn run(args: &ExecArgs) -> Result<ExitCode, ExitCode> {
-    let bytes = read(&args.program)?;
     let config = config(args)?;
+    let known = menagerie_strategies::check(&args.heap, &args.sched, &config);
+    known.map_err(|e| usage_error(&e.0))?;
+    let bytes = read(&args.program)?;
     let mut compilation = Compilation::default();
     let program = compilation.program(&args.program, &bytes);
     let code = program.and_then(|p| Ok((compilation.code(&p)?, p)));
@@ -68,19 +67,21 @@ fn run(args: &ExecArgs) -> Result<ExitCode, ExitCode> {
     let sink = events.as_ref().map(EventFile::sink);
     let result = menagerie_strategies::run(&args.heap, &args.sched, &config, code, world, sink);
     let (ending, stats) = result.map_err(|e| usage_error(&e.0))?;
-    print_ending(&compilation, &names, &ending);
-    if let Some(events) = events {
-        events.finish()?;
-    }
+    say(&ending_text(&compilation, &names, &ending));
     if args.stats {
-        eprint!("{}", statistics(&stats));
+        say(&statistics(&stats));
     }
     if args.count {
-        for (name, n) in &stats.counters {
-            eprintln!("{name:<24} {n}");
-        }
+        let lines = stats.counters.iter().map(|(name, n)| format!("{name:<24} {n}\n"));
+        say(&lines.collect::<String>());
     }
-    Ok(ExitCode::from(ending.status()))
+    // A failed program's status says more than that of an events file that could not be written.
+    let status = ending.status();
+    let written = events.map_or(Ok(()), EventFile::finish);
+    match written {
+        Err(code) if status == 0 => Err(code),
+        _ => Ok(ExitCode::from(status)),
+    }
 }
 
 fn config(args: &ExecArgs) -> Result<VmConfig, ExitCode> {
@@ -154,7 +155,7 @@ impl EventFile {
         match self.error.take().map_or(flushed, Err) {
             Ok(()) => Ok(()),
             Err(e) => {
-                eprintln!("error: events in {} are incomplete: {e}", self.path.display());
+                say_error(&format!("events in {} are incomplete: {e}", self.path.display()));
                 Err(ExitCode::from(1))
             }
         }
@@ -163,48 +164,55 @@ impl EventFile {
 
 // ---- reports ----
 
-fn print_ending(compilation: &Compilation, names: &Interner, ending: &Ending) {
-    use menagerie::lang::diagnostics::{Diagnostic, render_one};
-    let at = |place: &Option<Place>| match place {
-        Some(place) => compilation.sources.place(place.span),
-        None => "?".to_owned(),
-    };
-    let error = |message: &str, trace: &[Place]| {
-        let Some(first) = trace.first() else { return eprintln!("error: {message}") };
-        let diagnostic = Diagnostic::error(first.span, message);
-        eprint!("{}", render_one(&compilation.sources, &diagnostic, false));
-        for place in trace {
-            let function = names.text(place.function);
-            eprintln!("  in {function} at {}", compilation.sources.place(place.span));
-        }
-    };
+/// What there is to say about how a program ended; nothing when it ended well.
+fn ending_text(compilation: &Compilation, names: &Interner, ending: &Ending) -> String {
+    let error = |message: &str, trace: &[Place]| error_text(compilation, names, message, trace);
     match ending {
-        Ending::Finished | Ending::Exit(_) => {}
+        Ending::Finished | Ending::Exit(_) => String::new(),
         Ending::Uncaught(u) => error(&format!("{}: {}", u.kind, u.message), &u.trace),
         Ending::StepLimit(trace) => error("StepLimit: the step limit was reached", trace),
-        Ending::OutputFailed(e) => eprintln!("error: cannot write the program's output: {e}"),
-        Ending::Deadlock(stuck) => {
-            eprintln!("error: Deadlock: every task waits for another");
-            for task in stuck {
-                let cycle = if task.in_cycle { " (in the cycle)" } else { "" };
-                eprintln!(
-                    "  task {} in {} at {} waits for {}{cycle}",
-                    task.task,
-                    task.function,
-                    at(&task.at),
-                    task.waits_for
-                );
-                if task.spawned_at.is_some() {
-                    eprintln!("    spawned at {}", at(&task.spawned_at));
-                }
-            }
+        Ending::OutputFailed(e) => error(&format!("cannot write the program's output: {e}"), &[]),
+        Ending::Deadlock(stuck) => deadlock_text(compilation, stuck),
+    }
+}
+
+/// The message, the innermost place underlined, and the callers, equal neighbours on one line.
+fn error_text(c: &Compilation, names: &Interner, message: &str, trace: &[Place]) -> String {
+    let Some(first) = trace.first() else { return format!("error: {message}\n") };
+    let mut out = render_one(&c.sources, &Diagnostic::error(first.span, message), false);
+    out.push('\n');
+    for frames in trace.chunk_by(|a, b| a == b) {
+        let (function, place) = (names.text(frames[0].function), c.sources.place(frames[0].span));
+        let _ = write!(out, "  in {function} at {place}");
+        let _ = match frames.len() {
+            1 => writeln!(out),
+            n => writeln!(out, " ({n} times)"),
+        };
+    }
+    if trace.len() == TRACE_FRAMES {
+        let _ = writeln!(out, "  (the innermost {TRACE_FRAMES} calls; there may be more)");
+    }
+    out
+}
+
+/// Every task that waits: where, for what, and where it comes from.
+fn deadlock_text(compilation: &Compilation, stuck: &[Stuck]) -> String {
+    let at = |place: &Option<Place>| {
+        place.map_or_else(|| "?".to_owned(), |place| compilation.sources.place(place.span))
+    };
+    let mut out = "error: Deadlock: every task waits for another\n".to_owned();
+    for Stuck { task, function, at: here, spawned_at, waits_for, in_cycle } in stuck {
+        let cycle = if *in_cycle { " (in the cycle)" } else { "" };
+        let here = at(here);
+        let _ = writeln!(out, "  task {task} in {function} at {here} waits for {waits_for}{cycle}");
+        if spawned_at.is_some() {
+            let _ = writeln!(out, "    spawned at {}", at(spawned_at));
         }
     }
-    let _ = std::io::stderr().flush();
+    out
 }
 
 fn statistics(stats: &Stats) -> String {
-    use std::fmt::Write as _;
     let mut out = String::new();
     let bytes = |n: u64| bytesize::ByteSize(n).to_string();
     let mut line = |name: &str, value: String| {

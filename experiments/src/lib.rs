@@ -3,4 +3,5 @@
 pub mod cli;
 mod exec;
 mod list;
+mod output;
 mod show;

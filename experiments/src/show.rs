@@ -3,19 +3,20 @@
 use std::path::Path;
 use std::process::ExitCode;
 
+use menagerie::bytecode::disasm;
 use menagerie::compile::{Compilation, Failed};
+use menagerie::ir::{FuncId, Program, text};
+use menagerie::lang::ast::Span;
 use menagerie::lang::pretty;
 
 use crate::cli::{DumpArgs, Stage};
 use crate::exec::{print_diagnostics, read};
+use crate::output::show;
 
 fn shown(compilation: &Compilation, text: Result<String, Failed>) -> ExitCode {
     print_diagnostics(compilation);
     match text {
-        Ok(text) => {
-            print!("{text}");
-            ExitCode::SUCCESS
-        }
+        Ok(text) => show(&text),
         Err(Failed) => ExitCode::from(2),
     }
 }
@@ -38,10 +39,34 @@ fn form(compilation: &mut Compilation, args: &DumpArgs, bytes: &[u8]) -> Result<
     }
     let program = compilation.program(&args.program, bytes)?;
     if args.stage == Stage::Ssa {
-        return Ok(menagerie::ir::text::print(&program, Default::default()));
+        return Ok(ssa(&program, args.prelude));
     }
     let code = compilation.code(&program)?;
-    Ok(menagerie::bytecode::disasm::listing(code.code(), &program.names))
+    let (code, names) = (code.code(), &program.names);
+    if args.prelude {
+        return Ok(disasm::listing(code, names));
+    }
+    let own = own_functions(code.entry, code.functions.iter().map(|f| f.span));
+    Ok(own.map(|f| disasm::function_listing(code, names, f)).collect::<Vec<_>>().join("\n"))
+}
+
+fn ssa(program: &Program, prelude: bool) -> String {
+    let style = text::Style::READABLE;
+    if prelude {
+        return text::print(program, style);
+    }
+    let own = own_functions(program.entry, program.funcs.iter().map(|f| f.span));
+    own.map(|f| text::print_function(program, f, style)).collect::<Vec<_>>().join("\n")
+}
+
+/// The functions that are not the prelude's, which is the first file. (The entry calls what the
+/// files have at their top level, so it has a place in none of them.)
+fn own_functions(
+    entry: Option<FuncId>,
+    spans: impl Iterator<Item = Span>,
+) -> impl Iterator<Item = FuncId> {
+    let own = move |&(f, span): &(FuncId, Span)| span.file > 0 || Some(f) == entry;
+    (0..).map(FuncId).zip(spans).filter(own).map(|(f, _)| f)
 }
 
 /// Compiles a program and reports what is wrong with it.

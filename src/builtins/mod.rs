@@ -38,8 +38,9 @@ mod tasks;
 #[cfg(test)]
 mod tests;
 
-use std::collections::HashMap;
 use std::sync::LazyLock;
+
+use rustc_hash::FxHashMap as HashMap;
 
 use crate::class::{ClassId, RecordKind};
 use crate::host::{Exit, Host, Native, NativeFn};

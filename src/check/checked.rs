@@ -637,6 +637,7 @@ impl<M> CheckedMutator<M> {
 // it may collect, and the collection comes back to this wrapper.
 unsafe impl<M: Mutator> Mutator for CheckedMutator<M> {
     const COUNTS: bool = M::COUNTS;
+    const INLINE: bool = false;
 
     #[inline]
     fn try_alloc(&mut self, layout: ObjectLayout) -> Option<Obj> {

@@ -89,6 +89,7 @@ impl<M> CountedMutator<M> {
 // SAFETY: as the heap.
 unsafe impl<M: Mutator> Mutator for CountedMutator<M> {
     const COUNTS: bool = M::COUNTS;
+    const INLINE: bool = false;
 
     fn try_alloc(&mut self, layout: ObjectLayout) -> Option<Obj> {
         let o = self.inner.try_alloc(layout)?;

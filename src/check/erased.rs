@@ -160,6 +160,7 @@ unsafe impl Heap for Erased {
 unsafe impl Mutator for ErasedMutator {
     /// The wrapped heap may count.
     const COUNTS: bool = true;
+    const INLINE: bool = false;
 
     forward! {
         try_alloc(&mut self, layout: ObjectLayout) -> Option<Obj>;

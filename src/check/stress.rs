@@ -119,6 +119,7 @@ impl<M: Mutator> StressMutator<M> {
 // it, and after a flush.
 unsafe impl<M: Mutator> Mutator for StressMutator<M> {
     const COUNTS: bool = M::COUNTS;
+    const INLINE: bool = false;
 
     #[inline]
     fn try_alloc(&mut self, layout: ObjectLayout) -> Option<Obj> {

@@ -11,7 +11,7 @@ use crate::task::Frame;
 use crate::value::Value;
 
 /// How many frames a stack trace keeps.
-const TRACE_FRAMES: usize = 64;
+pub const TRACE_FRAMES: usize = 64;
 
 impl<H: Heap> Ctx<H> {
     /// Pushes a frame for `f` with its window `at` registers above `base`; grows the stack.

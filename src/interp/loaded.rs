@@ -1,9 +1,10 @@
 //! A program ready to run: its words (inline caches are rewritten in place), functions, method
 //! table, switch tables, places, and the register liveness that collections use.
 
-use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, OnceLock};
+
+use rustc_hash::FxHashMap as HashMap;
 
 use super::FuncInfo;
 use crate::builtins;
@@ -114,7 +115,7 @@ impl Loaded {
             .iter()
             .map(|m| NativeMethod { run: m.run, min_args: m.min_args, max_args: m.max_args })
             .collect();
-        let mut methods = HashMap::new();
+        let mut methods = HashMap::default();
         for (native, m) in native_methods.iter().zip(builtins::METHODS) {
             let target = std::ptr::from_ref(native) as u64 | NATIVE;
             methods.insert((m.class, program.names.intern(m.name)), Target(target));

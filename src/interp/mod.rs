@@ -29,6 +29,7 @@ mod host_impl;
 pub mod loaded;
 mod slow;
 
+pub use calls::TRACE_FRAMES;
 pub use engine::Engine;
 pub use loaded::Loaded;
 

@@ -12,9 +12,11 @@
 
 use std::cell::RefCell;
 use std::cmp::Reverse;
-use std::collections::{BTreeMap, BinaryHeap, HashMap, VecDeque};
+use std::collections::{BTreeMap, BinaryHeap, VecDeque};
 use std::io::{Cursor, Write};
 use std::rc::Rc;
+
+use rustc_hash::FxHashMap as HashMap;
 
 use super::{
     BinaryOp, Block, BlockId, Const, FuncId, Function, Inst, Op, Program, Terminator, UnaryOp,
@@ -52,7 +54,7 @@ pub struct OracleConfig {
     /// Arguments of the program.
     pub args: Vec<String>,
     /// Values of `param`.
-    pub params: HashMap<String, String>,
+    pub params: BTreeMap<String, String>,
     /// What `read_line` reads.
     pub input: Vec<u8>,
 }
@@ -64,7 +66,7 @@ impl Default for OracleConfig {
             depth_max: 200_000,
             limit_bytes: 1 << 30,
             args: Vec::new(),
-            params: HashMap::new(),
+            params: BTreeMap::new(),
             input: Vec::new(),
         }
     }
@@ -100,7 +102,7 @@ pub fn run(program: &Program, config: &OracleConfig) -> OracleRun {
         program,
         host: TestHost::new(world, config.limit_bytes),
         methods: program.methods.iter().map(|&(class, name, f)| ((class, name), f)).collect(),
-        constants: HashMap::new(),
+        constants: HashMap::default(),
         tasks: BTreeMap::new(),
         ready: VecDeque::new(),
         timers: BinaryHeap::new(),

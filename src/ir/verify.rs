@@ -5,8 +5,9 @@
 //! instructions are not plainly something else, calls inside a protected region are no tail calls,
 //! direct calls and closures fit their function. In unreachable blocks only numbers are checked.
 
-use std::collections::HashMap;
 use std::fmt;
+
+use rustc_hash::FxHashMap as HashMap;
 
 use super::dominance::{Cfg, Dominators};
 use super::{Block, BlockId, Const, FuncId, Function, Inst, Op, Program, Terminator, ValueId};
@@ -222,7 +223,7 @@ impl<'a> Checker<'a> {
 
     /// R1, and that values are below `value_count`.
     fn definitions(&mut self, function: &'a Function) -> Definitions<'a> {
-        let mut definitions = HashMap::new();
+        let mut definitions = HashMap::default();
         let at_start = |block| Definition { block, readable_from: 0, op: None };
         for &param in &function.params {
             self.define(function, &mut definitions, param, at_start(BlockId(0)));

@@ -7,7 +7,6 @@ use menagerie::bytecode::verify::Verified;
 use menagerie::check::{Wrapped, erased::Erased};
 use menagerie::event::{FnSink, NullSink};
 use menagerie::heap::{Factory, HeapInfo};
-use menagerie::interp::Engine;
 use menagerie::report::Ending;
 use menagerie::sched::SchedulerInfo;
 use menagerie::stats::Stats;
@@ -56,8 +55,6 @@ macro_rules! heaps {
             $(if heap == <$heap as menagerie::heap::Heap>::INFO.name {
                 if config.heap.checks.any() {
                     let mut config = config.clone();
-                    // Behind `dyn` the handlers are no longer small enough to rely on tail calls.
-                    config.engine = Engine::Loop;
                     config.heap.wrapped = Some(Erased::factory::<$heap>);
                     config.heap.poison |= config.heap.checks.check;
                     let sink = events.unwrap_or_else(|| FnSink(Box::new(|_, _| {})));
@@ -107,6 +104,23 @@ heaps! {
 }
 schedulers! {
     schedulers::green::Green, (0x00, 0x9e, 0x73), "circle";
+}
+
+/// Checks names and parameters without building anything.
+///
+/// # Errors
+/// An unknown name, a parameter that the heap or scheduler does not have.
+pub fn check(heap: &str, scheduler: &str, config: &VmConfig) -> Result<(), VmError> {
+    let (info, _) = HEAPS
+        .iter()
+        .find(|(info, _)| info.name == heap)
+        .ok_or_else(|| unknown("heap", heap, HEAPS.iter().map(|(info, _)| info.name)))?;
+    config.heap.check(info).map_err(|e| VmError(e.0))?;
+    let (info, _) =
+        SCHEDULERS.iter().find(|(info, _)| info.name == scheduler).ok_or_else(|| {
+            unknown("scheduler", scheduler, SCHEDULERS.iter().map(|(info, _)| info.name))
+        })?;
+    config.scheduler.check(info).map_err(|e| VmError(e.0))
 }
 
 fn launch<H, S, E>(mut vm: Vm<H, S, E>) -> RunResult

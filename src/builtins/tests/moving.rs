@@ -1,9 +1,10 @@
 //! A host for tests that makes stale references fail: it moves every object at each allocation and
 //! poisons the old places, and it can refuse the n-th allocation.
 
-use std::collections::HashMap;
 use std::rc::Rc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+
+use rustc_hash::FxHashMap as HashMap;
 
 use crate::heap::{Cause, Liveness, Usage};
 use crate::host::{Exit, Host, Native, NativeFn};

@@ -9,7 +9,7 @@
 //! after a first pass, so there are a few; each also learns who stood in whose way. The cheapest
 //! result wins, copies counted by loop depth.
 
-use std::collections::HashMap;
+use rustc_hash::FxHashMap as HashMap;
 
 use super::lir::{DEAD_RESULT, LInst, LTerm, Lir, NO_WINDOW, Source, VReg};
 use super::live::Liveness;
@@ -71,7 +71,7 @@ struct Wishes {
 impl Wishes {
     fn new(lir: &Lir, order: &[BlockId]) -> Wishes {
         let mut all: Vec<(VReg, Wish, u32)> = Vec::new();
-        let mut block_of = HashMap::new();
+        let mut block_of = HashMap::default();
         for &id in order {
             let block = &lir.blocks[id.index()];
             block_of.extend(block.params.iter().map(|&p| (p, id)));
@@ -181,7 +181,7 @@ impl<'a> Pass<'a> {
             registers: lir.first_slot() + lir.slots.len(),
             cost: 0,
             crossed: vec![255; lir.vregs as usize],
-            avoid: HashMap::new(),
+            avoid: HashMap::default(),
         };
         Pass {
             lir,
@@ -201,7 +201,7 @@ impl<'a> Pass<'a> {
         if self.result.registers > REGISTERS_MAX {
             return None;
         }
-        let handlers: std::collections::HashSet<BlockId> =
+        let handlers: rustc_hash::FxHashSet<BlockId> =
             order.iter().filter_map(|b| self.lir.blocks[b.index()].enters).collect();
         for &id in order {
             self.start_block(id, handlers.contains(&id))?;

@@ -1,7 +1,7 @@
 //! Which IR instructions disappear into others: comparisons into the branch at the end of their
 //! block, products into the sum that follows, slot reads into their uses, unused ones altogether.
 
-use std::collections::HashMap;
+use rustc_hash::FxHashMap as HashMap;
 
 use crate::ir::dominance::Cfg;
 use crate::ir::{
@@ -40,7 +40,7 @@ impl<'a> Fusions<'a> {
             definitions: vec![None; count],
             uses: vec![0; count],
             absorbed: vec![false; count],
-            products: HashMap::new(),
+            products: HashMap::default(),
             current: BlockId(0),
             in_place: Vec::new(),
             last_effect: Vec::new(),
@@ -238,7 +238,7 @@ impl<'a> Fusions<'a> {
             return;
         }
         // By value: position of the read, the slot, uses still to come.
-        let mut open: HashMap<ValueId, (usize, SlotId, u32)> = HashMap::new();
+        let mut open: HashMap<ValueId, (usize, SlotId, u32)> = HashMap::default();
         let mut seen = |open: &mut HashMap<ValueId, (usize, SlotId, u32)>, v: ValueId| {
             if let Some((at, _, left)) = open.get_mut(&v) {
                 *left -= 1;

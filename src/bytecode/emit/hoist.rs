@@ -1,7 +1,8 @@
 //! Constants that are loaded in loops move out of them.
 
-use std::collections::HashMap;
 use std::ops::Range;
+
+use rustc_hash::FxHashMap as HashMap;
 
 use super::lir::{LInst, LTerm, Lir, Load, VReg};
 use super::select::Shape;
@@ -21,7 +22,7 @@ pub(super) fn hoist_constants(lir: &mut Lir, shape: &Shape) {
         return;
     }
     let slots = lir.slots.clone();
-    let mut registers: HashMap<(BlockId, Load), VReg> = HashMap::new();
+    let mut registers: HashMap<(BlockId, Load), VReg> = HashMap::default();
     for (home, load) in chosen {
         let register = lir.vregs;
         lir.vregs += 1;
@@ -30,7 +31,7 @@ pub(super) fn hoist_constants(lir: &mut Lir, shape: &Shape) {
         let inst = LInst::new(load.op, [register, 0, 0, load.d as u32], block.term_span);
         block.insts.push(inst);
     }
-    let mut rename: HashMap<VReg, VReg> = HashMap::new();
+    let mut rename: HashMap<VReg, VReg> = HashMap::default();
     for (block, home) in lir.blocks.iter_mut().zip(&homes) {
         let Some(home) = home else { continue };
         block.insts.retain(|inst| {
@@ -62,7 +63,7 @@ fn constant_load(inst: &LInst, slots: &Range<VReg>) -> Option<Load> {
 
 /// The most used constants of each home.
 fn choose(lir: &Lir, homes: &[Option<BlockId>]) -> Vec<(BlockId, Load)> {
-    let mut uses: HashMap<(BlockId, Load), u64> = HashMap::new();
+    let mut uses: HashMap<(BlockId, Load), u64> = HashMap::default();
     for (block, home) in lir.blocks.iter().zip(homes) {
         let Some(home) = home else { continue };
         for load in block.insts.iter().filter_map(|inst| constant_load(inst, &lir.slots)) {

@@ -4,8 +4,9 @@
 //! next ones are. Making a list early cannot be observed; putting an unsuitable key into a map or
 //! set raises an error, so only pieces with constant keys go in early.
 
-use std::collections::HashMap;
 use std::ops::Range;
+
+use rustc_hash::FxHashMap as HashMap;
 
 use super::fuse::Fusions;
 use crate::ir::{Block, Op, ValueId};

@@ -1,8 +1,9 @@
 //! The tables of the program that functions share: constants (each once), method sites, update
 //! tables.
 
-use std::collections::HashMap;
 use std::rc::Rc;
+
+use rustc_hash::FxHashMap as HashMap;
 
 use super::lir::Load;
 use crate::bytecode::ops::Op;

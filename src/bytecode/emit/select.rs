@@ -4,7 +4,7 @@
 //! given out, because fused values need none. Rule: an instruction moves down to the one that
 //! absorbs it only over instructions that neither raise nor change anything.
 
-use std::collections::{HashMap, HashSet};
+use rustc_hash::{FxHashMap as HashMap, FxHashSet as HashSet};
 
 use super::fuse::Fusions;
 use super::hoist::hoist_constants;
@@ -149,7 +149,7 @@ impl<'a> Select<'a> {
             current: BlockId(0),
             insts: Vec::new(),
             weight: 1,
-            loaded: HashMap::new(),
+            loaded: HashMap::default(),
         }
     }
 
@@ -758,8 +758,8 @@ impl<'a> Select<'a> {
 
 /// The slots that the entry block sets before it reads them: nobody sees their nil.
 fn set_first(entry: &Block) -> HashSet<u32> {
-    let mut set = HashSet::new();
-    let mut read = HashSet::new();
+    let mut set = HashSet::default();
+    let mut read = HashSet::default();
     if entry.handler.is_some() {
         return set;
     }

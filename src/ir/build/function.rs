@@ -1,5 +1,7 @@
 //! One function under construction: blocks, values, the state of the variables, labels.
 
+use rustc_hash::FxHashMap as HashMap;
+
 use super::NativeSig;
 use super::finish;
 use crate::ir::{
@@ -7,7 +9,6 @@ use crate::ir::{
 };
 use crate::lang::ast::Span;
 use crate::lang::resolve::tree::{FuncBody, Tree, VarId};
-use std::collections::HashMap;
 
 /// What expressions in unreachable places "evaluate" to; it never gets into the result.
 pub(super) const NO_VALUE: ValueId = ValueId(u32::MAX);
@@ -202,7 +203,7 @@ impl<'t> Builder<'t> {
             natives,
             storage,
             func,
-            captured: HashMap::new(),
+            captured: HashMap::default(),
             exits: Vec::new(),
             scopes: Vec::new(),
             handler: None,

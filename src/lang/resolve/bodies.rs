@@ -1,12 +1,13 @@
 //! Scopes, functions, blocks and statements.
 
+use rustc_hash::{FxHashMap as HashMap, FxHashSet as HashSet};
+
 use super::tree::{self, Block, Expr, ExprKind, FuncBody, PatternKind, Stmt, Target, VarId};
 use super::{Frame, LoopFrame, Place, Resolver, Value, capture};
 use crate::ir::{Const, FuncId};
 use crate::lang::ast::{self, Ident, Span};
 use crate::lang::diagnostics::Diagnostic;
 use crate::names::Name;
-use std::collections::{HashMap, HashSet};
 
 impl Resolver<'_> {
     /// Resolves all top-level statements, then all functions, then finds the captures.
@@ -106,7 +107,7 @@ impl Resolver<'_> {
     // Frames and scopes.
 
     fn enter_frame(&mut self, func: FuncId) {
-        let (free, free_seen, loops) = (Vec::new(), HashSet::new(), Vec::new());
+        let (free, free_seen, loops) = (Vec::new(), HashSet::default(), Vec::new());
         self.frames.push(Frame { func, free, free_seen, loops, regions: 0, arenas: 0 });
     }
 
@@ -252,7 +253,7 @@ impl Resolver<'_> {
     /// Declares the functions of a block before its statements.
     fn hoist(&mut self, block: &ast::Block) -> Vec<VarId> {
         let mut fns = Vec::new();
-        let mut seen: HashMap<Name, Span> = HashMap::new();
+        let mut seen: HashMap<Name, Span> = HashMap::default();
         for stmt in &block.stmts {
             let ast::Stmt::Fn(decl) = stmt else { continue };
             if let Some(first) = seen.insert(decl.name.name, decl.name.span) {

@@ -4,8 +4,9 @@
 //! constant and is called directly. Found as a greatest fixpoint: start from the functions that
 //! capture a real variable and mark everything that uses them.
 
+use rustc_hash::FxHashMap as HashMap;
+
 use super::tree::{Tree, VarId};
-use std::collections::HashMap;
 
 /// Fills in [`super::tree::Func::captures`] and [`super::tree::Var::plain`]. `free[f]` lists the
 /// outer variables that function `f`, or a function inside it, uses. O(total length of `free`).
@@ -24,7 +25,7 @@ pub(super) fn analyse(tree: &mut Tree, free: &[Vec<VarId>]) {
 fn mark_plain(tree: &mut Tree, free: &[Vec<VarId>]) {
     let needs_none = |var: &super::tree::Var| var.func.is_some() || var.constant.is_some();
     let needs_none: Vec<bool> = tree.vars.iter().map(needs_none).collect();
-    let mut users: HashMap<VarId, Vec<VarId>> = HashMap::new();
+    let mut users: HashMap<VarId, Vec<VarId>> = HashMap::default();
     let mut work = Vec::new();
     for (index, var) in tree.vars.iter_mut().enumerate() {
         let Some(func) = var.func else { continue };

@@ -3,6 +3,8 @@
 //! Chains that lean to the left (`a + b + c`, `x.f().g()`, `a && b && c`) and `else if` chains are
 //! walked in loops, everything else by recursion.
 
+use rustc_hash::FxHashMap as HashMap;
+
 use super::paths::Found;
 use super::tree::{
     Arm, Assign, Expr, ExprKind, For, FuncBody, If, Loop, Match, Place, RangeExpr, Try, Update,
@@ -14,7 +16,6 @@ use crate::ir::{BinaryOp, Const, FuncId, NativeId, UnaryOp};
 use crate::lang::ast::{self, Ident, Path, Span, StrPart};
 use crate::lang::diagnostics::Diagnostic;
 use crate::names::Name;
-use std::collections::HashMap;
 
 /// [`crate::ir::build::NativeSig::max_args`] of a builtin that takes any number.
 const VARIADIC: u8 = u8::MAX;
@@ -356,7 +357,7 @@ impl Resolver<'_> {
         let class = self.find_record(path);
         let base_value = base.map(|base| self.expr(base));
         let mut slots = Vec::with_capacity(fields.len());
-        let mut seen: HashMap<Name, Span> = HashMap::new();
+        let mut seen: HashMap<Name, Span> = HashMap::default();
         let before = self.errors.len();
         for (name, value) in fields {
             let value = self.expr(value);
@@ -384,7 +385,7 @@ impl Resolver<'_> {
     }
 
     fn record(&mut self, fields: &[(Ident, ast::Expr)], span: Span) -> ExprKind {
-        let mut seen: HashMap<Name, Span> = HashMap::new();
+        let mut seen: HashMap<Name, Span> = HashMap::default();
         let mut names = Vec::with_capacity(fields.len());
         let mut values = Vec::with_capacity(fields.len());
         for (slot, (name, value)) in (0..).zip(fields) {

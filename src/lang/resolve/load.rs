@@ -1,9 +1,10 @@
 //! The files of a program: the main file and what it imports, each loaded once.
 
+use rustc_hash::FxHashMap as HashMap;
+
 use crate::lang::ast::{Item, Module, Span};
 use crate::lang::diagnostics::Diagnostic;
 use crate::names::{Interner, Name};
-use std::collections::HashMap;
 
 /// Finds and parses an imported file: given the module name, the place of the `import` (its `file`
 /// is the importing file) and the name table, returns the file's id and tree. The tree of a file
@@ -35,8 +36,8 @@ impl Files {
         loader: &mut Loader<'_>,
     ) -> Result<Files, Vec<Diagnostic>> {
         let mut loading = Loading {
-            files: Files { prelude, modules: Vec::new(), imports: HashMap::new() },
-            states: HashMap::new(),
+            files: Files { prelude, modules: Vec::new(), imports: HashMap::default() },
+            states: HashMap::default(),
             errors: Vec::new(),
             names,
             loader,
@@ -47,7 +48,7 @@ impl Files {
 
     /// A program of one file without imports.
     pub fn single(prelude: Module, main: Module) -> Files {
-        Files { prelude, modules: vec![main], imports: HashMap::new() }
+        Files { prelude, modules: vec![main], imports: HashMap::default() }
     }
 }
 

@@ -22,6 +22,8 @@ mod patterns;
 mod suggest;
 pub mod tree;
 
+use rustc_hash::{FxHashMap as HashMap, FxHashSet as HashSet};
+
 use crate::class::ClassId;
 use crate::ir::build::NativeSig;
 use crate::ir::{FuncId, GlobalId, NativeId};
@@ -29,7 +31,6 @@ use crate::lang::ast::{self, Ident, Span};
 use crate::lang::diagnostics::{Diagnostic, ERROR_LIMIT};
 use crate::names::{Interner, Name};
 use load::Files;
-use std::collections::{HashMap, HashSet};
 use tree::{Func, FuncBody, Tree, Var, VarId};
 
 /// Resolves a program. `natives` are the builtin functions.
@@ -209,22 +210,22 @@ impl<'a> Resolver<'a> {
             closure_name,
             modules: Vec::new(),
             types: Vec::new(),
-            file_modules: HashMap::new(),
+            file_modules: HashMap::default(),
             global_places: Vec::new(),
-            global_at: HashMap::new(),
-            record_classes: HashMap::new(),
+            global_at: HashMap::default(),
+            record_classes: HashMap::default(),
             impls: Vec::new(),
             statements: Vec::new(),
             fn_bodies: Vec::new(),
-            native_wrappers: HashMap::new(),
-            constructors: HashMap::new(),
-            method_wrappers: HashMap::new(),
+            native_wrappers: HashMap::default(),
+            constructors: HashMap::default(),
+            method_wrappers: HashMap::default(),
             module: PRELUDE,
             frames: Vec::new(),
-            bindings: HashMap::new(),
+            bindings: HashMap::default(),
             scope_names: Vec::new(),
             places: Vec::new(),
-            fns_declared: HashSet::new(),
+            fns_declared: HashSet::default(),
             early_uses: Vec::new(),
             free: Vec::new(),
         }
@@ -255,7 +256,7 @@ impl<'a> Resolver<'a> {
     }
 
     fn declare_params(&mut self, func: FuncId, params: &[Ident]) {
-        let mut seen: HashMap<Name, Span> = HashMap::new();
+        let mut seen: HashMap<Name, Span> = HashMap::default();
         for &param in params {
             let place = Place { span: param.span, is_param: true, loops: 0, regions: 0, arenas: 0 };
             let var = self.push_var(func, param.name, place);

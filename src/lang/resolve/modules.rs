@@ -1,5 +1,7 @@
 //! Declaring the items of all modules.
 
+use rustc_hash::FxHashMap as HashMap;
+
 use super::tree::{FuncBody, Global};
 use super::{
     GlobalPlace, Method, ModuleId, ModuleScope, PRELUDE, Resolver, TypeDef, TypeId, TypeKind, Value,
@@ -9,7 +11,6 @@ use crate::ir::{Const, GlobalId, UnaryOp};
 use crate::lang::ast::{self, Ident, Item, PatternKind, Span, Stmt, VariantDecl};
 use crate::lang::diagnostics::Diagnostic;
 use crate::names::Name;
-use std::collections::HashMap;
 
 /// How far [`Resolver::inherit`] is with a type.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -108,7 +109,7 @@ impl<'a> Resolver<'a> {
 
     fn collect_enum(&mut self, module: ModuleId, name: Ident, variants: &[VariantDecl]) {
         let mut classes: Vec<(Name, ClassId)> = Vec::new();
-        let mut seen: HashMap<Name, Span> = HashMap::new();
+        let mut seen: HashMap<Name, Span> = HashMap::default();
         for variant in variants {
             if let Some(first) = seen.insert(variant.name.name, variant.name.span) {
                 let text = self.text(variant.name.name);
@@ -128,7 +129,7 @@ impl<'a> Resolver<'a> {
 
     /// Adds a record class after checking its field names.
     fn add_class(&mut self, name: Ident, kind: RecordKind, fields: &[Ident]) -> ClassId {
-        let mut seen: HashMap<Name, Span> = HashMap::new();
+        let mut seen: HashMap<Name, Span> = HashMap::default();
         for &field in fields {
             if let Some(first) = seen.insert(field.name, field.span) {
                 let message = format!("two fields are called `{}`", self.text(field.name));
@@ -179,7 +180,7 @@ impl<'a> Resolver<'a> {
         if let Some(&(_, first)) = self.modules[module].types.get(&name.name) {
             return self.twice(name, first);
         }
-        let (methods, by_name, bases) = (Vec::new(), HashMap::new(), Vec::new());
+        let (methods, by_name, bases) = (Vec::new(), HashMap::default(), Vec::new());
         self.types.push(TypeDef { name: name.name, kind, methods, by_name, bases });
         let id = self.types.len() - 1;
         self.modules[module].types.insert(name.name, (id, name.span));
@@ -204,7 +205,7 @@ impl<'a> Resolver<'a> {
                 };
                 let mut names = Vec::new();
                 bound_names(pattern, &mut names);
-                let mut done: HashMap<Name, GlobalId> = HashMap::new();
+                let mut done: HashMap<Name, GlobalId> = HashMap::default();
                 for name in names {
                     match done.get(&name.name) {
                         Some(&global) => {

@@ -1,5 +1,7 @@
 //! Patterns.
 
+use rustc_hash::FxHashMap as HashMap;
+
 use super::Resolver;
 use super::tree::{ListPattern, Pattern, PatternKind, Target};
 use crate::class::ClassId;
@@ -7,7 +9,6 @@ use crate::ir::{Const, GlobalId};
 use crate::lang::ast::{self, Ident, Path, Span};
 use crate::lang::diagnostics::Diagnostic;
 use crate::names::Name;
-use std::collections::HashMap;
 
 /// What a pattern has bound so far.
 #[derive(Default)]
@@ -154,7 +155,7 @@ impl Resolver<'_> {
     ) -> PatternKind {
         let class = self.find_record(path);
         let mut slots = Vec::with_capacity(fields.len());
-        let mut seen: HashMap<Name, Span> = HashMap::new();
+        let mut seen: HashMap<Name, Span> = HashMap::default();
         for (name, part) in fields {
             let part = self.pattern(part, bindings);
             let Some(class) = class else { continue };

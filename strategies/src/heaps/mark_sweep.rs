@@ -178,7 +178,9 @@ unsafe impl Heap for MarkSweep {
             )));
         }
         let blocks = BlockSpace::new(if use_blocks { config.limit_bytes } else { 0 });
-        let refused = || format!("the system refuses to reserve {} bytes", config.limit_bytes);
+        let refused = || {
+            format!("the system refuses to reserve {} bytes: lower the limit", config.limit_bytes)
+        };
         Ok(MarkSweep(Rc::new(RefCell::new(State {
             budget: Budget::new(config.limit_bytes),
             sizer: config.sizer,

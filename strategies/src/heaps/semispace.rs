@@ -153,7 +153,7 @@ unsafe impl Heap for SemiSpace {
         let half = (config.limit_bytes / 2) & !15;
         if half < MINIMUM_HALF {
             return Err(HeapError(format!(
-                "semispace needs at least {} bytes for its two halves, not {}",
+                "semispace needs at least {} bytes for its two halves, not {}: raise the limit",
                 2 * MINIMUM_HALF,
                 config.limit_bytes
             )));

@@ -1,0 +1,41 @@
+//! Where the command writes. The standard output belongs to the program that runs (or holds what
+//! `list` and `dump` show); everything else goes to the error output.
+
+use std::io::Write;
+use std::process::ExitCode;
+
+/// The exit status of a broken contract.
+const BROKEN_CONTRACT: i32 = 101;
+
+/// Writes to the error output. A failure is ignored: there is nowhere left to report it.
+pub(crate) fn say(text: &str) {
+    let mut stderr = std::io::stderr().lock();
+    let _ = stderr.write_all(text.as_bytes()).and_then(|()| stderr.flush());
+}
+
+/// Says what went wrong.
+pub(crate) fn say_error(message: &str) {
+    say(&format!("error: {message}\n"));
+}
+
+/// Writes to the standard output, and gives the exit status for it.
+pub(crate) fn show(text: &str) -> ExitCode {
+    let mut stdout = std::io::stdout().lock();
+    match stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush()) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(e) => {
+            say_error(&format!("cannot write to the standard output: {e}"));
+            ExitCode::from(1)
+        }
+    }
+}
+
+/// Makes every panic, which is a broken contract by definition, end with the documented status.
+pub(crate) fn exit_on_panic() {
+    std::panic::set_hook(Box::new(|panic| {
+        let backtrace = std::backtrace::Backtrace::capture();
+        say(&format!("{panic}\n{backtrace}\n"));
+        say_error("a contract inside the virtual machine is broken; please report this text");
+        std::process::exit(BROKEN_CONTRACT);
+    }));
+}
