@@ -13,9 +13,7 @@ use std::hint::black_box;
 use std::time::{Duration, Instant};
 
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group};
-use menagerie::heap::{
-    Cause, Dirty, Heap, HeapConfig, Liveness, Mutator, Roots, Safepoint, Sizer,
-};
+use menagerie::heap::{Cause, Dirty, Heap, HeapConfig, Liveness, Mutator, Roots, Safepoint, Sizer};
 use menagerie::object::{Obj, ObjectKind, ObjectLayout};
 use menagerie::value::Value;
 use menagerie_strategies::heaps::mark_sweep::MarkSweep;

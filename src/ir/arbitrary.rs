@@ -277,7 +277,7 @@ struct Maker {
     current: usize,
     handler: Option<BlockId>,
     value_count: u32,
-    values: Vec<ValueId>,
+    values: Vec<(ValueId, Sort)>,
     cells: Vec<ValueId>,
     /// Where `break` goes: loop exits and what may be read there is left to their makers.
     exits: Vec<BlockId>,
@@ -287,11 +287,33 @@ struct Maker {
 
 const SLOTS: u32 = 2;
 
+/// What a value certainly is, so that most operations find operands that fit.
+#[derive(Clone, Copy, PartialEq, Debug)]
+enum Sort {
+    Any,
+    Int,
+    List,
+    /// Of two elements.
+    Tuple,
+    /// Of class 65, with two fields.
+    Record,
+    /// A callable with this number of parameters.
+    Callable(u32),
+    Task,
+}
+
+/// Names of the programs, by number.
+const WELL_FORMED_NAMES: [&str; 10] =
+    ["Error", "kind", "message", "x", "y", "join", "push", "len", "pop", "is_done"];
+const NAME_X: u32 = 3;
+const NAME_Y: u32 = 4;
+const RECORD: ClassId = ClassId(65);
+
 impl Maker {
     fn program(mut self) -> Program {
         let mut program = Program::default();
-        let [error, kind, message, x, y] =
-            ["Error", "kind", "message", "x", "y"].map(|text| program.names.intern(text));
+        let [error, kind, message, x, y, ..] =
+            WELL_FORMED_NAMES.map(|text| program.names.intern(text));
         let class = |name, fields| RecordClass { name, kind: RecordKind::Struct, fields };
         program.classes = vec![class(error, vec![kind, message]), class(x, vec![x, y])];
         program.globals = vec![x, y];
@@ -301,7 +323,7 @@ impl Maker {
         self.signatures[0] = (0, 0);
         for n in 0..count {
             if self.signatures[n as usize] == (1, 0) {
-                program.methods.push((ClassId(65), y, FuncId(n)));
+                program.methods.push((RECORD, y, FuncId(n)));
             }
             let function = self.function(n);
             program.funcs.push(Function { name: x, ..function });
@@ -318,15 +340,18 @@ impl Maker {
         self.values.clear();
         self.cells.clear();
         self.handler = None;
-        self.budget = 60;
+        self.budget = 80;
         let params: Vec<_> = (0..params).map(|_| self.new_value()).collect();
-        self.values.extend_from_slice(&params);
+        self.values.extend(params.iter().map(|&param| (param, Sort::Any)));
         self.current = self.new_block(&[]).index();
         for _ in 0..2 {
             let number = i64::from(self.source.below(5));
-            self.emit(Op::Const(Const::Int(number)));
+            self.emit(Sort::Int, Op::Const(Const::Int(number)));
         }
-        self.block(4);
+        self.one_of_each();
+        for _ in 0..6 + self.source.below(12) {
+            self.statement(4);
+        }
         let value = self.pick();
         self.end(Terminator::Return(value));
         Function {
@@ -337,6 +362,20 @@ impl Maker {
             value_count: self.value_count,
             slot_count: SLOTS,
             span: Span::default(),
+        }
+    }
+
+    /// So that operations find operands that fit.
+    fn one_of_each(&mut self) {
+        let (a, b) = (self.pick(), self.pick());
+        self.emit(Sort::List, Op::MakeList(vec![a, b, a]));
+        self.emit(Sort::Tuple, Op::MakeTuple(vec![b, a]));
+        self.emit(Sort::Record, Op::MakeRecord(RECORD, vec![a, b]));
+        if let Some((function, params, captures)) = self.callee() {
+            let captures = self.picks(captures);
+            let callee = self.emit(Sort::Callable(params), Op::Closure(function, captures));
+            let args = self.picks(params);
+            self.emit(Sort::Task, Op::Spawn(callee, args));
         }
     }
 
@@ -363,10 +402,10 @@ impl Maker {
     }
 
     /// An instruction whose result may be read from now on.
-    fn emit(&mut self, op: Op) -> ValueId {
+    fn emit(&mut self, sort: Sort, op: Op) -> ValueId {
         let value = self.new_value();
         self.push(Some(value), op);
-        self.values.push(value);
+        self.values.push((value, sort));
         value
     }
 
@@ -383,7 +422,33 @@ impl Maker {
         let count = self.values.len() as u32;
         let near = if self.source.coin() { 4 } else { count };
         let back = self.source.below(count.min(near));
-        self.values[(count - 1 - back) as usize]
+        self.values[(count - 1 - back) as usize].0
+    }
+
+    /// Mostly a value of this sort, if there is one.
+    fn pick_sort(&mut self, wanted: impl Fn(Sort) -> bool) -> ValueId {
+        let fitting: Vec<_> = self.values.iter().filter(|(_, sort)| wanted(*sort)).collect();
+        let count = fitting.len() as u32;
+        if count == 0 || self.source.below(64) == 63 {
+            return self.pick();
+        }
+        let near = if self.source.coin() { 3 } else { count };
+        let back = self.source.below(count.min(near));
+        fitting[(count - 1 - back) as usize].0
+    }
+
+    fn pick_int(&mut self) -> ValueId {
+        self.pick_sort(|sort| sort == Sort::Int)
+    }
+
+    /// Something to call, and how many arguments it takes.
+    fn pick_callable(&mut self) -> (ValueId, u32) {
+        let callee = self.pick_sort(|sort| matches!(sort, Sort::Callable(_)));
+        let sort = self.values.iter().find(|(value, _)| *value == callee).map(|(_, sort)| *sort);
+        match sort {
+            Some(Sort::Callable(params)) => (callee, params),
+            _ => (callee, self.source.below(3)),
+        }
     }
 
     fn picks(&mut self, count: u32) -> Vec<ValueId> {
@@ -407,7 +472,7 @@ impl Maker {
             return;
         }
         self.budget -= 1;
-        match self.source.below(if depth == 0 { 20 } else { 32 }) {
+        match self.source.below(if depth == 0 { 20 } else { 38 }) {
             // Zeros are what failing programs shrink to.
             0 => {}
             1..=17 => self.simple(),
@@ -416,7 +481,10 @@ impl Maker {
             21..=23 => self.conditional(depth - 1),
             24 | 25 => self.repeat(depth - 1),
             26..=28 => self.protect(depth - 1),
-            29 => self.switch(depth - 1),
+            29 | 30 => self.switch(depth - 1),
+            31..=33 => self.for_loop(depth - 1),
+            34 => self.list_pattern(),
+            35 => self.arena(depth - 1),
             _ => self.short_circuit(),
         }
     }
@@ -426,13 +494,14 @@ impl Maker {
             Const::Keyword(_) | Const::Func(_) => Const::Bool(true),
             other => other,
         };
-        self.emit(Op::Const(constant));
+        self.emit(Sort::Any, Op::Const(constant));
     }
 
     fn conditional(&mut self, depth: u32) {
         let result = self.new_value();
         let cond = self.pick();
-        let cond = if self.source.coin() { self.emit(Op::Unary(UnaryOp::Not, cond)) } else { cond };
+        let negated = Op::Unary(UnaryOp::Not, cond);
+        let cond = if self.source.coin() { self.emit(Sort::Any, negated) } else { cond };
         let (then, otherwise) = (self.new_block(&[]), self.new_block(&[]));
         let join = self.new_block(&[result]);
         self.end(Terminator::Branch { cond, then, otherwise });
@@ -442,7 +511,7 @@ impl Maker {
             self.end(Terminator::Jump(join, vec![value]));
         }
         self.enter(join);
-        self.values.push(result);
+        self.values.push((result, Sort::Any));
     }
 
     /// `a && b` in a condition: a block that only tests its parameter.
@@ -468,21 +537,21 @@ impl Maker {
             self.end(Terminator::Jump(join, vec![value]));
         }
         self.enter(join);
-        self.values.push(outcome);
+        self.values.push((outcome, Sort::Any));
     }
 
     fn repeat(&mut self, depth: u32) {
         let (index, state) = (self.new_value(), self.new_value());
         let [zero, one, rounds] = [0, 1, i64::from(self.source.below(4))]
-            .map(|number| self.emit(Op::Const(Const::Int(number))));
+            .map(|number| self.emit(Sort::Int, Op::Const(Const::Int(number))));
         let first = self.pick();
         let (header, body) = (self.new_block(&[index, state]), self.new_block(&[]));
         let exit = self.new_block(&[]);
         self.end(Terminator::Jump(header, vec![rounds, first]));
         self.enter(header);
-        self.values.extend([index, state]);
+        self.values.extend([(index, Sort::Int), (state, Sort::Any)]);
         let values = self.values.len();
-        let more = self.emit(Op::Binary(BinaryOp::Gt, index, zero));
+        let more = self.emit(Sort::Any, Op::Binary(BinaryOp::Gt, index, zero));
         self.end(Terminator::Branch { cond: more, then: body, otherwise: exit });
         self.enter(body);
         self.exits.push(exit);
@@ -508,16 +577,85 @@ impl Maker {
         self.handler = outer;
         self.enter(handler);
         let values = self.values.len();
-        self.values.push(thrown);
+        self.values.push((thrown, Sort::Any));
         let value = self.block(depth);
         self.end(Terminator::Jump(join, vec![value]));
         self.values.truncate(values);
         self.enter(join);
-        self.values.push(result);
+        self.values.push((result, Sort::Any));
+    }
+
+    /// `for element in list`
+    fn for_loop(&mut self, depth: u32) {
+        let values = self.values.len();
+        let source = self.pick_sort(|sort| matches!(sort, Sort::List | Sort::Tuple));
+        let start = self.emit(Sort::Any, Op::IterStart(source));
+        let (at, next) = (self.new_value(), self.new_value());
+        let header = self.new_block(&[at]);
+        let (body, exit) = (self.new_block(&[]), self.new_block(&[]));
+        self.end(Terminator::Jump(header, vec![start]));
+        self.enter(header);
+        let done = self.emit(Sort::Any, Op::IterDone(source, at));
+        self.end(Terminator::Branch { cond: done, then: exit, otherwise: body });
+        self.enter(body);
+        self.emit(Sort::Any, Op::IterGet(source, at));
+        self.exits.push(exit);
+        self.block(depth);
+        self.exits.pop();
+        self.push(Some(next), Op::IterNext(source, at));
+        self.end(Terminator::Jump(header, vec![next]));
+        self.enter(exit);
+        self.values.truncate(values);
+    }
+
+    /// `match list { [a, ..rest] => …, _ => … }`
+    fn list_pattern(&mut self) {
+        let value = self.pick_sort(|sort| sort == Sort::List);
+        let len = self.source.below(3);
+        let (yes, join) = (self.new_block(&[]), self.new_block(&[]));
+        let at_least = self.source.coin();
+        let is = self.emit(Sort::Any, Op::IsList { value, len, at_least });
+        self.end(Terminator::Branch { cond: is, then: yes, otherwise: join });
+        self.enter(yes);
+        let values = self.values.len();
+        if len > 0 {
+            let (index, from_end) = (self.source.below(len), self.source.coin());
+            self.emit(Sort::Any, Op::ListElem { list: value, index, from_end });
+        }
+        let before = self.source.below(len + 1);
+        self.emit(Sort::List, Op::ListRest { list: value, before, after: len - before });
+        let (global, result) = (GlobalId(self.source.below(2)), self.pick());
+        self.push(None, Op::GlobalSet(global, result));
+        self.values.truncate(values);
+        self.end(Terminator::Jump(join, vec![]));
+        self.enter(join);
+    }
+
+    /// `arena { … }`, as it is compiled.
+    fn arena(&mut self, depth: u32) {
+        let (thrown, inside) = (self.new_value(), self.new_value());
+        let token = self.new_value();
+        self.push(Some(token), Op::RegionEnter);
+        let (handler, end) = (self.new_block(&[thrown]), self.new_block(&[inside]));
+        let outer = self.handler.replace(handler);
+        let exits = std::mem::take(&mut self.exits);
+        let body = self.new_block(&[]);
+        self.end(Terminator::Try { body, handler });
+        self.enter(body);
+        let value = self.block(depth);
+        self.end(Terminator::Jump(end, vec![value]));
+        self.exits = exits;
+        self.handler = outer;
+        self.enter(handler);
+        let promoted = self.new_value();
+        self.push(Some(promoted), Op::RegionLeave(token, thrown));
+        self.end(Terminator::Throw(promoted));
+        self.enter(end);
+        self.emit(Sort::Any, Op::RegionLeave(token, inside));
     }
 
     fn switch(&mut self, depth: u32) {
-        let value = self.pick();
+        let value = self.pick_int();
         let cases: Vec<_> = (0..3).map(|_| self.new_block(&[])).collect();
         let join = self.new_block(&[]);
         let targets = vec![cases[0], cases[1], cases[0]];
@@ -560,66 +698,181 @@ impl Maker {
     }
 
     fn simple(&mut self) {
-        let (a, b, c) = (self.pick(), self.pick(), self.pick());
-        let source = &mut self.source;
-        let op = match source.below(34) {
-            0 => Op::Unary(
-                [UnaryOp::Neg, UnaryOp::Not, UnaryOp::BitNot][source.below(3) as usize],
-                a,
-            ),
-            1..=7 => Op::Binary(source.binary(), a, b),
-            8 => Op::GlobalGet(GlobalId(source.below(2))),
-            9 => return self.push(None, Op::GlobalSet(GlobalId(0), a)),
-            10 => Op::SlotGet(SlotId(source.below(SLOTS))),
-            11 => {
-                let slot = SlotId(source.below(SLOTS));
-                return self.push(None, Op::SlotSet(slot, a));
+        let (a, b) = (self.pick(), self.pick());
+        match self.source.below(42) {
+            0..=6 => self.arithmetic(),
+            7 => {
+                let op = [UnaryOp::Not, UnaryOp::Neg, UnaryOp::BitNot];
+                let op = op[self.source.below(3) as usize];
+                let a = if op == UnaryOp::Not { a } else { self.pick_int() };
+                let sort = if op == UnaryOp::Not { Sort::Any } else { Sort::Int };
+                self.emit(sort, Op::Unary(op, a));
             }
-            12 => {
+            8..=13 => self.variables(a),
+            14..=20 => self.calls(),
+            21..=24 => self.records_and_tuples(a, b),
+            25..=29 => self.lists(a),
+            30 | 31 => self.tasks(),
+            32..=36 => self.builtin_call(),
+            37 => self.any(Op::Matches(a, b)),
+            38 => {
+                let class = ClassId([36, 37, 65, 2, 34, 32, 4][self.source.below(7) as usize]);
+                self.any(Op::IsClass(a, class));
+            }
+            39 => self.any(Op::Concat(vec![a, b])),
+            40 => {
+                let (key, more) = (self.pick_int(), self.source.coin());
+                self.any(if more { Op::MakeMap(vec![key, b]) } else { Op::MakeSet(vec![key]) });
+            }
+            _ => {
+                let (start, end) = (self.pick_int(), self.pick_int());
+                self.any(Op::MakeRange { start, end, inclusive: true });
+            }
+        }
+    }
+
+    /// An instruction whose result may be anything.
+    fn any(&mut self, op: Op) {
+        self.emit(Sort::Any, op);
+    }
+
+    fn arithmetic(&mut self) {
+        let op = if self.source.below(8) == 0 {
+            self.source.binary()
+        } else {
+            let quiet =
+                [BinaryOp::Add, BinaryOp::Sub, BinaryOp::BitXor, BinaryOp::Lt, BinaryOp::Ge];
+            quiet[self.source.below(5) as usize]
+        };
+        let (a, b) = (self.pick_int(), self.pick_int());
+        let gives_bool = matches!(
+            op,
+            BinaryOp::Eq | BinaryOp::Ne | BinaryOp::Lt | BinaryOp::Le | BinaryOp::Gt | BinaryOp::Ge
+        );
+        self.emit(if gives_bool { Sort::Any } else { Sort::Int }, Op::Binary(op, a, b));
+    }
+
+    /// Globals, slots, cells, captures.
+    fn variables(&mut self, a: ValueId) {
+        let captures = self.signatures[self.function as usize].1;
+        let (global, slot) = (GlobalId(self.source.below(2)), SlotId(self.source.below(SLOTS)));
+        match (self.source.below(8), self.cells.last().copied()) {
+            (0, _) => self.any(Op::GlobalGet(global)),
+            (1, _) => self.push(None, Op::GlobalSet(global, a)),
+            (2, _) => self.any(Op::SlotGet(slot)),
+            (3, _) => self.push(None, Op::SlotSet(slot, a)),
+            (4 | 5, Some(cell)) => self.any(Op::CellGet(cell)),
+            (6, Some(cell)) => self.push(None, Op::CellSet(cell, a)),
+            (7, _) if captures > 0 => {
+                let capture = self.source.below(captures);
+                self.any(Op::Capture(capture));
+            }
+            _ => {
                 let cell = self.new_value();
                 self.push(Some(cell), Op::CellNew(a));
-                return self.cells.push(cell);
+                self.cells.push(cell);
             }
-            13 | 14 => match (self.cells.last().copied(), source.coin()) {
-                (Some(cell), true) => return self.push(None, Op::CellSet(cell, a)),
-                (Some(cell), false) => Op::CellGet(cell),
-                _ => Op::MakeTuple(vec![a, b]),
-            },
-            15 => match self.signatures[self.function as usize] {
-                (_, 0) => Op::MakeList(vec![a]),
-                (_, captures) => Op::Capture(source.below(captures)),
-            },
-            16..=18 => match self.callee() {
-                Some((function, params, 0)) => Op::CallDirect(function, self.picks(params)),
-                Some((function, _, captures)) => Op::Closure(function, self.picks(captures)),
-                None => Op::MakeList(vec![a, b]),
-            },
-            19 => match self.callee() {
-                Some((function, _, 0)) => Op::Const(Const::Func(function)),
-                _ => Op::MakeRange { start: a, end: b, inclusive: true },
-            },
-            20 => {
-                let count = source.below(3);
-                Op::Call(a, self.picks(count))
+        }
+    }
+
+    fn calls(&mut self) {
+        match (self.source.below(5), self.callee()) {
+            (0 | 1, Some((function, params, 0))) => {
+                let args = self.picks(params);
+                self.any(Op::CallDirect(function, args));
             }
-            21 => Op::CallMethod(a, Name(4), vec![]),
-            22 | 23 if !self.natives.is_empty() => {
-                let (native, count) =
-                    self.natives[source.below(self.natives.len() as u32) as usize];
-                Op::CallNative(NativeId(native), self.picks(count))
+            (2, Some((function, params, 0))) => {
+                self.emit(Sort::Callable(params), Op::Const(Const::Func(function)));
             }
-            24 => Op::Field(a, Name(3 + source.below(2))),
-            25 => return self.push(None, Op::SetField(a, Name(3), b)),
-            26 => Op::Index(a, b),
-            27 => return self.push(None, Op::SetIndex(a, b, c)),
-            28 => Op::TupleField(a, source.below(3)),
-            29 => Op::MakeRecord(ClassId(65), vec![a, b]),
-            30 => Op::UpdateRecord(ClassId(65), a, vec![(source.below(2), b)]),
-            31 => Op::MakeMap(vec![a, b]),
-            32 => Op::IsClass(a, ClassId([36, 37, 65, 2, 34, 32][source.below(6) as usize])),
-            _ => Op::Matches(a, b),
+            (0..=2, Some((function, params, captures))) => {
+                let captures = self.picks(captures);
+                self.emit(Sort::Callable(params), Op::Closure(function, captures));
+            }
+            (3, _) => {
+                let record = self.pick_sort(|sort| sort == Sort::Record);
+                self.any(Op::CallMethod(record, Name(NAME_Y), vec![]));
+            }
+            _ => {
+                let (callee, params) = self.pick_callable();
+                let args = self.picks(params);
+                self.any(Op::Call(callee, args));
+            }
+        }
+    }
+
+    fn records_and_tuples(&mut self, a: ValueId, b: ValueId) {
+        let record = self.pick_sort(|sort| sort == Sort::Record);
+        let is_record = self.values.contains(&(record, Sort::Record));
+        let slot = self.source.below(2);
+        match self.source.below(8) {
+            0 => self.any(Op::Field(record, Name(NAME_X + slot))),
+            1 => self.push(None, Op::SetField(record, Name(NAME_X + slot), b)),
+            2 => {
+                let op = Op::UpdateRecord(RECORD, record, vec![(slot, b)]);
+                self.emit(Sort::Record, op);
+            }
+            3 if is_record => self.any(Op::Elem(record, slot)),
+            4 => {
+                let tuple = self.pick_sort(|sort| sort == Sort::Tuple);
+                self.any(Op::TupleField(tuple, slot));
+            }
+            5 => self.any(Op::IsTuple(a, 2)),
+            6 => {
+                self.emit(Sort::Tuple, Op::MakeTuple(vec![a, b]));
+            }
+            _ => {
+                self.emit(Sort::Record, Op::MakeRecord(RECORD, vec![a, b]));
+            }
+        }
+    }
+
+    fn lists(&mut self, a: ValueId) {
+        let list = self.pick_sort(|sort| sort == Sort::List);
+        let index = if self.source.below(8) == 0 {
+            self.pick_int()
+        } else {
+            let number = i64::from(self.source.below(3));
+            self.emit(Sort::Int, Op::Const(Const::Int(number)))
         };
-        self.emit(op);
+        match self.source.below(7) {
+            0 => self.any(Op::Index(list, index)),
+            1 => self.push(None, Op::SetIndex(list, index, a)),
+            2 => self.any(Op::CallMethod(list, Name(6), vec![a])),
+            3 => {
+                self.emit(Sort::Int, Op::CallMethod(list, Name(7), vec![]));
+            }
+            4 => self.any(Op::CallMethod(list, Name(8), vec![])),
+            _ => {
+                let count = self.source.below(4);
+                let elements = self.picks(count);
+                self.emit(Sort::List, Op::MakeList(elements));
+            }
+        }
+    }
+
+    fn tasks(&mut self) {
+        let task = self.pick_sort(|sort| sort == Sort::Task);
+        match self.source.below(4) {
+            0 => self.any(Op::Yield),
+            1 => {
+                let name = Name(if self.source.coin() { 5 } else { 9 });
+                self.any(Op::CallMethod(task, name, vec![]));
+            }
+            _ => {
+                let (callee, params) = self.pick_callable();
+                let args = self.picks(params);
+                self.emit(Sort::Task, Op::Spawn(callee, args));
+            }
+        }
+    }
+
+    fn builtin_call(&mut self) {
+        if !self.natives.is_empty() {
+            let index = self.source.below(self.natives.len() as u32) as usize;
+            let (native, count) = self.natives[index];
+            let args = self.picks(count);
+            self.any(Op::CallNative(NativeId(native), args));
+        }
     }
 }
 

@@ -7,6 +7,7 @@ use menagerie::bytecode::verify::Verified;
 use menagerie::check::{Wrapped, erased::Erased};
 use menagerie::event::{FnSink, NullSink};
 use menagerie::heap::{Factory, HeapInfo};
+use menagerie::interp::Engine;
 use menagerie::report::Ending;
 use menagerie::sched::SchedulerInfo;
 use menagerie::stats::Stats;
@@ -55,6 +56,8 @@ macro_rules! heaps {
             $(if heap == <$heap as menagerie::heap::Heap>::INFO.name {
                 if config.heap.checks.any() {
                     let mut config = config.clone();
+                    // Behind `dyn` the handlers are no longer small enough to rely on tail calls.
+                    config.engine = Engine::Loop;
                     config.heap.wrapped = Some(Erased::factory::<$heap>);
                     config.heap.poison |= config.heap.checks.check;
                     let sink = events.unwrap_or_else(|| FnSink(Box::new(|_, _| {})));

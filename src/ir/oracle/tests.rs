@@ -6,7 +6,7 @@ use crate::bytecode::emit::emit;
 use crate::bytecode::verify::{Limits, verify};
 use crate::check::test_heap::TestHeap;
 use crate::event::NullSink;
-use crate::ir::{arbitrary, passes};
+use crate::ir::{arbitrary, passes, text};
 use crate::sched::{
     Notify, Pick, Ready, Scheduler, SchedulerConfig, SchedulerError, SchedulerInfo,
 };
@@ -45,15 +45,17 @@ impl Scheduler for Fifo {
 }
 
 /// Runs a program on the VM: what it printed, and how it ended.
-fn run_on_vm(program: &Program, step_limit: u64) -> (String, Ending) {
+fn run_on_vm(program: &Program, oracle: &OracleConfig) -> (String, Ending) {
     let code = emit(program).unwrap_or_else(|errors| panic!("{errors:?}"));
     let code = verify(code, &Limits::of(program, FUNCTIONS.len()))
         .unwrap_or_else(|errors| panic!("{errors:?}"));
     let output = Captured::default();
     let mut world = World::new(program.clone());
     world.output = Box::new(output.clone());
-    let step_limit = Some(step_limit);
-    let config = VmConfig { step_limit, virtual_time: true, ..VmConfig::default() };
+    world.params.clone_from(&oracle.params);
+    let mut config = VmConfig { virtual_time: true, ..VmConfig::default() };
+    config.step_limit = oracle.step_limit;
+    config.heap.limit_bytes = oracle.limit_bytes;
     let mut vm: Vm<TestHeap, Fifo> = Vm::new(&config, code, world, NullSink).expect("it fits");
     let ending = vm.run();
     (output.text(), ending)
@@ -114,7 +116,7 @@ proptest! {
         let expected = run_limited(&program);
         if !is_cut_off(&expected) {
             passes::run_all(&mut program);
-            let (output, ending) = run_on_vm(&program, u64::MAX);
+            let (output, ending) = run_on_vm(&program, &OracleConfig::default());
             prop_assert_eq!(normalised(&expected.output), normalised(&output));
             let (expected, ending) = (format!("{:?}", expected.ending), format!("{ending:?}"));
             prop_assert_eq!(normalised(&expected), normalised(&ending));
@@ -131,7 +133,7 @@ fn difference(numbers: &[u32]) -> Option<String> {
     }
     passes::run_all(&mut program);
     [program].iter().find_map(|program| {
-        let run = std::panic::catch_unwind(|| run_on_vm(program, u64::MAX));
+        let run = std::panic::catch_unwind(|| run_on_vm(program, &OracleConfig::default()));
         match run {
             Err(payload) => Some(match payload.downcast::<String>() {
                 Ok(text) => format!("panic: {text}"),
@@ -195,4 +197,213 @@ fn hunt() {
         found.insert(kind, numbers);
     }
     println!("{} kinds", found.len());
+}
+
+// ---- Small programs ---------------------------------------------------------------------------
+
+/// Runs IR text; `%print` and the like stand for the numbers of builtins.
+fn run_text(code: &str, config: &OracleConfig) -> OracleRun {
+    let mut code = format!("class c64 struct Error {{kind, message}} entry f0 {code}");
+    for name in ["print", "sleep", "gc", "same"] {
+        let number = function(name).expect("there is such a builtin").0;
+        code = code.replace(&format!("%{name}"), &format!("n{number}"));
+    }
+    let program = text::parse(&code).unwrap_or_else(|error| panic!("{error}"));
+    crate::ir::verify::assert_well_formed(&program, FUNCTIONS.len());
+    run(&program, config)
+}
+
+fn check(code: &str, output: &str, error: Option<&str>) -> OracleRun {
+    let run = run_text(code, &OracleConfig::default());
+    assert_eq!((run.output.as_str(), run.ending.error_kind()), (output, error), "{run:?}");
+    run
+}
+
+#[test]
+fn values_flow() {
+    check(
+        "fn f0 main() { b0: v0 = const 3 v1 = const 0 v2 = const 1 jump b1(v0, v1)
+         b1(v3, v4): v5 = gt v3, v1 branch v5, b2, b3
+         b2: v6 = add v4, v3 v7 = sub v3, v2 jump b1(v7, v6)
+         b3: v8 = call_native %print(v4) return v8 }",
+        "6\n",
+        None,
+    );
+}
+
+#[test]
+fn a_swap_through_parameters_is_parallel() {
+    check(
+        "fn f0 main() { b0: v0 = const 1 v1 = const 2 v2 = const true jump b1(v0, v1, v2)
+         b1(v3, v4, v5): v6 = not v5 branch v5, b2, b3 b2: jump b1(v4, v3, v6)
+         b3: v7 = call_native %print(v3, v4) return v7 }",
+        "2 1\n",
+        None,
+    );
+}
+
+/// f1 calls itself for ever, not as a tail call.
+const ENDLESS: &str = "fn f1 down(v0) { b0: v1 = const 1 v2 = add v0, v1 v3 = call_direct f1(v2)
+     v4 = add v3, v1 return v4 }";
+
+#[test]
+fn deep_recursion_overflows_the_mena_stack_not_the_host() {
+    let config = OracleConfig { depth_max: 1_000_000, ..OracleConfig::default() };
+    let uncaught = "fn f0 main() { b0: v0 = const 0 v1 = call_direct f1(v0) return v1 }".to_owned();
+    let run = run_text(&format!("{uncaught} {ENDLESS}"), &config);
+    assert_eq!(run.ending.error_kind(), Some("StackOverflow"));
+    assert_eq!(run.steps, 1_000_000);
+    let Ending::Uncaught(error) = run.ending else { unreachable!() };
+    assert_eq!(error.trace.len(), TRACE_FRAMES);
+    let caught = "fn f0 main() { b0: v0 = const 0 try b1, b2
+         b1 handler b2: v1 = call_direct f1(v0) return v1
+         b2(v2): v3 = field v2.kind v4 = call_native %print(v3) return v4 }";
+    let run = run_text(&format!("{caught} {ENDLESS}"), &config);
+    assert_eq!((run.output.as_str(), run.ending), (":StackOverflow\n", Ending::Finished));
+}
+
+#[test]
+fn tail_calls_need_no_stack() {
+    let config = OracleConfig { depth_max: 2, ..OracleConfig::default() };
+    let run = run_text(
+        "fn f0 main() { b0: v0 = const 100000 v1 = call_direct f1(v0)
+         v2 = call_native %print(v1) return v2 }
+         fn f1 down(v0) { b0: v1 = const 0 v2 = gt v0, v1 branch v2, b1, b2
+         b1: v3 = const 1 v4 = sub v0, v3 tail_call_direct f1(v4) b2: return v0 }",
+        &config,
+    );
+    assert_eq!((run.output.as_str(), run.ending), ("0\n", Ending::Finished));
+}
+
+#[test]
+fn handlers_are_tried_from_the_inside_out() {
+    check(
+        "fn f0 main() { b0: try b1, b4
+         b1 handler b4: v0 = const 1 try b2, b3
+         b2 handler b3: v1 = call_direct f1(v0) return v1
+         b3(v2) handler b4: v3 = call_native %print(v2) throw v0
+         b4(v4): v5 = call_native %print(v4) return v5 }
+         fn f1 thrower(v0) { b0: v1 = const :deep throw v1 }",
+        ":deep\n1\n",
+        None,
+    );
+}
+
+#[test]
+fn a_rethrown_error_keeps_its_first_place() {
+    let run = check(
+        "fn f0 main() { b0: try b1, b2 b1 handler b2: v0 = call_direct f1() @0:3:4 return v0
+         b2(v1): throw v1 @0:5:6 }
+         fn f1 thrower() { b0: v0 = const 1 v1 = const \"a\" v2 = add v0, v1 @0:7:8 return v2 }",
+        "",
+        Some("TypeMismatch"),
+    );
+    let Ending::Uncaught(error) = run.ending else { unreachable!() };
+    let starts: Vec<_> = error.trace.iter().map(|place| place.span.start).collect();
+    assert_eq!(starts, [7, 3]);
+}
+
+#[test]
+fn captured_cells_are_shared() {
+    check(
+        "fn f0 main() { b0: v0 = const 1 v1 = cell_new v0 v2 = closure f1(v1) v3 = call v2()
+         v4 = call v2() v5 = cell_get v1 v6 = call_native %print(v3, v4, v5) return v6 }
+         fn f1 next() captures 1 { b0: v0 = capture 0 v1 = cell_get v0 v2 = add v1, v1
+         cell_set v0, v2 return v1 }",
+        "1 2 4\n",
+        None,
+    );
+}
+
+#[test]
+fn slots_hold_nil_at_entry_and_survive_errors() {
+    check(
+        "fn f0 main() slots 2 { b0: v0 = slot_get s1 try b1, b2
+         b1 handler b2: v1 = const 7 slot_set s0, v1 throw v1
+         b2(v2): v3 = slot_get s0 v4 = call_native %print(v0, v3) return v4 }",
+        "nil 7\n",
+        None,
+    );
+}
+
+#[test]
+fn equal_constants_are_one_object() {
+    check(
+        "fn f0 main() { b0: v0 = const \"abc\" v1 = const \"abc\" v2 = call_native %same(v0, v1)
+         v3 = call_native %print(v2) return v3 }",
+        "true\n",
+        None,
+    );
+}
+
+#[test]
+fn tasks_take_turns_in_order() {
+    check(
+        "fn f0 main() { b0: v0 = const f1 v1 = const :a v2 = const :b v3 = spawn v0(v1)
+         v4 = spawn v0(v2) v5 = call_method v3.join() v6 = call_method v4.join()
+         v7 = call_native %print(v5, v6) return v7 }
+         fn f1 work(v0) { b0: v1 = call_native %print(v0) v2 = yield v3 = call_native %print(v0, v2)
+         return v0 }",
+        ":a\n:b\n:a nil\n:b nil\n:a :b\n",
+        None,
+    );
+}
+
+#[test]
+fn sleepers_wake_in_time_and_time_is_virtual() {
+    check(
+        "fn f0 main() { b0: v0 = const f1 v1 = const 3600000 v2 = const 1800000 v3 = spawn v0(v1)
+         v4 = spawn v0(v2) return v4 }
+         fn f1 work(v0) { b0: v1 = call_native %sleep(v0) v2 = call_native %print(v0, v1)
+         return v0 }",
+        "1800000 nil\n3600000 nil\n",
+        None,
+    );
+}
+
+#[test]
+fn a_failure_that_nobody_joins_is_reported_at_the_end() {
+    let spawn = "fn f0 main() { b0: v0 = const f1 v1 = spawn v0() REST v9 = call_native %print(v1)
+         return v9 } fn f1 fail() { b0: v0 = const :bad throw v0 }";
+    check(&spawn.replace("REST", ""), "<task>\n", Some("Thrown"));
+    let joined = spawn.replace(
+        "REST",
+        "try b1, b2 b1 handler b2: v2 = call_method v1.join() jump b3 b2(v3): jump b3 b3:",
+    );
+    check(&joined, "<task>\n", None);
+}
+
+#[test]
+fn tasks_that_wait_for_each_other_are_a_deadlock() {
+    let run = check(
+        "global g0 first global g1 second
+         fn f0 main() { b0: v0 = const f1 v1 = const f2 v2 = spawn v0() v3 = spawn v1()
+         global_set g0, v2 global_set g1, v3 v4 = call_method v2.join() return v4 }
+         fn f1 one() { b0: v0 = global_get g1 v1 = call_method v0.join() return v1 }
+         fn f2 two() { b0: v0 = global_get g0 tail_call_method v0.join() }",
+        "",
+        Some("Deadlock"),
+    );
+    let Ending::Deadlock(stuck) = run.ending else { unreachable!() };
+    let waits: Vec<_> = stuck.iter().map(|s| (s.waits_for.as_str(), s.in_cycle)).collect();
+    let expected =
+        [("the end of task 2", false), ("the end of task 3", true), ("the end of task 2", true)];
+    assert_eq!(waits, expected);
+}
+
+#[test]
+fn the_step_limit_ends_the_program() {
+    let config = OracleConfig { step_limit: Some(1000), ..OracleConfig::default() };
+    let run = run_text("fn f0 main() { b0: jump b1 b1: jump b1 }", &config);
+    assert_eq!((run.ending.error_kind(), run.steps), (Some("StepLimit"), 1000));
+}
+
+#[test]
+fn memory_is_limited() {
+    let config = OracleConfig { limit_bytes: 100_000, ..OracleConfig::default() };
+    let run = run_text(
+        "fn f0 main() { b0: v0 = const nil jump b1(v0) b1(v1): v2 = tuple(v1) jump b1(v2) }",
+        &config,
+    );
+    assert_eq!(run.ending.error_kind(), Some("OutOfMemory"));
 }
