@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 
 use menagerie::check::Wrapped;
+use menagerie::class::ClassId;
 use menagerie::heap::{
     Cause, Collection, Dirty, Heap, HeapConfig, HeapError, Liveness, Mutator, Oom, Roots,
     Safepoint, Usage,
@@ -145,7 +146,11 @@ impl Machine {
         slots: &[From],
     ) -> Result<(), Oom> {
         assert!(!kind.is_raw() && kind != ObjectKind::Weak);
-        let layout = ObjectLayout::new(kind, slots.len() as u32);
+        let len = slots.len() as u32;
+        let layout = match kind {
+            ObjectKind::Record => ObjectLayout::record(ClassId(ClassId::FIRST_RECORD + 7), len),
+            _ => ObjectLayout::new(kind, len),
+        };
         let o = self.alloc(layout)?;
         for (i, &from) in slots.iter().enumerate() {
             let v = self.value(from);

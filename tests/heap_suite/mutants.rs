@@ -192,19 +192,19 @@ fn heap_bug<const BUG: u8>(name: &str, text: &str) {
 
 #[test]
 fn broken_heaps_are_caught() {
-    heap_bug::<{ bug::SKIPPED_ROOT }>("skipped root", "broken heap: root");
-    heap_bug::<{ bug::WRONG_FORWARDING }>("wrong forwarding", "changed the reachable graph");
-    heap_bug::<{ bug::FREED_LIVE }>("freed live object", "broken heap: ");
-    heap_bug::<{ bug::LOST_SLOT }>("lost slot", "changed the reachable graph");
-    heap_bug::<{ bug::CHANGED_BYTE }>("changed byte", "changed the reachable graph");
-    heap_bug::<{ bug::LOST_SHARING }>("lost sharing", "changed the reachable graph");
-    heap_bug::<{ bug::CHANGED_LENGTH }>("changed length", "changed the reachable graph");
+    heap_bug::<{ bug::SKIPPED_ROOT }>("skipped root", "root slice 0[5] → ");
+    heap_bug::<{ bug::WRONG_FORWARDING }>("wrong forwarding", "other references find");
+    heap_bug::<{ bug::FREED_LIVE }>("freed live object", "(freed memory)");
+    heap_bug::<{ bug::LOST_SLOT }>("lost slot", "was an object at");
+    heap_bug::<{ bug::CHANGED_BYTE }>("changed byte", "raw word was");
+    heap_bug::<{ bug::LOST_SHARING }>("lost sharing", "other references find");
+    heap_bug::<{ bug::CHANGED_LENGTH }>("changed length", "header was");
     heap_bug::<{ bug::HANDED_OUT_TWICE }>("handed out twice", "handed out twice");
 }
 
 #[test]
 fn the_edge_to_a_freed_object_is_named() {
-    caught("freed live object", "[0] → <no object", || {
+    caught("freed live object", "[0] → Str/32[20]@", || {
         let mut m = checked(Erased::factory::<Broken<MarkSweep, { bug::FREED_LIVE }>>);
         graph(&mut m);
         // Only the tuples refer to the string now.
@@ -243,31 +243,33 @@ fn broken_programs_are_caught() {
     fn live(m: &mut Machine) -> Obj {
         m.root(0).as_object().unwrap()
     }
-    program("load from the dead", "stale", |m, stale| {
+    program("load from the dead", "not an object that is in use", |m, stale| {
         m.mutator().load(stale, 0);
     });
-    program("store to the dead", "stale", |m, stale| m.mutator().store(stale, 0, Value::NIL));
-    program("store of the dead", "stale", |m, stale| {
+    program("store to the dead", "not an object that is in use", |m, stale| {
+        m.mutator().store(stale, 0, Value::NIL)
+    });
+    program("store of the dead", "not an object that is in use", |m, stale| {
         let o = live(m);
         m.mutator().store(o, 0, Value::object(stale));
     });
-    program("set to the dead", "stale", |m, stale| {
+    program("set to the dead", "not an object that is in use", |m, stale| {
         let mut register = Value::NIL;
         m.mutator().set(&mut register, Value::object(stale));
     });
-    program("late init", "after a safepoint", |m, _| {
+    program("late init", "since the last safepoint", |m, _| {
         let o = live(m);
         m.mutator().init(o, 0, Value::NIL);
     });
-    program("load beyond the end", "[2]", |m, _| {
+    program("load beyond the end", "slot 2 of 2", |m, _| {
         let o = live(m);
         m.mutator().load(o, 2);
     });
-    program("store into a string", "broken contract", |m, _| {
+    program("store into a string", "slot 0 of raw bytes", |m, _| {
         let o = m.root(2).as_object().unwrap();
         m.mutator().store(o, 0, Value::NIL);
     });
-    program("an unrooted object", "broken heap: root", |m, stale| {
+    program("an unrooted object", "root slice 0[5] → ", |m, stale| {
         // The program kept a stale reference and made it a root again.
         m.set_root_unchecked(5, Value::object(stale));
         m.collect();
