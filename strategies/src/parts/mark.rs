@@ -27,6 +27,7 @@ use menagerie::object::Obj;
 use menagerie::value::Value;
 
 use super::mark_bits::MarkBits;
+use super::memory::prefetch;
 use super::objects;
 
 /// How many objects are under way.
@@ -47,18 +48,6 @@ pub struct Marker<'a> {
     stretch: usize,
     objects: u64,
     bytes: usize,
-}
-
-#[inline(always)]
-fn prefetch(o: Obj) {
-    #[cfg(all(target_arch = "x86_64", not(miri)))]
-    // SAFETY: a prefetch has no effect on memory, whatever the address.
-    unsafe {
-        use std::arch::x86_64::{_MM_HINT_T0, _mm_prefetch};
-        _mm_prefetch::<_MM_HINT_T0>(o.address() as *const i8);
-    }
-    #[cfg(not(all(target_arch = "x86_64", not(miri))))]
-    let _ = o;
 }
 
 impl<'a> Marker<'a> {
@@ -129,7 +118,7 @@ impl<'a> Marker<'a> {
         for step in 0.. {
             let next = if step < self.stretch { self.stack.pop() } else { None };
             if let Some(o) = next {
-                prefetch(o);
+                prefetch(o.address());
                 queued += 1;
             } else if queued == 0 {
                 break;

@@ -66,6 +66,19 @@ pub unsafe fn poison(from: usize, to: usize) {
     unsafe { std::ptr::write_bytes(from as *mut u8, POISON, to - from) };
 }
 
+/// Asks the processor to bring the cache line at an address; any address will do.
+#[inline(always)]
+pub fn prefetch(address: usize) {
+    #[cfg(all(target_arch = "x86_64", not(miri)))]
+    // SAFETY: a prefetch has no effect on memory, whatever the address.
+    unsafe {
+        use std::arch::x86_64::{_MM_HINT_T0, _mm_prefetch};
+        _mm_prefetch::<_MM_HINT_T0>(address as *const i8);
+    }
+    #[cfg(not(all(target_arch = "x86_64", not(miri))))]
+    let _ = address;
+}
+
 // ---- ranges of addresses ----
 
 /// A range of addresses (M1).
@@ -96,7 +109,7 @@ impl Reservation {
         let bytes = bytes.max(1).checked_next_multiple_of(SMALL_PAGE)?;
         let large = pages == Pages::Large && bytes >= 2 * LARGE_PAGE;
         let align = if large { LARGE_PAGE } else { SMALL_PAGE };
-        let mapped_bytes = if large { bytes.checked_add(LARGE_PAGE)? } else { bytes };
+        let mapped_bytes = bytes.checked_add(align - SMALL_PAGE)?;
         let mapped = system::map(mapped_bytes)?;
         let start = mapped.next_multiple_of(align);
         if large {

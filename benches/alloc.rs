@@ -1,0 +1,362 @@
+//! What an object costs: to allocate it, on each heap, against a bare bump pointer; to mark or copy
+//! it, in two orders of memory.
+//!
+//! ```text
+//! cargo bench --bench alloc                   criterion's figures, ns per object
+//! cargo bench --bench alloc -- --ratios       interleaved rounds A B A B …, CPU time, medians
+//! ```
+//! The bare bump pointer is the machine's limit: the same bytes at the same addresses (header, three
+//! slots), no heap. It starts anew at the end of its nursery; a heap collects there, with nothing
+//! alive. The nurseries stand for first-level cache, second-level cache, and memory.
+
+use std::hint::black_box;
+use std::time::{Duration, Instant};
+
+use criterion::{BenchmarkId, Criterion, Throughput, criterion_group};
+use menagerie::heap::{Cause, Dirty, Heap, HeapConfig, Liveness, Mutator, Roots, Safepoint, Sizer};
+use menagerie::object::{Obj, ObjectKind, ObjectLayout};
+use menagerie::value::Value;
+use menagerie_strategies::heaps::mark_sweep::MarkSweep;
+use menagerie_strategies::heaps::nogc::NoGc;
+use menagerie_strategies::heaps::semispace::SemiSpace;
+use menagerie_strategies::parts::memory::{Pages, Reservation};
+
+/// 32 bytes: the header and three slots.
+const LAYOUT: ObjectLayout = ObjectLayout::new(ObjectKind::Tuple, 3);
+
+struct TestRoots(Vec<Value>);
+impl Roots for TestRoots {
+    fn slices(&mut self, f: &mut dyn FnMut(&mut [Value], Dirty)) {
+        f(&mut self.0, Dirty::Yes);
+    }
+    fn weak(&mut self, _: &mut dyn Liveness) -> bool {
+        false
+    }
+}
+
+fn config(limit_bytes: usize) -> HeapConfig {
+    HeapConfig { limit_bytes, sizer: Sizer::Fixed, ..HeapConfig::default() }
+}
+fn system_config(limit_bytes: usize) -> HeapConfig {
+    let parameters = vec![("allocator".to_owned(), "system".to_owned())];
+    HeapConfig { parameters, ..config(limit_bytes) }
+}
+fn mimalloc_config(limit_bytes: usize) -> HeapConfig {
+    let parameters = vec![("allocator".to_owned(), "mimalloc".to_owned())];
+    HeapConfig { parameters, ..config(limit_bytes) }
+}
+
+/// A heap with its mutator, and the roots `r`.
+struct Rig<H: Heap> {
+    mutator: H::Mutator,
+    heap: H,
+    roots: TestRoots,
+}
+
+impl<H: Heap> Rig<H> {
+    fn new(config: &HeapConfig) -> Rig<H> {
+        let heap = H::new(config).expect("the configuration is good");
+        Rig { mutator: heap.mutator(), heap, roots: TestRoots(Vec::new()) }
+    }
+    #[inline(always)]
+    fn alloc(&mut self) -> Obj {
+        match self.mutator.try_alloc(LAYOUT) {
+            Some(o) => o,
+            None => self.alloc_slow(),
+        }
+    }
+    #[cold]
+    #[inline(never)]
+    fn alloc_slow(&mut self) -> Obj {
+        let (heap, roots) = (&self.heap, &mut self.roots);
+        let mut collect = |why| drop(heap.collect(roots, why));
+        self.mutator.alloc_slow(LAYOUT, &mut Safepoint::new(&mut collect)).expect("memory")
+    }
+    /// Allocates and fills objects that die at once.
+    #[inline(never)]
+    fn churn(&mut self, n: u64) {
+        for _ in 0..n {
+            let o = self.alloc();
+            for i in 0..3 {
+                self.mutator.init(o, i, Value::NIL);
+            }
+            black_box(o);
+        }
+    }
+}
+
+/// The limit: a bump pointer that starts anew at the end of its nursery.
+struct Bare {
+    memory: Reservation,
+    cursor: usize,
+    end: usize,
+}
+
+impl Bare {
+    fn new(bytes: usize) -> Bare {
+        let memory = Reservation::new(bytes, Pages::Large).expect("memory");
+        let (cursor, end) = (memory.start(), memory.start() + bytes);
+        Bare { memory, cursor, end }
+    }
+    #[inline(never)]
+    fn churn(&mut self, n: u64) {
+        for _ in 0..n {
+            if self.end - self.cursor < LAYOUT.size() {
+                self.cursor = self.memory.start();
+            }
+            // SAFETY: the nursery has room for the object at the cursor.
+            let o = unsafe { Obj::create_header(self.cursor, LAYOUT) };
+            self.cursor += LAYOUT.size();
+            for i in 0..3 {
+                o.set_slot(i, Value::NIL);
+            }
+            black_box(o);
+        }
+    }
+}
+
+const NURSERIES: [(&str, usize); 3] =
+    [("128 KiB", 128 << 10), ("1 MiB", 1 << 20), ("16 MiB", 16 << 20)];
+
+// ---- graphs to mark ----
+
+#[derive(Clone, Copy, PartialEq)]
+enum Order {
+    /// Preorder: what a program that builds it depth first gets.
+    DepthFirst,
+    Random,
+}
+
+/// A binary tree of `n` nodes whose preorder lies in memory as `order` says.
+fn tree<H: Heap>(config: &HeapConfig, n: usize, order: Order) -> Rig<H> {
+    let mut rig = Rig::<H>::new(config);
+    let mut objects: Vec<Obj> = Vec::with_capacity(n);
+    for _ in 0..n {
+        let o = rig.alloc();
+        (0..3).for_each(|i| rig.mutator.init(o, i, Value::NIL));
+        objects.push(o);
+    }
+    if order == Order::Random {
+        let mut seed = 12_345u64;
+        for i in (1..n).rev() {
+            seed ^= seed << 13;
+            seed ^= seed >> 7;
+            seed ^= seed << 17;
+            objects.swap(i, (seed % (i as u64 + 1)) as usize);
+        }
+    }
+    // Node k's children are 2k + 1 and 2k + 2; the stack gives preorder.
+    let (mut next, mut stack) = (0, vec![(0, None)]);
+    while let Some((k, parent)) = stack.pop() {
+        let o: Obj = objects[next];
+        next += 1;
+        if let Some((parent, slot)) = parent {
+            rig.mutator.init(parent, slot, Value::object(o));
+        }
+        let children = [(2 * k + 2, 1), (2 * k + 1, 0)];
+        stack.extend(children.iter().filter(|c| c.0 < n).map(|&(k, slot)| (k, Some((o, slot)))));
+    }
+    rig.mutator.flush();
+    rig.roots.0.push(Value::object(objects[0]));
+    rig
+}
+
+/// What tracing everything costs by hand, with a plain stack and a mark bit in a table by number:
+/// the limit in order of memory.
+fn collect<H: Heap>(rig: &mut Rig<H>, n: usize) {
+    let collection = rig.heap.collect(&mut rig.roots, Cause::Explicit);
+    assert_eq!(collection.traced_objects, n as u64);
+}
+
+// ---- criterion ----
+
+fn allocation(c: &mut Criterion) {
+    for (name, bytes) in NURSERIES {
+        let mut group = c.benchmark_group(format!("allocate 32 bytes, nursery {name}"));
+        group.throughput(Throughput::Elements(1));
+        let mut bare = Bare::new(bytes);
+        group.bench_function("bare bump pointer", |b| b.iter_custom(|n| wall(|| bare.churn(n))));
+        let mut semispace = Rig::<SemiSpace>::new(&config(2 * bytes));
+        group.bench_function("semispace", |b| b.iter_custom(|n| wall(|| semispace.churn(n))));
+        let mut mark_sweep = Rig::<MarkSweep>::new(&config(bytes));
+        group.bench_function("mark-sweep", |b| b.iter_custom(|n| wall(|| mark_sweep.churn(n))));
+        let mut mark_sweep = Rig::<MarkSweep>::new(&mimalloc_config(bytes));
+        group.bench_function("mark-sweep mimalloc", |b| {
+            b.iter_custom(|n| wall(|| mark_sweep.churn(n)))
+        });
+        let mut mark_sweep = Rig::<MarkSweep>::new(&system_config(bytes));
+        group.bench_function("mark-sweep system", |b| {
+            b.iter_custom(|n| wall(|| mark_sweep.churn(n)))
+        });
+    }
+    let mut group = c.benchmark_group("allocate 32 bytes, fresh memory");
+    group.throughput(Throughput::Elements(1));
+    const CHUNK: u64 = 1 << 20;
+    let chunks = |n: u64, f: &mut dyn FnMut(u64) -> Duration| {
+        let whole: Duration = (0..n / CHUNK).map(|_| f(CHUNK)).sum();
+        whole + f(n % CHUNK)
+    };
+    group.bench_function("bare bump pointer", |b| {
+        b.iter_custom(|n| chunks(n, &mut |n| fresh_bare(n)));
+    });
+    group.bench_function("nogc", |b| b.iter_custom(|n| chunks(n, &mut |n| fresh_nogc(n))));
+}
+
+const FRESH_BYTES: usize = 64 << 20;
+
+fn fresh_bare(n: u64) -> Duration {
+    let mut bare = Bare::new(FRESH_BYTES);
+    wall(|| bare.churn(n))
+}
+fn fresh_nogc(n: u64) -> Duration {
+    let mut rig = Rig::<NoGc>::new(&config(FRESH_BYTES));
+    wall(|| rig.churn(n))
+}
+
+fn tracing(c: &mut Criterion) {
+    const N: usize = 1_000_000;
+    for (name, order) in [("depth-first", Order::DepthFirst), ("random", Order::Random)] {
+        let mut group = c.benchmark_group(format!("trace 1 M objects, {name} order"));
+        group.throughput(Throughput::Elements(N as u64));
+        group.sample_size(10);
+        let mut rig = tree::<MarkSweep>(&config(256 << 20), N, order);
+        group.bench_function(BenchmarkId::new("mark-sweep", ""), |b| {
+            b.iter(|| collect(&mut rig, N));
+        });
+        // The first collection only: afterwards the copies lie in Cheney's own order.
+        group.bench_function(BenchmarkId::new("semispace", ""), |b| {
+            b.iter_custom(|n| {
+                let first = |_| {
+                    let mut rig = tree::<SemiSpace>(&config(256 << 20), N, order);
+                    wall(|| collect(&mut rig, N))
+                };
+                (0..n).map(first).sum()
+            });
+        });
+    }
+}
+
+fn wall(f: impl FnOnce()) -> Duration {
+    let start = Instant::now();
+    f();
+    start.elapsed()
+}
+
+// ---- interleaved ratios ----
+
+/// CPU nanoseconds of this thread.
+fn cpu(f: impl FnOnce()) -> f64 {
+    fn now() -> f64 {
+        let mut t = libc::timespec { tv_sec: 0, tv_nsec: 0 };
+        // SAFETY: writes the time into `t`.
+        unsafe { libc::clock_gettime(libc::CLOCK_THREAD_CPUTIME_ID, &mut t) };
+        t.tv_sec as f64 * 1e9 + t.tv_nsec as f64
+    }
+    let start = now();
+    f();
+    now() - start
+}
+
+fn median(values: &mut [f64]) -> f64 {
+    values.sort_by(f64::total_cmp);
+    values[values.len() / 2]
+}
+
+type Contender<'a> = (&'a str, Box<dyn FnMut() -> f64 + 'a>);
+
+/// Runs the contenders in turn, `rounds` times; prints the median of each and its ratio to the first.
+fn compare(what: &str, rounds: usize, contenders: &mut [Contender<'_>]) {
+    let mut times = vec![Vec::new(); contenders.len()];
+    for _ in 0..rounds {
+        for (times, (_, run)) in times.iter_mut().zip(contenders.iter_mut()) {
+            times.push(run());
+        }
+    }
+    println!("{what}");
+    let mut ratios: Vec<Vec<f64>> = Vec::new();
+    for t in &times {
+        ratios.push(t.iter().zip(&times[0]).map(|(a, b)| a / b).collect());
+    }
+    for (((name, _), times), ratios) in contenders.iter().zip(&mut times).zip(&mut ratios) {
+        println!("  {name:<24} {:7.2} ns  {:5.2} ×", median(times), median(ratios));
+    }
+}
+
+fn interleaved() {
+    const N: u64 = 4_000_000;
+    let per = |n: u64, t: f64| t / n as f64;
+    for (name, bytes) in NURSERIES {
+        let mut bare = Bare::new(bytes);
+        let mut semispace = Rig::<SemiSpace>::new(&config(2 * bytes));
+        let mut blocks = Rig::<MarkSweep>::new(&config(bytes));
+        let mut mimalloc = Rig::<MarkSweep>::new(&mimalloc_config(bytes));
+        let mut system = Rig::<MarkSweep>::new(&system_config(bytes));
+        compare(
+            &format!("allocate 32 bytes, nursery {name}"),
+            15,
+            &mut [
+                ("bare bump pointer", Box::new(|| per(N, cpu(|| bare.churn(N))))),
+                ("semispace", Box::new(|| per(N, cpu(|| semispace.churn(N))))),
+                ("mark-sweep", Box::new(|| per(N, cpu(|| blocks.churn(N))))),
+                ("mark-sweep mimalloc", Box::new(|| per(N, cpu(|| mimalloc.churn(N))))),
+                ("mark-sweep system", Box::new(|| per(N, cpu(|| system.churn(N))))),
+            ],
+        );
+    }
+    let fresh = FRESH_BYTES as u64 / 32 - 1;
+    compare(
+        "allocate 32 bytes, fresh memory",
+        15,
+        &mut [
+            (
+                "bare bump pointer",
+                Box::new(|| {
+                    let mut bare = Bare::new(FRESH_BYTES);
+                    per(fresh, cpu(|| bare.churn(fresh)))
+                }),
+            ),
+            (
+                "nogc",
+                Box::new(|| {
+                    let mut rig = Rig::<NoGc>::new(&config(FRESH_BYTES));
+                    per(fresh, cpu(|| rig.churn(fresh)))
+                }),
+            ),
+        ],
+    );
+    for n in [100_000, 4_000_000] {
+        for (name, order) in [("depth-first", Order::DepthFirst), ("random", Order::Random)] {
+            let marks = |config: HeapConfig| {
+                let mut rig = tree::<MarkSweep>(&config, n, order);
+                collect(&mut rig, n);
+                move || per(n as u64, cpu(|| collect(&mut rig, n)))
+            };
+            compare(
+                &format!("trace {n} objects, {name} order"),
+                7,
+                &mut [
+                    ("mark-sweep", Box::new(marks(config(1 << 30)))),
+                    ("mark-sweep system", Box::new(marks(system_config(1 << 30)))),
+                    (
+                        "semispace",
+                        Box::new(|| {
+                            let mut rig = tree::<SemiSpace>(&config(1 << 30), n, order);
+                            per(n as u64, cpu(|| collect(&mut rig, n)))
+                        }),
+                    ),
+                ],
+            );
+        }
+    }
+}
+
+criterion_group!(benches, allocation, tracing);
+
+fn main() {
+    if std::env::args().any(|arg| arg == "--ratios") {
+        interleaved();
+    } else {
+        benches();
+        Criterion::default().configure_from_args().final_summary();
+    }
+}
