@@ -430,9 +430,9 @@ impl Op {
         }
     }
 
-    /// Whether the instruction may be dropped when nothing uses its result: it cannot raise, changes
-    /// nothing, and allocates nothing (allocating is what Mena programs are for, so the passes keep
-    /// every allocation of the source).
+    /// Whether the instruction may be dropped when nothing uses its result: it cannot raise,
+    /// changes nothing, and allocates nothing (allocating is what Mena programs are for, so the
+    /// passes keep every allocation of the source).
     pub fn is_removable(&self) -> bool {
         match self {
             Op::Binary(op, ..) => matches!(op, BinaryOp::Eq | BinaryOp::Ne),
