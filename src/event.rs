@@ -99,8 +99,11 @@ impl Sink for NullSink {
     fn emit(&mut self, _: u64, _: &Event) {}
 }
 
+/// What a [`FnSink`] calls: nanoseconds since the VM's start, and what happened.
+pub type Listener = dyn FnMut(u64, &Event);
+
 /// Hands every event to a function.
-pub struct FnSink(pub Box<dyn FnMut(u64, &Event)>);
+pub struct FnSink(pub Box<Listener>);
 impl std::fmt::Debug for FnSink {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str("FnSink")

@@ -64,6 +64,8 @@ impl std::fmt::Display for VmError {
 }
 impl std::error::Error for VmError {}
 
+/// How long a slice takes in virtual time.
+const VIRTUAL_SLICE_NS: u64 = 1_000;
 const DEFAULT_STACK_WORDS: usize = 2 << 20;
 
 /// A virtual machine with one heap and one scheduler.
@@ -439,6 +441,10 @@ impl<H: Heap, S: Scheduler, E: Sink> Vm<H, S, E> {
         self.shared.running = None;
         let reductions = self.interpreter.reductions - before;
         self.shared.stats.slices += 1;
+        if let Some(now) = &mut self.shared.world().virtual_ns {
+            // A task that spins with `yield` must not stop the clock for those that sleep.
+            *now += VIRTUAL_SLICE_NS;
+        }
         self.shared.emit(|| Event::SliceEnd { task: id, reductions });
         self.settle(task, outcome)
     }
@@ -470,6 +476,7 @@ impl<H: Heap, S: Scheduler, E: Sink> Vm<H, S, E> {
     }
 
     /// The task's result goes into its handle, its waiters wake, its memory goes.
+    #[allow(clippy::boxed_local, reason = "tasks live in boxes; unboxing would copy one")]
     fn end(&mut self, mut task: Box<Task>, state: TaskState, v: Value) -> Option<Ending> {
         let id = task.id;
         let failed = state == TaskState::Failed;

@@ -29,7 +29,7 @@ fn check(seed: u64) {
         let args: Vec<u64> = (0..function.params.len() as u64).map(|n| n + calm).collect();
         let mut expected = World { calm, ..World::default() };
         let expected_end = run_ir(function, &args, &mut expected);
-        let mut got = World { calm, ..World::default() };
+        let mut got = World { calm, counts: true, ..World::default() };
         let got_end = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
             run_code(verified.code(), 0, &args, &mut got)
         }));

@@ -28,7 +28,7 @@ struct Cli {
 #[derive(Subcommand, Debug)]
 enum Command {
     /// Run a Mena program on a heap and a scheduler
-    Exec(ExecArgs),
+    Exec(Box<ExecArgs>),
     /// List heaps, schedulers and their parameters
     List,
     /// Print a program in one of its forms

@@ -16,6 +16,7 @@ use crate::names::Name;
 use std::rc::Rc;
 
 pub mod disasm;
+pub mod docs;
 pub mod emit;
 mod graph;
 pub mod liveness;

@@ -207,8 +207,8 @@ macro_rules! for_each_op {
         SetFieldAny set_field_any (Read Read None NameRef) Next "as SetField, without a cache";
         GetElem get_elem (Write Read Slot None) Next "a = slot c of record or tuple b";
         TupleField tuple_field (Write Read Slot None) Next "a = b.c of a tuple";
-        Index index (Write Read Read None) Next "a = b[c]";
-        SetIndex set_index (Read Read Read None) Next "a[b] = c";
+        Index index (Write Read Read None) Next "`a = b[c]`";
+        SetIndex set_index (Read Read Read None) Next "`a[b] = c`";
         MakeTuple make_tuple (Write Window Count None) Next "a = the tuple of the window";
         MakeList make_list (Write Window Count None) Next "a = the list of the window";
         ListExtend list_extend (Read Window Count None) Next "appends the window to list a (long literals)";

@@ -359,8 +359,8 @@ impl Checker<'_> {
         if self.errors.len() > before {
             return;
         }
-        // Outer ranges before inner ones: each must end before the innermost one around it does, and
-        // come earlier in the table.
+        // Outer ranges before inner ones: each must end before the innermost one around it does,
+        // and come earlier in the table.
         let mut order: Vec<usize> = (0..f.handlers.len()).collect();
         order.sort_by_key(|&n| {
             let h = f.handlers[n];

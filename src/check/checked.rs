@@ -1,172 +1,608 @@
-//! `Checked<H>`: proves around every collection that the program cannot tell that it happened, and
-//! watches every access.
+//! `Checked`: compares the heap's graph before and after every collection, and watches every
+//! access in between. A violation panics with the offending edge and the seed.
 //!
-//! 1. Before a collection the graph that the roots reach is hashed: kinds, classes, lengths, raw
-//!    bytes, immediates, and sharing (objects are numbered in the order of their discovery).
-//! 2. After it the same is done again; the hashes must agree. When the collection revived objects
-//!    for finalizers there are more roots than before: then the graph is only validated.
-//! 3. Every reference must lead to an object that the heap has handed out and that was reachable at
-//!    the last collection (or allocated since). The first edge that does not is printed.
-//! 4. `init` may only touch objects allocated since the last safepoint, `load` and `store` live ones,
-//!    within their length; what is stored or set in a register must be live.
+//! ```text
+//!            before                                    after
+//!   roots ─► 0 ─► 1 ─► 2       collect       roots ─► 0' ─► 1' ─► 2'     same shape, kinds,
+//!             └───────►┘      ────────►                └────────►┘       classes, words, sharing
+//! ```
 //!
-//! What it does not see: leaks, garbage that is kept too long, and the targets of weak references.
+//! Before a collection the graph is walked from the roots, objects numbered in the order of
+//! discovery, and their headers and words written down, references as numbers ([`Snapshot`]).
+//! Afterwards a second walk pairs every number with the object that took its place: one number has
+//! one object and the other way round, so that sharing must be the same, too.
+//!
+//! Invariants
+//! - K1. `live` holds every address the program may use: what the heap handed out since the last
+//!   collection, and what that collection left reachable. No other address is ever dereferenced,
+//!   except after a collection of a moving heap, which may have put objects anywhere.
+//! - K2. `fresh` holds what was allocated since the last safepoint: only that may be `init`ed. Its
+//!   bodies are filled with [`POISON`], which no reachable slot may contain.
+//! - K3. Weak slots are no part of the graph. After a collection the target of a reachable weak
+//!   reference is nil or alive. A collection that does not ask the world about weak references has
+//!   freed nothing: all that was in use remains so.
+//! - K4. Weak processing may append to root slices and drop some (finalizers become ready).
+//!   [`Watched`] follows which slice is which; words that were there before are compared, what was
+//!   appended, and what the heap reported alive to the world, is validated only.
+//!
+//! Between collections addresses may come back only after `drain` (a counting heap frees) or
+//! `leave` (regions end). `poison` is forced on, so that what is freed looks freed. Costs: a hash
+//! look-up per access, two walks of the graph per collection.
+//!
+//! Not checked: which unreachable objects are kept; uses of stale references by code that reads
+//! slots without the mutator; when the poll is a safepoint that did not collect.
 
 use std::cell::RefCell;
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
+use std::fmt;
+use std::hash::{BuildHasherDefault, Hasher};
+use std::ops::Range;
 use std::rc::Rc;
 
-use crate::heap::Dirty;
-use crate::heap::{
-    Cause, CheckOptions, Collection, Heap, HeapConfig, HeapError, HeapInfo, Liveness, Mutator, Oom,
-    Region, Roots, Safepoint, Usage,
-};
-use crate::object::{Obj, ObjectKind, ObjectLayout};
+use crate::heap::*;
+use crate::object::{Obj, ObjectKind, ObjectLayout, slots};
 use crate::value::Value;
 
-/// What the checker knows of the heap's objects.
-#[derive(Debug, Default)]
-struct Shadow {
-    /// Addresses that may be used.
-    live: HashSet<usize>,
-    /// Those allocated since the last safepoint.
-    fresh: HashSet<usize>,
+/// What fresh bodies hold until they are initialised; heaps fill freed memory with the same byte.
+pub const POISON: u64 = 0xdbdb_dbdb_dbdb_dbdb;
+
+/// Kind and length of a header: they never change (O2).
+const IDENTITY: u64 = 0xffff_ffff_0000_00ff;
+/// All of a header but the heap's byte.
+const WITHOUT_GC: u64 = !0xff00;
+/// As [`Value`]'s: object words are free for numbers, because no immediate has this tag.
+const TAG_BITS: u32 = 3;
+const TAG_OBJECT: u64 = 0b010;
+
+/// Addresses are spread by one multiplication (Fibonacci hashing).
+#[derive(Clone, Copy, Default, Debug)]
+struct AddressHasher(u64);
+
+impl Hasher for AddressHasher {
+    fn finish(&self) -> u64 {
+        self.0
+    }
+    fn write(&mut self, _: &[u8]) {
+        unreachable!("addresses are hashed as usize");
+    }
+    fn write_usize(&mut self, address: usize) {
+        self.0 = (address as u64 >> 3).wrapping_mul(0x9e37_79b9_7f4a_7c15).rotate_left(26);
+    }
 }
 
-/// A heap whose every step is checked.
+type AddressMap<T> = HashMap<usize, T, BuildHasherDefault<AddressHasher>>;
+
+/// Where a reference was found.
+#[derive(Clone, Copy)]
+enum Edge {
+    Root {
+        slice: usize,
+        index: usize,
+    },
+    Slot {
+        parent: Obj,
+        slot: usize,
+    },
+    /// The heap told the world that it is alive: a weak target, a finalizable object.
+    Survivor,
+    Operation(&'static str),
+}
+
+impl fmt::Display for Edge {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Edge::Root { slice, index } => write!(f, "root slice {slice}[{index}]"),
+            Edge::Slot { parent, slot } => write!(f, "{parent:?}[{slot}]"),
+            Edge::Survivor => f.write_str("weak reference or finalizer"),
+            Edge::Operation(name) => f.write_str(name),
+        }
+    }
+}
+
+/// The graph before a collection.
+#[derive(Default)]
+struct Snapshot {
+    /// Places of the root slices in `words`.
+    slices: Vec<Range<usize>>,
+    /// Immediates as they are, references as numbers.
+    words: Vec<u64>,
+    objects: Vec<Pictured>,
+}
+
+/// An object of a [`Snapshot`]; its number is its place.
+struct Pictured {
+    address: usize,
+    header: u64,
+    /// Where its words begin.
+    body: usize,
+}
+
+fn token(number: usize) -> u64 {
+    (number as u64) << TAG_BITS | TAG_OBJECT
+}
+
+fn number(token: u64) -> Option<usize> {
+    Value::from_bits(token).is_object().then_some((token >> TAG_BITS) as usize)
+}
+
+/// The words of a raw body; what pads the last one counts as zero.
+fn raw_words(o: Obj) -> impl Iterator<Item = u64> {
+    let len = if o.is_raw() { o.len() } else { 0 };
+    (0..len.div_ceil(8)).map(move |i| {
+        let bytes = (len - 8 * i).min(8);
+        o.raw_word(i) & (u64::MAX >> (64 - 8 * bytes))
+    })
+}
+
+fn words_of(roots: &mut dyn Roots) -> Vec<Vec<Value>> {
+    let mut words = Vec::new();
+    roots.slices(&mut |slice, _| words.push(slice.to_vec()));
+    words
+}
+
+/// What the checker knows of the heap (K1, K2).
+#[derive(Debug)]
+struct Shadow {
+    info: HeapInfo,
+    seed: u64,
+    /// Address and header at birth or after the last collection.
+    live: AddressMap<u64>,
+    fresh: AddressMap<()>,
+    /// Whether memory may have been freed since the last collection.
+    may_reuse: bool,
+    /// What is going on, for the report.
+    doing: &'static str,
+}
+
+impl Shadow {
+    #[cold]
+    fn broken(&self, edge: Edge, child: Option<usize>, why: fmt::Arguments<'_>) -> ! {
+        let (heap, seed, doing) = (self.info.name, self.seed, self.doing);
+        let child = match child.map(|a| (a, self.live.get(&a))) {
+            None => String::new(),
+            Some((address, None)) => format!(" → {address:#x}"),
+            Some((address, Some(&header))) => {
+                let (class, len) = (header >> 16 & 0xffff, header >> 32);
+                match ObjectKind::from_u8(header as u8) {
+                    Some(kind) => format!(" → {kind:?}/{class}[{len}]@{address:#x}"),
+                    None => format!(" → {address:#x}"),
+                }
+            }
+        };
+        panic!("broken heap `{heap}` (seed {seed}), {doing}: {edge}{child}: {why}");
+    }
+
+    /// The object was handed out (K1) and is still what it was (O2).
+    fn known(&self, edge: Edge, o: Obj) -> u64 {
+        let Some(&born) = self.live.get(&o.address()) else {
+            self.broken(edge, Some(o.address()), format_args!("not an object that is in use"));
+        };
+        let header = o.header();
+        if (header ^ born) & IDENTITY != 0 {
+            let why = format_args!("its header is now {header:#x}{}", hint(header));
+            self.broken(edge, Some(o.address()), why);
+        }
+        header
+    }
+    fn known_value(&self, edge: Edge, v: Value) {
+        if let Some(o) = v.as_object() {
+            self.known(edge, o);
+        }
+    }
+    fn known_slot(&self, operation: &'static str, o: Obj, i: usize) {
+        let header = self.known(Edge::Operation(operation), o);
+        let raw = ObjectKind::from_u8(header as u8).is_some_and(ObjectKind::is_raw);
+        let len = header >> 32;
+        if raw || i as u64 >= len {
+            let why = format_args!("slot {i} of {}{len}", if raw { "raw bytes, " } else { "" });
+            self.broken(Edge::Operation(operation), Some(o.address()), why);
+        }
+    }
+    /// The header makes sense: for objects that only the heap has seen so far.
+    fn sensible(&self, edge: Edge, o: Obj) -> u64 {
+        let header = o.header();
+        let class = o.class();
+        let sensible = ObjectKind::from_u8(header as u8).is_some_and(|kind| match kind {
+            ObjectKind::Record => class.is_record(),
+            kind => class == kind.class(),
+        });
+        if !sensible {
+            let why = format_args!("no object there, header {header:#x}{}", hint(header));
+            self.broken(edge, Some(o.address()), why);
+        }
+        header
+    }
+    /// No two objects overlap, prefixes included.
+    fn disjoint(&self, objects: impl Iterator<Item = Obj>) {
+        let prefix = self.info.prefix_words * 8;
+        let mut all: Vec<Obj> = objects.collect();
+        all.sort_unstable_by_key(|o| o.address());
+        for pair in all.windows(2) {
+            let end = pair[0].address() + pair[0].size();
+            if end + prefix > pair[1].address() {
+                let edge = Edge::Operation("objects overlap");
+                let why = format_args!("{:?} ends at {end:#x}", pair[0]);
+                self.broken(edge, Some(pair[1].address()), why);
+            }
+        }
+    }
+
+    /// A new object: as asked for, not in use, filled with poison (K2).
+    fn admit(&mut self, o: Obj, layout: ObjectLayout) {
+        let edge = Edge::Operation("allocation");
+        if (o.header() ^ layout.header()) & WITHOUT_GC != 0 {
+            let why = format_args!("header {:#x} for {layout:?}", o.header());
+            self.broken(edge, Some(o.address()), why);
+        }
+        let before = self.live.insert(o.address(), layout.header());
+        if before.is_some() && !self.may_reuse {
+            self.broken(edge, Some(o.address()), format_args!("handed out twice"));
+        }
+        self.fresh.insert(o.address(), ());
+        if layout.kind.is_raw() {
+            (0..layout.body_bytes() / 8).for_each(|i| o.set_raw_word(i, POISON));
+        } else {
+            (0..o.len()).for_each(|i| o.set_slot(i, Value::from_bits(POISON)));
+        }
+    }
+    /// Everything that is reachable from the result of a region is in use now (K1).
+    fn promoted(&mut self, result: Value) {
+        let mut seen = AddressMap::<()>::default();
+        let mut work = vec![(Edge::Operation("leave"), result)];
+        while let Some((edge, v)) = work.pop() {
+            let Some(o) = v.as_object() else { continue };
+            if seen.insert(o.address(), ()).is_none() {
+                let header = self.sensible(edge, o);
+                self.live.insert(o.address(), header);
+                let slot = |slot| (Edge::Slot { parent: o, slot }, o.slot(slot));
+                work.extend((0..o.traced_slots()).map(slot));
+            }
+        }
+    }
+}
+
+fn hint(header: u64) -> &'static str {
+    // A collector may have written its own byte over the poison.
+    if header & WITHOUT_GC == POISON & WITHOUT_GC { " (freed memory)" } else { "" }
+}
+
+/// The walk before a collection.
+struct Before<'a> {
+    shadow: &'a Shadow,
+    numbers: AddressMap<usize>,
+    snapshot: Snapshot,
+}
+
+impl Before<'_> {
+    fn walk(shadow: &Shadow, roots: &mut dyn Roots) -> Snapshot {
+        let snapshot = Snapshot::default();
+        let mut walk = Before { shadow, numbers: AddressMap::default(), snapshot };
+        roots.slices(&mut |slice, _| walk.root_slice(slice));
+        let mut next = 0;
+        while next < walk.snapshot.objects.len() {
+            walk.body(next);
+            next += 1;
+        }
+        shadow.disjoint(walk.snapshot.objects.iter().map(|p| {
+            // SAFETY: `known` has found it in `live` (K1).
+            unsafe { Obj::from_address(p.address) }
+        }));
+        walk.snapshot
+    }
+    fn root_slice(&mut self, slice: &[Value]) {
+        let (n, start) = (self.snapshot.slices.len(), self.snapshot.words.len());
+        for (index, &v) in slice.iter().enumerate() {
+            self.word(Edge::Root { slice: n, index }, v);
+        }
+        self.snapshot.slices.push(start..self.snapshot.words.len());
+    }
+    fn body(&mut self, n: usize) {
+        self.snapshot.objects[n].body = self.snapshot.words.len();
+        // SAFETY: `known` has found it in `live` (K1).
+        let o = unsafe { Obj::from_address(self.snapshot.objects[n].address) };
+        for slot in 0..o.traced_slots() {
+            self.word(Edge::Slot { parent: o, slot }, o.slot(slot));
+        }
+        self.snapshot.words.extend(raw_words(o));
+    }
+    fn word(&mut self, edge: Edge, v: Value) {
+        if v.bits() == POISON {
+            self.shadow.broken(edge, None, format_args!("was never initialised"));
+        }
+        let word = v.as_object().map_or(v.bits(), |o| token(self.number(edge, o)));
+        self.snapshot.words.push(word);
+    }
+    fn number(&mut self, edge: Edge, o: Obj) -> usize {
+        if let Some(&n) = self.numbers.get(&o.address()) {
+            return n;
+        }
+        let header = self.shadow.known(edge, o);
+        let n = self.snapshot.objects.len();
+        self.numbers.insert(o.address(), n);
+        self.snapshot.objects.push(Pictured { address: o.address(), header, body: 0 });
+        n
+    }
+}
+
+/// The walk after a collection.
+struct After<'a> {
+    shadow: &'a Shadow,
+    before: &'a Snapshot,
+    /// Where the object with this number is now.
+    places: Vec<Option<usize>>,
+    /// What has been found: addresses and headers, the new `live`.
+    live: AddressMap<u64>,
+    /// In the order of discovery, with the numbers of those that have one.
+    found: Vec<(Obj, Option<usize>)>,
+    /// Objects below this are scanned.
+    scanned: usize,
+}
+
+impl<'a> After<'a> {
+    fn new(shadow: &'a Shadow, before: &'a Snapshot) -> Self {
+        let places = vec![None; before.objects.len()];
+        let live = AddressMap::default();
+        After { shadow, before, places, live, found: Vec::new(), scanned: 0 }
+    }
+    /// First what was there before, compared; then what came to it, validated (K4).
+    fn walk(&mut self, now: &[Vec<Value>], slices: &[Option<usize>], survivors: &[Obj]) {
+        for (range, place) in self.before.slices.iter().zip(slices) {
+            let Some(slice) = *place else { continue };
+            let old = &self.before.words[range.clone()];
+            for (index, (&v, &word)) in now[slice].iter().zip(old).enumerate() {
+                self.compare(Edge::Root { slice, index }, v, word);
+            }
+        }
+        self.scan();
+        for (slice, words) in now.iter().enumerate() {
+            for (index, &v) in words.iter().enumerate() {
+                self.admit(Edge::Root { slice, index }, v);
+            }
+        }
+        for &o in survivors {
+            self.admit(Edge::Survivor, Value::object(o));
+        }
+        self.scan();
+        self.shadow.disjoint(self.found.iter().map(|&(o, _)| o));
+    }
+    fn scan(&mut self) {
+        while self.scanned < self.found.len() {
+            let (o, number) = self.found[self.scanned];
+            self.scanned += 1;
+            let old = number.map(|n| &self.before.words[self.before.objects[n].body..]);
+            for slot in 0..o.traced_slots() {
+                let edge = Edge::Slot { parent: o, slot };
+                match old {
+                    Some(old) => self.compare(edge, o.slot(slot), old[slot]),
+                    None => self.admit(edge, o.slot(slot)),
+                }
+            }
+            for (slot, (word, &old)) in raw_words(o).zip(old.into_iter().flatten()).enumerate() {
+                if word != old {
+                    let why = format_args!("raw word was {old:#x}, is {word:#x}");
+                    self.shadow.broken(Edge::Slot { parent: o, slot }, None, why);
+                }
+            }
+        }
+    }
+    /// A word that was there before must be the same immediate or the same object.
+    fn compare(&mut self, edge: Edge, v: Value, old: u64) {
+        let child = v.as_object().map(Obj::address);
+        match (number(old), v.as_object()) {
+            (None, None) if v.bits() == old => {}
+            (Some(n), Some(o)) if self.places[n] == Some(o.address()) => {}
+            (Some(n), Some(o)) if self.places[n].is_none() => self.pair(edge, n, o),
+            (Some(n), Some(_)) => {
+                let place = self.places[n].unwrap_or_default();
+                let why = format_args!("other references find this object at {place:#x}");
+                self.shadow.broken(edge, child, why);
+            }
+            (Some(n), None) => {
+                let old = self.before.objects[n].address;
+                let why = format_args!("was an object at {old:#x}, is {v:?}");
+                self.shadow.broken(edge, child, why);
+            }
+            (None, _) => {
+                let why = format_args!("was {:?}", Value::from_bits(old));
+                self.shadow.broken(edge, child, why);
+            }
+        }
+    }
+    /// The object with number `n` is first found.
+    fn pair(&mut self, edge: Edge, n: usize, o: Obj) {
+        let old = &self.before.objects[n];
+        if self.live.contains_key(&o.address()) {
+            let why = format_args!("two objects have become one; this was at {:#x}", old.address);
+            self.shadow.broken(edge, Some(o.address()), why);
+        }
+        if !self.shadow.info.moves && o.address() != old.address {
+            let why = format_args!("moved from {:#x}, but the heap does not move", old.address);
+            self.shadow.broken(edge, Some(o.address()), why);
+        }
+        let header = self.shadow.sensible(edge, o);
+        if (header ^ old.header) & WITHOUT_GC != 0 {
+            let why = format_args!("header was {:#x}, is {header:#x}", old.header);
+            self.shadow.broken(edge, Some(o.address()), why);
+        }
+        self.places[n] = Some(o.address());
+        self.live.insert(o.address(), header);
+        self.found.push((o, Some(n)));
+    }
+    /// A reference that was not reachable before, or is known already.
+    fn admit(&mut self, edge: Edge, v: Value) {
+        let Some(o) = v.as_object() else { return };
+        if self.live.contains_key(&o.address()) {
+            return;
+        }
+        if !self.shadow.info.moves {
+            self.shadow.known(edge, o);
+        }
+        let header = self.shadow.sensible(edge, o);
+        self.live.insert(o.address(), header);
+        self.found.push((o, None));
+    }
+    fn weak_targets(&self, freed: bool) {
+        for &(o, _) in self.found.iter().filter(|(o, _)| o.kind() == ObjectKind::Weak) {
+            let Some(target) = o.slot(slots::TARGET).as_object() else { continue };
+            let edge = Edge::Slot { parent: o, slot: slots::TARGET };
+            if self.live.contains_key(&target.address()) {
+                continue;
+            } else if freed {
+                let why = format_args!("the weak target is dead (K3)");
+                self.shadow.broken(edge, Some(target.address()), why);
+            }
+            self.shadow.known(edge, target);
+        }
+    }
+    fn live_bytes(&self) -> usize {
+        self.found.iter().map(|(o, _)| o.size()).sum()
+    }
+}
+
+/// The roots as the heap under test sees them.
+struct Watched<'a> {
+    roots: &'a mut dyn Roots,
+    /// Where the slices of the beginning are now (K4).
+    slices: Vec<Option<usize>>,
+    survivors: Vec<Obj>,
+    /// Whether the heap asked what becomes of the dead (K3).
+    asked: bool,
+}
+
+impl Roots for Watched<'_> {
+    fn slices(&mut self, f: &mut dyn FnMut(&mut [Value], Dirty)) {
+        self.roots.slices(f);
+    }
+    fn weak(&mut self, live: &mut dyn Liveness) -> bool {
+        self.asked = true;
+        let before = words_of(self.roots);
+        let survivors = &mut self.survivors;
+        let revived = self.roots.weak(&mut WatchedLiveness { live, survivors });
+        let after = words_of(self.roots);
+        let lengths = |slices: &[Vec<Value>]| slices.iter().map(Vec::len).collect::<Vec<_>>();
+        if lengths(&before) != lengths(&after) {
+            let places = align(&before, &after);
+            for slice in &mut self.slices {
+                *slice = slice.and_then(|n| places[n]);
+            }
+        }
+        revived
+    }
+}
+
+/// Which slice is where after weak processing (K4). Nothing moves there, so a slice is recognised
+/// by its words: equal ones from the end, then equal or longer ones from the start, then in the
+/// gap between, where slices were dropped, equal ones in order.
+fn align(before: &[Vec<Value>], after: &[Vec<Value>]) -> Vec<Option<usize>> {
+    let mut places = vec![None; before.len()];
+    let tail = before.iter().rev().zip(after.iter().rev()).take_while(|(b, a)| b == a).count();
+    for k in 1..=tail {
+        places[before.len() - k] = Some(after.len() - k);
+    }
+    let (olds, news) = (&before[..before.len() - tail], &after[..after.len() - tail]);
+    let head = olds.iter().zip(news).take_while(|(b, a)| a.starts_with(b)).count();
+    (0..head).for_each(|k| places[k] = Some(k));
+    let mut next = head;
+    for (k, old) in olds.iter().enumerate().skip(head) {
+        if next < news.len() && *old == news[next] {
+            places[k] = Some(next);
+            next += 1;
+        }
+    }
+    places
+}
+
+/// Writes down what the world hears of the living.
+struct WatchedLiveness<'a> {
+    live: &'a mut dyn Liveness,
+    survivors: &'a mut Vec<Obj>,
+}
+
+impl Liveness for WatchedLiveness<'_> {
+    fn current(&mut self, o: Obj) -> Option<Obj> {
+        let now = self.live.current(o);
+        self.survivors.extend(now);
+        now
+    }
+    fn keep(&mut self, o: Obj) -> Obj {
+        let now = self.live.keep(o);
+        self.survivors.push(now);
+        now
+    }
+}
+
+/// A heap under observation.
 #[derive(Debug)]
 pub struct Checked<H> {
     inner: H,
-    options: CheckOptions,
-    shadow: Rc<RefCell<Shadow>>,
+    /// `None`: the option is off.
+    shadow: Option<Rc<RefCell<Shadow>>>,
 }
 
 /// Its mutator.
 #[derive(Debug)]
 pub struct CheckedMutator<M> {
     inner: M,
-    options: CheckOptions,
-    shadow: Rc<RefCell<Shadow>>,
+    shadow: Option<Rc<RefCell<Shadow>>>,
 }
 
-/// Notices whether objects were revived.
-struct WatchedRoots<'a> {
-    inner: &'a mut dyn Roots,
-    revived: bool,
-}
-
-impl Roots for WatchedRoots<'_> {
-    fn slices(&mut self, f: &mut dyn FnMut(&mut [Value], Dirty)) {
-        self.inner.slices(f);
-    }
-    fn weak(&mut self, live: &mut dyn Liveness) -> bool {
-        let revived = self.inner.weak(live);
-        self.revived |= revived;
-        revived
-    }
-}
-
-/// A walk over everything that the roots reach.
-struct Walk<'a> {
-    live: &'a HashSet<usize>,
-    /// After a moving collection nothing is known to be live yet: headers alone are checked.
-    trust: bool,
-    seed: u64,
-    numbers: HashMap<usize, u64>,
-    queue: Vec<Obj>,
-    hash: u64,
-}
-
-impl Walk<'_> {
-    fn mix(&mut self, word: u64) {
-        self.hash = (self.hash.rotate_left(5) ^ word).wrapping_mul(0x517c_c1b7_2722_0a95);
-    }
-    fn word(&mut self, v: Value, from: &dyn Fn() -> String) {
-        let Some(o) = v.as_object() else { return self.mix(v.bits()) };
-        let next = self.numbers.len() as u64;
-        let number = *self.numbers.entry(o.address()).or_insert_with(|| {
-            let known = self.trust || self.live.contains(&o.address());
-            assert!(
-                known && ObjectKind::from_u8(o.header() as u8).is_some(),
-                "broken heap: {} → {o:?} is no live object (seed {})",
-                from(),
-                self.seed
-            );
-            self.queue.push(o);
-            next
-        });
-        self.mix(number);
-    }
-    fn objects(&mut self) {
-        while let Some(o) = self.queue.pop() {
-            self.mix(o.layout().header());
-            if o.is_raw() {
-                (0..o.len().div_ceil(8)).for_each(|i| self.mix(o.raw_word(i)));
-            }
-            for i in 0..o.traced_slots() {
-                self.word(o.slot(i), &|| format!("{o:?}[{i}]"));
-            }
-        }
-    }
-}
-
-impl<H: Heap> Checked<H> {
-    /// Hashes and validates the graph; gives the reachable addresses too.
-    fn walk(&self, roots: &mut dyn Roots, trust: bool) -> (u64, HashSet<usize>) {
-        let shadow = self.shadow.borrow();
-        let mut walk = Walk {
-            live: &shadow.live,
-            trust,
-            seed: self.options.seed,
-            numbers: HashMap::new(),
-            queue: Vec::new(),
-            hash: 0,
-        };
-        let mut slice_number = 0;
-        roots.slices(&mut |slice, _| {
-            for (i, &v) in slice.iter().enumerate() {
-                walk.word(v, &|| format!("root slice {slice_number}[{i}]"));
-            }
-            slice_number += 1;
-            walk.objects();
-        });
-        (walk.hash, walk.numbers.into_keys().collect())
-    }
-}
-
-// SAFETY: objects are the wrapped heap's.
+// SAFETY: everything is the wrapped heap's work; bodies of fresh objects, which nobody has
+// initialised yet, are filled.
 unsafe impl<H: Heap> Heap for Checked<H> {
     type Mutator = CheckedMutator<H::Mutator>;
     const INFO: HeapInfo = H::INFO;
 
     fn new(config: &HeapConfig) -> Result<Self, HeapError> {
-        let inner = H::new(config)?;
-        Ok(Checked { inner, options: config.checks, shadow: Rc::default() })
+        if !config.checks.check {
+            return Ok(Checked { inner: H::new(config)?, shadow: None });
+        }
+        let inner = H::new(&HeapConfig { poison: true, ..config.clone() })?;
+        let shadow = Shadow {
+            info: inner.info(),
+            seed: config.checks.seed,
+            live: AddressMap::default(),
+            fresh: AddressMap::default(),
+            may_reuse: false,
+            doing: "between collections",
+        };
+        Ok(Checked { inner, shadow: Some(Rc::new(RefCell::new(shadow))) })
     }
     fn mutator(&self) -> Self::Mutator {
-        CheckedMutator {
-            inner: self.inner.mutator(),
-            options: self.options,
-            shadow: self.shadow.clone(),
-        }
+        CheckedMutator { inner: self.inner.mutator(), shadow: self.shadow.clone() }
     }
     fn collect(&self, roots: &mut dyn Roots, why: Cause) -> Collection {
-        if !self.options.check {
-            return self.inner.collect(roots, why);
-        }
-        let (before, _) = self.walk(roots, false);
-        let mut watched = WatchedRoots { inner: roots, revived: false };
+        let Some(shadow) = &self.shadow else { return self.inner.collect(roots, why) };
+        let mut shadow = shadow.borrow_mut();
+        shadow.doing = "before a collection";
+        let before = Before::walk(&shadow, roots);
+        let slices = (0..before.slices.len()).map(Some).collect();
+        let mut watched = Watched { roots, slices, survivors: Vec::new(), asked: false };
         let collection = self.inner.collect(&mut watched, why);
-        let revived = watched.revived;
-        let (after, reachable) = self.walk(roots, true);
-        assert!(
-            revived || before == after,
-            "broken heap: collection {why:?} changed the reachable graph (seed {})",
-            self.options.seed
-        );
-        let mut shadow = self.shadow.borrow_mut();
-        shadow.live = reachable;
+        shadow.doing = match why {
+            Cause::AllocationFailure => "after a collection (allocation failure)",
+            Cause::Threshold => "after a collection (threshold)",
+            Cause::Explicit => "after a collection (explicit)",
+            Cause::Stress => "after a collection (stress)",
+            Cause::LastResort => "after a collection (last resort)",
+        };
+        let now = words_of(watched.roots);
+        let mut after = After::new(&shadow, &before);
+        after.walk(&now, &watched.slices, &watched.survivors);
+        after.weak_targets(watched.asked);
+        let (reported, reached) = (collection.after_bytes, after.live_bytes());
+        if reported < reached {
+            let why = format_args!("{reported} live bytes reported, {reached} reachable");
+            shadow.broken(Edge::Operation("usage"), None, why);
+        }
+        let live = after.live;
+        if watched.asked {
+            shadow.live = live;
+            shadow.may_reuse = false;
+        } else {
+            shadow.live.extend(live);
+        }
         shadow.fresh.clear();
+        shadow.doing = "between collections";
         collection
     }
     fn usage(&self) -> Usage {
@@ -175,100 +611,121 @@ unsafe impl<H: Heap> Heap for Checked<H> {
     fn info(&self) -> HeapInfo {
         self.inner.info()
     }
+    fn counters(&self) -> Vec<(&'static str, u64)> {
+        self.inner.counters()
+    }
 }
 
 impl<M> CheckedMutator<M> {
-    fn allocated(&self, o: Obj) {
-        if self.options.check {
-            let mut shadow = self.shadow.borrow_mut();
-            let new = shadow.live.insert(o.address());
-            // A collection between forgets what it freed; without one nothing is handed out twice.
-            assert!(new, "broken heap: {o:?} handed out twice (seed {})", self.options.seed);
-            shadow.fresh.insert(o.address());
+    /// Asks the shadow, if the option is on.
+    #[inline(always)]
+    fn check(&self, f: impl FnOnce(&Shadow)) {
+        if let Some(shadow) = &self.shadow {
+            f(&shadow.borrow());
         }
     }
-    fn check_value(&self, v: Value, what: &dyn Fn() -> String) {
-        if let Some(o) = v.as_object()
-            && self.options.check
-        {
-            let live = self.shadow.borrow().live.contains(&o.address());
-            assert!(
-                live,
-                "broken contract: {} → stale {:#x} (seed {})",
-                what(),
-                o.address(),
-                self.options.seed
-            );
-        }
-    }
-    fn check_place(&self, o: Obj, i: usize, what: &str) {
-        if self.options.check {
-            self.check_value(Value::object(o), &|| format!("{what} of slot {i}"));
-            assert!(
-                !o.is_raw() && i < o.len(),
-                "broken contract: {what} of {o:?}[{i}] (seed {})",
-                self.options.seed
-            );
+    /// Tells the shadow.
+    #[inline(always)]
+    fn tell(&self, f: impl FnOnce(&mut Shadow)) {
+        if let Some(shadow) = &self.shadow {
+            f(&mut shadow.borrow_mut());
         }
     }
 }
 
-// SAFETY: as the heap.
+// SAFETY: as the wrapped mutator. No borrow of the shadow is held while the wrapped mutator runs:
+// it may collect, and the collection comes back to this wrapper.
 unsafe impl<M: Mutator> Mutator for CheckedMutator<M> {
     const COUNTS: bool = M::COUNTS;
 
+    #[inline]
     fn try_alloc(&mut self, layout: ObjectLayout) -> Option<Obj> {
         let o = self.inner.try_alloc(layout)?;
-        self.allocated(o);
+        self.tell(|shadow| shadow.admit(o, layout));
         Some(o)
     }
+    #[cold]
     fn alloc_slow(&mut self, layout: ObjectLayout, at: &mut Safepoint<'_>) -> Result<Obj, Oom> {
+        // A safepoint, whether it collects or not (H1).
+        self.tell(|shadow| shadow.fresh.clear());
         let o = self.inner.alloc_slow(layout, at)?;
-        self.allocated(o);
+        self.tell(|shadow| shadow.admit(o, layout));
         Ok(o)
     }
+    #[inline]
+    fn try_alloc_local(&mut self, layout: ObjectLayout) -> Option<Obj> {
+        let o = self.inner.try_alloc_local(layout)?;
+        self.tell(|shadow| shadow.admit(o, layout));
+        Some(o)
+    }
+    #[inline]
     fn set(&mut self, register: &mut Value, v: Value) {
-        self.check_value(v, &|| "a register".to_owned());
+        self.check(|shadow| shadow.known_value(Edge::Operation("set"), v));
         self.inner.set(register, v);
     }
+    #[inline]
     fn take(&mut self, register: &mut Value, dead: &mut Value) {
-        self.check_value(*dead, &|| "a register".to_owned());
+        self.check(|shadow| shadow.known_value(Edge::Operation("take"), *dead));
         self.inner.take(register, dead);
     }
+    #[inline]
     fn clear(&mut self, registers: &mut [Value]) {
         self.inner.clear(registers);
     }
+    #[inline]
     fn load(&mut self, o: Obj, i: usize) -> Value {
-        self.check_place(o, i, "load");
+        self.check(|shadow| shadow.known_slot("load", o, i));
         let v = self.inner.load(o, i);
-        self.check_value(v, &|| format!("{o:?}[{i}]"));
+        self.check(|shadow| shadow.known_value(Edge::Slot { parent: o, slot: i }, v));
         v
     }
+    #[inline]
     fn load_weak(&mut self, o: Obj, i: usize) -> Value {
-        self.check_place(o, i, "load_weak");
+        self.check(|shadow| shadow.known_slot("load_weak", o, i));
         let v = self.inner.load_weak(o, i);
-        if self.options.check
-            && let Some(target) = v.as_object()
-        {
-            // Reachable only weakly until now: from here on the program holds it.
-            self.shadow.borrow_mut().live.insert(target.address());
-        }
+        self.check(|shadow| shadow.known_value(Edge::Slot { parent: o, slot: i }, v));
         v
     }
+    #[inline]
     fn init(&mut self, o: Obj, i: usize, v: Value) {
-        self.check_place(o, i, "init");
-        self.check_value(v, &|| format!("{o:?}[{i}]"));
-        assert!(
-            !self.options.check || self.shadow.borrow().fresh.contains(&o.address()),
-            "broken contract: init of {o:?} after a safepoint (seed {})",
-            self.options.seed
-        );
+        self.check(|shadow| {
+            shadow.known_slot("init", o, i);
+            shadow.known_value(Edge::Operation("init"), v);
+            if !shadow.fresh.contains_key(&o.address()) {
+                let why = format_args!("not allocated since the last safepoint");
+                shadow.broken(Edge::Operation("init"), Some(o.address()), why);
+            }
+        });
         self.inner.init(o, i, v);
     }
+    #[inline]
     fn store(&mut self, o: Obj, i: usize, v: Value) {
-        self.check_place(o, i, "store");
-        self.check_value(v, &|| format!("{o:?}[{i}]"));
+        self.check(|shadow| {
+            shadow.known_slot("store", o, i);
+            shadow.known_value(Edge::Operation("store"), v);
+        });
         self.inner.store(o, i, v);
     }
-    super::forward_cold!(inner);
+    #[inline(always)]
+    fn pending(&self) -> bool {
+        self.inner.pending()
+    }
+    fn drain(&mut self) {
+        self.inner.drain();
+        self.tell(|shadow| shadow.may_reuse = true);
+    }
+    fn enter(&mut self) -> Region {
+        self.inner.enter()
+    }
+    fn leave(&mut self, region: Region, result: &mut Value) {
+        self.inner.leave(region, result);
+        self.tell(|shadow| {
+            shadow.may_reuse = true;
+            shadow.fresh.clear();
+            shadow.promoted(*result);
+        });
+    }
+    fn flush(&mut self) {
+        self.inner.flush();
+    }
 }

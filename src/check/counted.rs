@@ -73,7 +73,9 @@ unsafe impl<H: Heap> Heap for Counted<H> {
         self.inner.info()
     }
     fn counters(&self) -> Vec<(&'static str, u64)> {
-        self.counts.as_ref().map_or_else(Vec::new, |counts| counts.named())
+        let mut counters = self.counts.as_ref().map_or_else(Vec::new, |counts| counts.named());
+        counters.extend(self.inner.counters());
+        counters
     }
 }
 
@@ -97,6 +99,11 @@ unsafe impl<M: Mutator> Mutator for CountedMutator<M> {
         let o = self.inner.alloc_slow(layout, at)?;
         self.allocated(layout);
         Ok(o)
+    }
+    fn try_alloc_local(&mut self, layout: ObjectLayout) -> Option<Obj> {
+        let o = self.inner.try_alloc_local(layout)?;
+        self.allocated(layout);
+        Some(o)
     }
     fn set(&mut self, register: &mut Value, v: Value) {
         add(&self.counts.sets, 1);

@@ -19,6 +19,8 @@ pub trait AnyHeap {
     fn usage(&self) -> Usage;
     /// As [`Heap::info`].
     fn info(&self) -> HeapInfo;
+    /// As [`Heap::counters`].
+    fn counters(&self) -> Vec<(&'static str, u64)>;
 }
 
 /// A mutator, object-safe. Each method is as in [`Mutator`].
@@ -26,6 +28,7 @@ pub trait AnyHeap {
 pub trait AnyMutator {
     fn try_alloc(&mut self, layout: ObjectLayout) -> Option<Obj>;
     fn alloc_slow(&mut self, layout: ObjectLayout, at: &mut Safepoint<'_>) -> Result<Obj, Oom>;
+    fn try_alloc_local(&mut self, layout: ObjectLayout) -> Option<Obj>;
     fn set(&mut self, register: &mut Value, v: Value);
     fn take(&mut self, register: &mut Value, dead: &mut Value);
     fn clear(&mut self, registers: &mut [Value]);
@@ -56,6 +59,9 @@ impl<H: Heap> AnyHeap for Whole<H> {
     fn info(&self) -> HeapInfo {
         self.0.info()
     }
+    fn counters(&self) -> Vec<(&'static str, u64)> {
+        self.0.counters()
+    }
 }
 
 /// Hands every method of a mutator on to the one it wraps: `$inner` is the path to that.
@@ -72,6 +78,7 @@ impl<M: Mutator> AnyMutator for Part<M> {
     forward! {
         try_alloc(&mut self, layout: ObjectLayout) -> Option<Obj>;
         alloc_slow(&mut self, layout: ObjectLayout, at: &mut Safepoint<'_>) -> Result<Obj, Oom>;
+        try_alloc_local(&mut self, layout: ObjectLayout) -> Option<Obj>;
         set(&mut self, register: &mut Value, v: Value);
         take(&mut self, register: &mut Value, dead: &mut Value);
         clear(&mut self, registers: &mut [Value]);
@@ -144,6 +151,9 @@ unsafe impl Heap for Erased {
     fn info(&self) -> HeapInfo {
         self.0.info()
     }
+    fn counters(&self) -> Vec<(&'static str, u64)> {
+        self.0.counters()
+    }
 }
 
 // SAFETY: as the heap.
@@ -154,6 +164,7 @@ unsafe impl Mutator for ErasedMutator {
     forward! {
         try_alloc(&mut self, layout: ObjectLayout) -> Option<Obj>;
         alloc_slow(&mut self, layout: ObjectLayout, at: &mut Safepoint<'_>) -> Result<Obj, Oom>;
+        try_alloc_local(&mut self, layout: ObjectLayout) -> Option<Obj>;
         set(&mut self, register: &mut Value, v: Value);
         take(&mut self, register: &mut Value, dead: &mut Value);
         clear(&mut self, registers: &mut [Value]);

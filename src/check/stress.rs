@@ -1,45 +1,95 @@
-//! `Stress<H>`: collects at every n-th allocation, fails a chosen one.
+//! `Stress`: collects at every n-th allocation, and lets the n-th allocation fail.
 //!
-//! While it is active every allocation takes the slow path, so that the count is exact.
+//! The collection goes through the safepoint ([`Cause::Stress`]), so that wrappers outside see it.
+//! With n = 1 every allocation collects: whatever is not a root is stale at once.
+//!
+//! Invariants
+//! - X1. Allocations are numbered from 1, over all mutators, in the order in which they end,
+//!   whether they succeed or not. A `try_alloc` that answers `None` has not ended: the caller goes
+//!   on to `alloc_slow` with the same number.
+//! - X2. With both options off the wrapper only counts allocations.
+//!
+//! A failure is injected without the last collection that H4 asks for: it stands for a heap that
+//! was full anyway.
 
-use crate::heap::{
-    Cause, CheckOptions, Collection, Heap, HeapConfig, HeapError, HeapInfo, Mutator, Oom, Region,
-    Roots, Safepoint, Usage,
-};
+use std::cell::Cell;
+use std::rc::Rc;
+
+use crate::heap::*;
 use crate::object::{Obj, ObjectLayout};
 use crate::value::Value;
 
-/// A heap under stress.
+#[derive(Debug)]
+struct Plan {
+    every: Option<u64>,
+    fail_nth: Option<u64>,
+    /// Added to the allocation's number before it is divided by `every`.
+    shift: u64,
+    /// Allocations that have ended (X1).
+    allocations: Cell<u64>,
+}
+
+/// What happens at an allocation.
+enum Turn {
+    Plain,
+    Collect,
+    Fail,
+}
+
+impl Plan {
+    fn new(options: &CheckOptions) -> Result<Plan, HeapError> {
+        if options.stress == Some(0) || options.fail_nth == Some(0) {
+            return Err(HeapError("allocations are numbered from 1: 0 names none".into()));
+        }
+        Ok(Plan {
+            every: options.stress,
+            fail_nth: options.fail_nth,
+            shift: options.stress.map_or(0, |n| options.seed % n),
+            allocations: Cell::new(0),
+        })
+    }
+    #[inline]
+    fn turn(&self) -> Turn {
+        let number = self.allocations.get() + 1;
+        if self.fail_nth == Some(number) {
+            Turn::Fail
+        } else if self.every.is_some_and(|n| (number + self.shift).is_multiple_of(n)) {
+            Turn::Collect
+        } else {
+            Turn::Plain
+        }
+    }
+    #[inline]
+    fn end(&self) {
+        self.allocations.set(self.allocations.get() + 1);
+    }
+}
+
+/// A heap that collects, or fails, on purpose.
 #[derive(Debug)]
 pub struct Stress<H> {
     inner: H,
-    options: CheckOptions,
+    plan: Rc<Plan>,
 }
 
 /// Its mutator.
 #[derive(Debug)]
 pub struct StressMutator<M> {
     inner: M,
-    every: Option<u64>,
-    fail_nth: Option<u64>,
-    allocations: u64,
+    plan: Rc<Plan>,
 }
 
-// SAFETY: objects are the wrapped heap's.
+// SAFETY: everything is the wrapped heap's work.
 unsafe impl<H: Heap> Heap for Stress<H> {
     type Mutator = StressMutator<H::Mutator>;
     const INFO: HeapInfo = H::INFO;
 
     fn new(config: &HeapConfig) -> Result<Self, HeapError> {
-        Ok(Stress { inner: H::new(config)?, options: config.checks })
+        let plan = Rc::new(Plan::new(&config.checks)?);
+        Ok(Stress { inner: H::new(config)?, plan })
     }
     fn mutator(&self) -> Self::Mutator {
-        StressMutator {
-            inner: self.inner.mutator(),
-            every: self.options.stress,
-            fail_nth: self.options.fail_nth,
-            allocations: 0,
-        }
+        StressMutator { inner: self.inner.mutator(), plan: self.plan.clone() }
     }
     fn collect(&self, roots: &mut dyn Roots, why: Cause) -> Collection {
         self.inner.collect(roots, why)
@@ -50,31 +100,50 @@ unsafe impl<H: Heap> Heap for Stress<H> {
     fn info(&self) -> HeapInfo {
         self.inner.info()
     }
+    fn counters(&self) -> Vec<(&'static str, u64)> {
+        self.inner.counters()
+    }
 }
 
-// SAFETY: as the heap.
+impl<M: Mutator> StressMutator<M> {
+    #[inline]
+    fn attempt(&mut self, alloc: impl FnOnce(&mut M) -> Option<Obj>) -> Option<Obj> {
+        let Turn::Plain = self.plan.turn() else { return None };
+        let o = alloc(&mut self.inner)?;
+        self.plan.end();
+        Some(o)
+    }
+}
+
+// SAFETY: as the wrapped mutator; the extra collection is inside of `alloc_slow`, where H1 allows
+// it, and after a flush.
 unsafe impl<M: Mutator> Mutator for StressMutator<M> {
     const COUNTS: bool = M::COUNTS;
 
+    #[inline]
     fn try_alloc(&mut self, layout: ObjectLayout) -> Option<Obj> {
-        if self.every.is_some() || self.fail_nth.is_some() {
-            return None;
-        }
-        self.inner.try_alloc(layout)
+        self.attempt(|inner| inner.try_alloc(layout))
     }
+    #[cold]
     fn alloc_slow(&mut self, layout: ObjectLayout, at: &mut Safepoint<'_>) -> Result<Obj, Oom> {
-        self.allocations += 1;
-        if self.fail_nth == Some(self.allocations) {
-            return Err(Oom);
+        let turn = self.plan.turn();
+        self.plan.end();
+        match turn {
+            Turn::Plain => self.inner.alloc_slow(layout, at),
+            Turn::Fail => Err(Oom),
+            Turn::Collect => {
+                self.inner.flush();
+                at.collect(Cause::Stress);
+                match self.inner.try_alloc(layout) {
+                    Some(o) => Ok(o),
+                    None => self.inner.alloc_slow(layout, at),
+                }
+            }
         }
-        if self.every.is_some_and(|n| self.allocations.is_multiple_of(n)) {
-            self.inner.flush();
-            at.collect(Cause::Stress);
-        }
-        match self.inner.try_alloc(layout) {
-            Some(o) => Ok(o),
-            None => self.inner.alloc_slow(layout, at),
-        }
+    }
+    #[inline]
+    fn try_alloc_local(&mut self, layout: ObjectLayout) -> Option<Obj> {
+        self.attempt(|inner| inner.try_alloc_local(layout))
     }
     super::forward_access!(inner);
 }

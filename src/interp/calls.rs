@@ -1,5 +1,7 @@
 //! Calls that are not on the fast path, and the one unwinder.
 
+use std::sync::atomic::Ordering::Relaxed;
+
 use super::{Ctx, FuncInfo, Outcome, St};
 use crate::builtins;
 use crate::bytecode::HandlerRange;
@@ -103,6 +105,12 @@ impl<H: Heap> Ctx<H> {
                 // SAFETY: the handler and its register belong to the function of this window.
                 unsafe { self.mutator.set(&mut *base.add(h.register as usize), error) };
                 let pc = loaded.word(h.target);
+                // A handler may lie before its range: unwinding is a back-edge and polls (E4).
+                if reds > self.limit.load(Relaxed) {
+                    self.save(pc, base);
+                    self.outcome = Outcome::Preempted;
+                    return Err(reds);
+                }
                 return Ok(St { pc, base, reds, ctx: self });
             }
             self.clear_window(index, base);

@@ -67,11 +67,12 @@ fn object_of(v: Value, class: ClassId) -> Option<Obj> {
     }
 }
 
-/// Counts a reduction; `true` when the slice's limit is reached (E4): answer `Slow`.
+/// Counts a reduction; `true` when the slice's limit is used up (E4): answer `Slow`. A limit of 1 still
+/// lets every slice get one poll further.
 #[inline(always)]
 unsafe fn poll<H: Heap>(s: &mut St<H>) -> bool {
     s.reds += 1;
-    s.reds >= unsafe { (*s.ctx).limit.load(Relaxed) }
+    s.reds > unsafe { (*s.ctx).limit.load(Relaxed) }
 }
 
 // ---- moves and constants ----
@@ -387,9 +388,11 @@ fn eq(x: Value, y: Value) -> Option<bool> {
         Some(x == y)
     } else if both_float(x, y) {
         Some(x.float_unchecked() == y.float_unchecked())
-    } else if (x.is_object() && !is_nil_or_bool(y)) || (y.is_object() && !is_nil_or_bool(x)) {
-        None
-    } else if (x.is_int() && y.is_float()) || (x.is_float() && y.is_int()) {
+    } else if (x.is_object() && !is_nil_or_bool(y))
+        || (y.is_object() && !is_nil_or_bool(x))
+        || (x.is_int() && y.is_float())
+        || (x.is_float() && y.is_int())
+    {
         None
     } else {
         Some(x == y)
@@ -609,7 +612,8 @@ macro_rules! loop_op {
     };
 }
 body!(switch, w, s, {
-    let table = (&(*(*s.ctx).loaded).switches).get_unchecked(D!(w, s) as usize);
+    let switches = &(*(*s.ctx).loaded).switches;
+    let table = switches.get_unchecked(D!(w, s) as usize);
     let v = reg(s, A!(w, s));
     // Not an int: a number that no table has.
     let i =
@@ -645,8 +649,11 @@ unsafe fn replace<H: Heap>(s: &mut St<H>, f: FuncInfo, from: *mut Value, count: 
         if s.base.add(f.registers as usize).cast::<Frame>() > (*s.ctx).frame_top || poll(s) {
             return R::Slow;
         }
-        for i in 0..count {
-            (*s.ctx).mutator.take(&mut *s.base.add(i), &mut *from.add(i));
+        // The window of most tail calls is the frame's start already.
+        if from != s.base {
+            for i in 0..count {
+                (*s.ctx).mutator.take(&mut *s.base.add(i), &mut *from.add(i));
+            }
         }
         s.pc = f.code;
         R::Next

@@ -42,16 +42,17 @@ pub(super) unsafe fn slow<H: Heap>(
     let mut run = Slow { ctx, i, pc, next, base, reds };
     if polls(i.op) {
         run.reds += 1;
-        if run.reds >= run.ctx.limit.load(Relaxed) {
+        if run.reds > run.ctx.limit.load(Relaxed) {
+            // Redone, and counted, in the next slice.
             run.ctx.outcome = Outcome::Preempted;
-            return Err(run.reds);
+            return Err(run.reds - 1);
         }
     }
     // SAFETY: by the caller.
     match unsafe { run.execute() } {
         Ok(()) => Ok(St { pc: run.next, base: run.base, reds: run.reds, ctx: run.ctx }),
         // SAFETY: the task's state was saved above; helpers that move the stack save again.
-        Err(Exit::Throw(error)) => unsafe { run.ctx.unwind(error, run.reds) },
+        Err(Exit::Throw(error)) => unsafe { run.ctx.unwind(error, run.reds + 1) },
         Err(Exit::Block(wait)) => Err(run.block(wait)),
         Err(Exit::Fatal(fatal)) => {
             run.ctx.outcome = Outcome::Fatal(fatal);
@@ -406,7 +407,8 @@ impl<H: Heap> Slow<'_, H> {
             }
             self.base = self.ctx.make_room(f.registers as usize, self.base)?;
             let from = self.base.add(self.i.a as usize);
-            for n in 0..args {
+            let moved = if from == self.base { 0 } else { args };
+            for n in 0..moved {
                 self.ctx.mutator.take(&mut *self.base.add(n), &mut *from.add(n));
             }
             self.next = f.code;

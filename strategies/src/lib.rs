@@ -6,7 +6,8 @@
 use menagerie::bytecode::verify::Verified;
 use menagerie::check::{Wrapped, erased::Erased};
 use menagerie::event::{FnSink, NullSink};
-use menagerie::heap::HeapInfo;
+use menagerie::heap::{Factory, HeapInfo};
+use menagerie::interp::Engine;
 use menagerie::report::Ending;
 use menagerie::sched::SchedulerInfo;
 use menagerie::stats::Stats;
@@ -37,6 +38,14 @@ macro_rules! heaps {
             Style { colour: $colour, marker: $marker },
         )),*];
 
+        /// How to make the named heap behind `dyn`: for wrappers, and for tests that run on all.
+        pub fn factory(heap: &str) -> Option<Factory> {
+            $(if heap == <$heap as menagerie::heap::Heap>::INFO.name {
+                return Some(Erased::factory::<$heap>);
+            })*
+            None
+        }
+
         fn run_heap<S: menagerie::sched::Scheduler>(
             heap: &str,
             config: &VmConfig,
@@ -47,6 +56,8 @@ macro_rules! heaps {
             $(if heap == <$heap as menagerie::heap::Heap>::INFO.name {
                 if config.heap.checks.any() {
                     let mut config = config.clone();
+                    // Behind `dyn` the handlers are no longer small enough to rely on tail calls.
+                    config.engine = Engine::Loop;
                     config.heap.wrapped = Some(Erased::factory::<$heap>);
                     config.heap.poison |= config.heap.checks.check;
                     let sink = events.unwrap_or_else(|| FnSink(Box::new(|_, _| {})));

@@ -2,8 +2,8 @@
 //!
 //! A counting heap drops what the registers of a returning frame hold, so the number should be no
 //! larger than needed: one more than the highest register that may hold a reference there. A
-//! callee drops its own arguments; those of builtins (so perhaps of methods), and the callee itself,
-//! are left to the caller, as is what an earlier window has left behind.
+//! callee drops its own arguments; those of builtins (so perhaps of methods), and the callee
+//! itself, are left to the caller, as is what an earlier window has left behind.
 
 use crate::bytecode::graph::{Graph, RegSet, instruction};
 use crate::bytecode::ops::{Instruction, Op, Role};

@@ -1,13 +1,13 @@
 //! Bytecode emission: SSA to register code.
 //!
 //! ```text
-//! IR ── select (with fuse, literals) ──► lir ── live, alloc ──► colours ── layout (copies) ──► words
+//! IR ─ select (fuse, literals, hoist) ─► lir ─ live, alloc ─► colours ─ layout (copies) ─► words
 //! ```
 //!
-//! Per function: instructions are selected over virtual registers, fused where one op does the work
-//! of several; constants are loaded where they are used, or once before an outermost loop; registers
-//! are given out by colouring; blocks are laid out in IR order. All in near-linear time, because
-//! top-level scripts are single functions of any length.
+//! Per function: instructions are selected over virtual registers, fused where one op does the
+//! work of several; constants are loaded where they are used, or once before an outermost loop;
+//! registers are given out by colouring; blocks are laid out in IR order. All in near-linear time,
+//! because top-level scripts are single functions of any length.
 
 use crate::bytecode::{Code, FunctionCode};
 use crate::ir::{FuncId, Function, Program};

@@ -318,6 +318,7 @@ impl<'a> Select<'a> {
         n & 255
     }
 
+    /// The table of instructions: one arm each.
     fn inst(&mut self, at: usize, inst: &Inst, plan: &literals::Plan) {
         use ir::Op as I;
         let span = inst.span;

@@ -216,7 +216,7 @@ unsafe impl Heap for MarkSweep {
 }
 
 impl MarkSweepMutator {
-    fn from_hole(&mut self, class: usize, layout: ObjectLayout) -> Option<Obj> {
+    fn alloc_in_hole(&mut self, class: usize, layout: ObjectLayout) -> Option<Obj> {
         let cell = cell_size(class);
         let o = self.holes[class].alloc_cell(layout, cell)?;
         self.padding_bytes += cell - layout.size();
@@ -233,7 +233,7 @@ impl MarkSweepMutator {
         let hole = state.hole(class)?;
         drop(state);
         self.holes[class] = hole;
-        self.from_hole(class, layout)
+        self.alloc_in_hole(class, layout)
     }
     fn over_allowance(&self, layout: ObjectLayout) -> bool {
         let state = self.state.borrow();
@@ -257,7 +257,7 @@ unsafe impl Mutator for MarkSweepMutator {
     fn alloc_slow(&mut self, layout: ObjectLayout, at: &mut Safepoint<'_>) -> Result<Obj, Oom> {
         let size = layout.size();
         if (LARGEST_EXACT + 1..=LARGEST).contains(&size)
-            && let Some(o) = self.from_hole(class_of(size), layout)
+            && let Some(o) = self.alloc_in_hole(class_of(size), layout)
         {
             return Ok(o);
         }

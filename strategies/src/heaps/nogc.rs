@@ -71,7 +71,7 @@ unsafe impl Heap for NoGc {
         let memory = Reservation::new(limit_bytes, Pages::Large).ok_or_else(|| {
             HeapError(format!("the system refuses to reserve {limit_bytes} bytes: lower the limit"))
         })?;
-        let (start, end) = (memory.start(), memory.start() + limit_bytes & !7);
+        let (start, end) = (memory.start(), (memory.start() + limit_bytes) & !7);
         // SAFETY: the range is ours and nobody else has a buffer over it.
         let rest = Cell::new(unsafe { Bump::new(start, end) });
         Ok(NoGc(Rc::new(Space { memory, limit_bytes, rest, collections: Cell::new(0) })))

@@ -10,7 +10,7 @@
 //!   it is written.
 //! - M2. The [`Budget`] of a heap is the sum of what it was charged for, never above its limit.
 
-use std::alloc::{GlobalAlloc, Layout, alloc, dealloc};
+use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
 
 /// What a heap may still take from the system.
@@ -203,7 +203,7 @@ mod system {
 /// Where single objects come from.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Source {
-    /// The process's allocator.
+    /// The system's `malloc`, whatever the process's global allocator is.
     System,
     /// mimalloc.
     Mimalloc,
@@ -223,7 +223,7 @@ pub fn allocate(source: Source, bytes: usize, budget: &Budget) -> Option<usize> 
     // SAFETY: the size is not zero.
     let start = unsafe {
         match source {
-            Source::System => alloc(layout),
+            Source::System => System.alloc(layout),
             Source::Mimalloc => mimalloc::MiMalloc.alloc(layout),
         }
     };
@@ -258,7 +258,7 @@ unsafe fn release(source: Source, start: *mut u8, layout: Layout) {
     // SAFETY: by the caller.
     unsafe {
         match source {
-            Source::System => dealloc(start, layout),
+            Source::System => System.dealloc(start, layout),
             Source::Mimalloc => mimalloc::MiMalloc.dealloc(start, layout),
         }
     }

@@ -1,0 +1,230 @@
+//! Runs Mena programs for the tests: compile, run on a heap, compare with what the program says.
+
+#![allow(dead_code, unreachable_pub, reason = "shared by test binaries, each uses a part")]
+
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex};
+
+use menagerie::compile::Compilation;
+use menagerie::heap::{CheckOptions, HeapConfig, Sizer};
+use menagerie::interp::Engine;
+use menagerie::ir::oracle::{self, OracleConfig};
+use menagerie::lang::diagnostics::{RenderOptions, render};
+use menagerie::sched::SchedulerConfig;
+use menagerie::vm::VmConfig;
+use menagerie::world::World;
+
+/// Output that a test can look at.
+#[derive(Clone, Default)]
+pub struct Capture(Arc<Mutex<Vec<u8>>>);
+
+impl Capture {
+    /// What has been written.
+    pub fn text(&self) -> String {
+        String::from_utf8(self.0.lock().unwrap().clone()).expect("UTF-8")
+    }
+}
+
+impl Write for Capture {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        self.0.lock().unwrap().extend_from_slice(bytes);
+        Ok(bytes.len())
+    }
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
+}
+
+/// How to run.
+#[derive(Clone, Debug)]
+pub struct How {
+    pub heap: &'static str,
+    pub limit_bytes: usize,
+    /// Collect every so many bytes; `None` = the default sizer.
+    pub nursery_bytes: Option<usize>,
+    pub checks: CheckOptions,
+    pub quantum: &'static str,
+    pub engine: Engine,
+    pub params: Vec<(String, String)>,
+    pub step_limit: Option<u64>,
+}
+
+impl How {
+    pub fn on(heap: &'static str) -> How {
+        How {
+            heap,
+            limit_bytes: 1 << 30,
+            nursery_bytes: None,
+            checks: CheckOptions::default(),
+            quantum: "4000",
+            engine: Engine::default(),
+            params: Vec::new(),
+            step_limit: None,
+        }
+    }
+    /// Every allocation collects, everything is checked.
+    pub fn stressed(heap: &'static str) -> How {
+        let checks = CheckOptions { check: true, stress: Some(1), ..CheckOptions::default() };
+        How { checks, ..How::on(heap) }
+    }
+}
+
+/// What a run gave.
+#[derive(Clone, PartialEq, Debug)]
+pub struct Outcome {
+    pub output: String,
+    /// The error kind, if it ended with one.
+    pub error: Option<String>,
+    pub reductions: u64,
+}
+
+/// The heaps of the registry.
+pub fn heaps() -> impl Iterator<Item = &'static str> {
+    menagerie_strategies::HEAPS.iter().map(|(info, _)| info.name)
+}
+
+/// Whether a heap of the registry frees anything.
+pub fn collects(heap: &str) -> bool {
+    menagerie_strategies::HEAPS.iter().any(|(info, _)| info.name == heap && info.collects)
+}
+
+/// Runs a program's text on the VM.
+pub fn run(path: &Path, source: &str, how: &How) -> Outcome {
+    let mut compilation = Compilation::default();
+    let program = compilation.program(path, source.as_bytes());
+    let code = program.and_then(|p| Ok((compilation.code(&p)?, p)));
+    let Ok((code, program)) = code else {
+        let text = render(&compilation.sources, &compilation.diagnostics, RenderOptions::default());
+        panic!("{} does not compile:\n{text}", path.display());
+    };
+    let capture = Capture::default();
+    let mut world = World::new(program);
+    world.output = Box::new(capture.clone());
+    world.error_output = Box::new(std::io::sink());
+    world.input = Box::new(std::io::empty());
+    world.params = how.params.iter().cloned().collect();
+    let sizer = match how.nursery_bytes {
+        Some(min_bytes) => Sizer::Growable { min_bytes, factor: 1.1 },
+        None => Sizer::default(),
+    };
+    let config = VmConfig {
+        heap: HeapConfig {
+            limit_bytes: how.limit_bytes,
+            sizer,
+            checks: how.checks,
+            ..HeapConfig::default()
+        },
+        scheduler: SchedulerConfig {
+            workers: 1,
+            parameters: vec![("quantum".into(), how.quantum.into())],
+        },
+        engine: how.engine,
+        step_limit: how.step_limit,
+        max_stack_words: None,
+        virtual_time: true,
+    };
+    let run = menagerie_strategies::run(how.heap, "green", &config, code, world, None);
+    let (ending, stats) = run.unwrap_or_else(|e| panic!("{}: {e}", path.display()));
+    Outcome {
+        output: capture.text(),
+        error: ending.error_kind().map(str::to_owned),
+        reductions: stats.reductions,
+    }
+}
+
+/// Runs a program's text on the oracle.
+pub fn run_oracle(path: &Path, source: &str, how: &How) -> Outcome {
+    let mut compilation = Compilation::default();
+    let program = compilation.program(path, source.as_bytes()).expect("it compiles");
+    let config = OracleConfig {
+        params: how.params.iter().cloned().collect(),
+        step_limit: how.step_limit,
+        limit_bytes: how.limit_bytes,
+        ..OracleConfig::default()
+    };
+    let run = oracle::run(&program, &config);
+    let error = run.ending.error_kind().map(str::to_owned);
+    Outcome { output: run.output, error, reductions: 0 }
+}
+
+/// A program file and what its header says.
+#[derive(Clone, Debug)]
+pub struct Workload {
+    pub path: PathBuf,
+    pub source: String,
+}
+
+impl Workload {
+    fn header<'a>(&'a self, name: &'a str) -> impl Iterator<Item = &'a str> {
+        let lines = self.source.lines().map(str::trim_start);
+        lines.filter_map(move |l| l.strip_prefix("// ")?.strip_prefix(name)?.strip_prefix(':'))
+    }
+    pub fn expected(&self) -> Vec<&str> {
+        self.header("expect").map(|t| t.strip_prefix(' ').unwrap_or(t)).collect()
+    }
+    pub fn expected_error(&self) -> Option<&str> {
+        self.header("expect-error").map(str::trim).next()
+    }
+    pub fn says(&self, name: &str) -> bool {
+        self.header(name).next().is_some()
+    }
+    pub fn says_needs_collection(&self) -> bool {
+        self.header("needs").any(|t| t.contains("collection"))
+    }
+    /// The heap limit and step limit that the header asks for.
+    pub fn adjust(&self, how: &mut How) {
+        if let Some(text) = self.header("heap-bytes").next() {
+            let mib: usize = text.trim().trim_end_matches("MiB").parse().expect("heap-bytes: nMiB");
+            how.limit_bytes = mib << 20;
+        }
+        how.step_limit = self.header("step-limit").next().map(|t| t.trim().parse().unwrap());
+    }
+    /// The `small` value of every parameter.
+    pub fn small_params(&self) -> Vec<(String, String)> {
+        let params = self.source.lines().filter_map(|l| l.strip_prefix("// param "));
+        params
+            .filter_map(|p| {
+                let (name, rest) = p.split_once(" = ")?;
+                let small = rest.split_once("small ")?.1;
+                let small = small.split([',', ')']).next()?;
+                Some((name.trim().to_owned(), small.trim().to_owned()))
+            })
+            .collect()
+    }
+    /// Runs it and compares with its expectations.
+    pub fn check(&self, mut how: How) -> Outcome {
+        self.adjust(&mut how);
+        let outcome = run(&self.path, &self.source, &how);
+        self.compare(&outcome, &format!("{how:?}"));
+        outcome
+    }
+    pub fn compare(&self, outcome: &Outcome, how: &str) {
+        let name = self.path.display();
+        let lines: Vec<&str> = outcome.output.lines().collect();
+        assert_eq!(lines, self.expected(), "{name}: output, {how}");
+        assert_eq!(outcome.error.as_deref(), self.expected_error(), "{name}: ending, {how}");
+    }
+}
+
+/// The programs of a folder below `experiments/workloads`, by name; helpers left out.
+pub fn workloads(folder: &str) -> Vec<Workload> {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("experiments/workloads").join(folder);
+    let mut found = Vec::new();
+    let mut folders = vec![root];
+    while let Some(folder) = folders.pop() {
+        for entry in std::fs::read_dir(&folder).expect("the folder is there") {
+            let path = entry.expect("an entry").path();
+            if path.is_dir() {
+                folders.push(path);
+            } else if path.extension().is_some_and(|e| e == "mena") {
+                let source = std::fs::read_to_string(&path).expect("UTF-8");
+                found.push(Workload { path, source });
+            }
+        }
+    }
+    found.retain(|w| !w.says("helper"));
+    found.sort_by(|a, b| a.path.cmp(&b.path));
+    assert!(!found.is_empty(), "no programs in {folder}");
+    found
+}

@@ -1,0 +1,77 @@
+//! The conformance suite of heaps: every registered heap, without an interpreter.
+//!
+//! [`model`] drives a heap through its mutator and keeps a model of the graph beside it; whatever the
+//! heap does, the two must stay the same. A newly registered heap is tested without a change here.
+
+mod exhaustion;
+mod graphs;
+mod model;
+mod mutants;
+mod random;
+mod weak;
+
+use menagerie::heap::{CheckOptions, HeapConfig, HeapInfo, Sizer};
+use menagerie_strategies::{HEAPS, factory};
+
+/// A heap under test, with one choice of parameters.
+struct Case {
+    name: String,
+    info: HeapInfo,
+    config: HeapConfig,
+}
+
+impl Case {
+    fn with(&self, f: impl FnOnce(&mut HeapConfig)) -> HeapConfig {
+        let mut config = self.config.clone();
+        f(&mut config);
+        config
+    }
+}
+
+/// All heaps with all their parameters, 256 MiB, collecting as late as possible, poisoning.
+fn cases() -> Vec<Case> {
+    let mut cases = Vec::new();
+    for &(info, _) in HEAPS {
+        for parameters in variants(info.name) {
+            let shown: Vec<_> = parameters.iter().map(|(n, v)| format!(" {n}={v}")).collect();
+            let config = HeapConfig {
+                limit_bytes: 256 << 20,
+                sizer: Sizer::Fixed,
+                parameters,
+                poison: true,
+                checks: CheckOptions::default(),
+                wrapped: factory(info.name),
+            };
+            cases.push(Case { name: format!("{}{}", info.name, shown.concat()), info, config });
+        }
+    }
+    cases
+}
+
+fn collecting_cases() -> impl Iterator<Item = Case> {
+    cases().into_iter().filter(|case| case.info.collects)
+}
+
+/// The choices of parameters that are tested, by heap.
+fn variants(heap: &str) -> Vec<Vec<(String, String)>> {
+    let one = |name: &str, value: &str| vec![(name.to_owned(), value.to_owned())];
+    match heap {
+        "mark-sweep" => ["blocks", "mimalloc", "system"].map(|v| one("allocator", v)).into(),
+        _ => vec![Vec::new()],
+    }
+}
+
+/// The sizers under which every property must hold.
+const SIZERS: [Sizer; 3] = [
+    Sizer::Fixed,
+    Sizer::Growable { min_bytes: 0, factor: 1.0 },
+    Sizer::Growable { min_bytes: 64 << 10, factor: 1.5 },
+];
+
+#[test]
+fn every_parameter_is_a_declared_one() {
+    for case in cases() {
+        case.config.check(&case.info).unwrap();
+        assert!(factory(case.info.name).is_some());
+    }
+}

@@ -1,0 +1,430 @@
+//! A heap with a model of its graph beside it.
+
+use std::collections::HashMap;
+
+use menagerie::check::Wrapped;
+use menagerie::heap::{
+    Cause, Collection, Dirty, Heap, HeapConfig, HeapError, Liveness, Mutator, Oom, Roots,
+    Safepoint, Usage,
+};
+use menagerie::ir::Program;
+use menagerie::object::{Obj, ObjectKind, ObjectLayout, slots};
+use menagerie::value::Value;
+use menagerie::world::World;
+
+/// What a slot or root holds in the model.
+#[derive(Clone, Copy, PartialEq, Debug)]
+pub(crate) enum Word {
+    Is(Value),
+    Node(usize),
+}
+pub(crate) const NIL: Word = Word::Is(Value::NIL);
+
+/// Where a word comes from.
+#[derive(Clone, Copy, PartialEq, Debug)]
+pub(crate) enum From {
+    Root(usize),
+    Int(i64),
+}
+
+/// An object in the model.
+#[derive(Debug)]
+struct Node {
+    layout: ObjectLayout,
+    slots: Vec<Word>,
+    raw: Vec<u64>,
+}
+
+/// The heap, its only mutator, and the model. The roots are the world's globals.
+pub(crate) struct Machine {
+    mutator: <Wrapped as Heap>::Mutator,
+    heap: Wrapped,
+    world: World,
+    collections: Vec<(Cause, Collection)>,
+    nodes: Vec<Node>,
+    roots: Vec<Word>,
+    /// Weak references, as the world's list: also dead ones until a collection.
+    weak: Vec<usize>,
+    finalizers: Vec<(usize, Value)>,
+    ready: Vec<(usize, Value)>,
+    allocated_bytes: u64,
+    /// Collections that the model knows of.
+    modelled: usize,
+    collects: bool,
+}
+
+struct WorldRoots<'a>(&'a mut World);
+impl Roots for WorldRoots<'_> {
+    fn slices(&mut self, f: &mut dyn FnMut(&mut [Value], Dirty)) {
+        self.0.root_slices(f);
+    }
+    fn weak(&mut self, live: &mut dyn Liveness) -> bool {
+        self.0.process_weak(live)
+    }
+}
+
+/// Raw word `i` of node `n`.
+fn pattern(n: usize, i: usize) -> u64 {
+    (n as u64 + 1).wrapping_mul(0x9e37_79b9_7f4a_7c15) ^ i as u64
+}
+
+impl Machine {
+    pub(crate) fn new(config: &HeapConfig, roots: usize) -> Result<Machine, HeapError> {
+        let heap = Wrapped::new(config)?;
+        let mut world = World::new(Program::default());
+        world.globals = vec![Value::NIL; roots];
+        Ok(Machine {
+            mutator: heap.mutator(),
+            collects: heap.info().collects,
+            heap,
+            world,
+            collections: Vec::new(),
+            nodes: Vec::new(),
+            roots: vec![NIL; roots],
+            weak: Vec::new(),
+            finalizers: Vec::new(),
+            ready: Vec::new(),
+            allocated_bytes: 0,
+            modelled: 0,
+        })
+    }
+
+    // ---- what a program does ----
+
+    /// A new object; the body is not initialised.
+    fn alloc(&mut self, layout: ObjectLayout) -> Result<Obj, Oom> {
+        let object = self.alloc_unmodelled(layout);
+        self.model_collections();
+        let object = object?;
+        assert_eq!(object.layout(), layout);
+        assert_eq!(object.gc_byte() & !1, 0, "the gc byte is the heap's, but not for this");
+        self.allocated_bytes += layout.size() as u64;
+        Ok(object)
+    }
+    /// For tests that need no model and many objects.
+    pub(crate) fn alloc_unmodelled(&mut self, layout: ObjectLayout) -> Result<Obj, Oom> {
+        if let Some(o) = self.mutator.try_alloc(layout) {
+            return Ok(o);
+        }
+        let (heap, world, log) = (&self.heap, &mut self.world, &mut self.collections);
+        let mut collect = |why| log.push((why, heap.collect(&mut WorldRoots(world), why)));
+        self.mutator.alloc_slow(layout, &mut Safepoint::new(&mut collect))
+    }
+    fn value(&self, from: From) -> Value {
+        match from {
+            From::Root(r) => self.world.globals[r],
+            From::Int(i) => Value::small(i),
+        }
+    }
+    fn word(&self, from: From) -> Word {
+        match from {
+            From::Root(r) => self.roots[r],
+            From::Int(i) => Word::Is(Value::small(i)),
+        }
+    }
+    fn set_root(&mut self, r: usize, v: Value, word: Word) {
+        self.mutator.set(&mut self.world.globals[r], v);
+        self.roots[r] = word;
+        self.drain();
+    }
+    fn drain(&mut self) {
+        if self.mutator.pending() {
+            self.mutator.drain();
+        }
+    }
+    fn node(&mut self, layout: ObjectLayout, slots: Vec<Word>, raw: Vec<u64>) -> usize {
+        self.nodes.push(Node { layout, slots, raw });
+        self.nodes.len() - 1
+    }
+
+    /// `roots[r] = a new object with these slots`
+    pub(crate) fn new_values(
+        &mut self,
+        r: usize,
+        kind: ObjectKind,
+        slots: &[From],
+    ) -> Result<(), Oom> {
+        assert!(!kind.is_raw() && kind != ObjectKind::Weak);
+        let layout = ObjectLayout::new(kind, slots.len() as u32);
+        let o = self.alloc(layout)?;
+        for (i, &from) in slots.iter().enumerate() {
+            let v = self.value(from);
+            self.mutator.init(o, i, v);
+        }
+        let words = slots.iter().map(|&from| self.word(from)).collect();
+        let n = self.node(layout, words, Vec::new());
+        self.set_root(r, Value::object(o), Word::Node(n));
+        Ok(())
+    }
+    /// `roots[r] = a new raw object of len bytes`, filled with a pattern.
+    pub(crate) fn new_raw(&mut self, r: usize, kind: ObjectKind, len: u32) -> Result<(), Oom> {
+        assert!(kind.is_raw());
+        let layout = ObjectLayout::new(kind, len);
+        let o = self.alloc(layout)?;
+        let n = self.nodes.len();
+        let raw: Vec<_> = (0..layout.body_bytes() / 8).map(|i| pattern(n, i)).collect();
+        raw.iter().enumerate().for_each(|(i, &word)| o.set_raw_word(i, word));
+        self.node(layout, Vec::new(), raw);
+        self.set_root(r, Value::object(o), Word::Node(n));
+        Ok(())
+    }
+    /// `roots[r] = weak(roots[target])`; nothing when the target is no object.
+    pub(crate) fn new_weak(&mut self, r: usize, target: usize) -> Result<(), Oom> {
+        if let Word::Is(_) = self.roots[target] {
+            return Ok(());
+        }
+        let layout = ObjectLayout::new(ObjectKind::Weak, 1);
+        let o = self.alloc(layout)?;
+        // As the interpreter's host does: no barrier, no count.
+        o.set_slot(slots::TARGET, self.world.globals[target]);
+        let n = self.node(layout, vec![self.roots[target]], Vec::new());
+        self.world.weak_references.push(Value::object(o));
+        self.weak.push(n);
+        self.set_root(r, Value::object(o), Word::Node(n));
+        Ok(())
+    }
+    /// `finalizer(roots[r], tag)`
+    pub(crate) fn add_finalizer(&mut self, r: usize, tag: i64) {
+        if let Word::Node(n) = self.roots[r] {
+            self.world.finalizers.push((self.world.globals[r], Value::small(tag)));
+            self.finalizers.push((n, Value::small(tag)));
+        }
+    }
+    /// The slots of the object in a root that can be read and written.
+    fn slots_of(&self, r: usize) -> Option<(Obj, usize, usize)> {
+        let Word::Node(n) = self.roots[r] else { return None };
+        let node = &self.nodes[n];
+        let usable = !node.slots.is_empty() && node.layout.kind != ObjectKind::Weak;
+        let o = self.world.globals[r].as_object().expect("the model says so");
+        usable.then(|| (o, n, node.slots.len()))
+    }
+    /// `roots[r][slot] = from`; the slot wraps around; nothing when there is none.
+    pub(crate) fn store(&mut self, r: usize, slot: usize, from: From) {
+        if let Some((o, n, len)) = self.slots_of(r) {
+            let (v, word) = (self.value(from), self.word(from));
+            self.mutator.store(o, slot % len, v);
+            self.nodes[n].slots[slot % len] = word;
+            self.drain();
+        }
+    }
+    /// `roots[to] = roots[r][slot]`
+    pub(crate) fn load(&mut self, r: usize, slot: usize, to: usize) {
+        if let Some((o, n, len)) = self.slots_of(r) {
+            let v = self.mutator.load(o, slot % len);
+            let word = self.nodes[n].slots[slot % len];
+            self.set_root(to, v, word);
+        }
+    }
+    /// `roots[to] = from`
+    pub(crate) fn set(&mut self, to: usize, from: From) {
+        self.set_root(to, self.value(from), self.word(from));
+    }
+    /// `roots[to] = roots[from]; roots[from] = nil`
+    pub(crate) fn take(&mut self, to: usize, from: usize) {
+        if to != from {
+            let mut dead = std::mem::replace(&mut self.world.globals[from], Value::NIL);
+            self.mutator.take(&mut self.world.globals[to], &mut dead);
+            self.roots[to] = std::mem::replace(&mut self.roots[from], NIL);
+            self.drain();
+        }
+    }
+    /// All roots become nil, as registers of a frame that returns.
+    pub(crate) fn clear_roots(&mut self) {
+        self.mutator.clear(&mut self.world.globals);
+        self.world.globals.fill(Value::NIL);
+        self.roots.fill(NIL);
+        self.drain();
+    }
+    /// The finalizers that were found due are over.
+    pub(crate) fn finish_finalizers(&mut self) -> Vec<i64> {
+        self.mutator.clear(&mut self.world.ready_finalizers);
+        self.world.ready_finalizers.clear();
+        self.drain();
+        self.ready.drain(..).map(|(_, tag)| tag.as_int().unwrap()).collect()
+    }
+    /// The `i`-th due finalizer keeps its object: `roots[r] = it`.
+    pub(crate) fn keep_ready(&mut self, i: usize, r: usize) {
+        let (v, n) = (self.world.ready_finalizers[2 * i], self.ready[i].0);
+        self.set_root(r, v, Word::Node(n));
+    }
+    pub(crate) fn collect(&mut self) {
+        self.mutator.flush();
+        let collection = self.heap.collect(&mut WorldRoots(&mut self.world), Cause::Explicit);
+        self.collections.push((Cause::Explicit, collection));
+        self.model_collections();
+    }
+
+    // ---- what a test asks ----
+
+    pub(crate) fn usage(&mut self) -> Usage {
+        self.mutator.flush();
+        self.heap.usage()
+    }
+    pub(crate) fn collections(&self) -> &[(Cause, Collection)] {
+        &self.collections
+    }
+    pub(crate) fn root(&self, r: usize) -> Value {
+        self.world.globals[r]
+    }
+    pub(crate) fn set_unmodelled(&mut self, r: usize, v: Value) {
+        self.mutator.set(&mut self.world.globals[r], v);
+    }
+    /// Behind the mutator's back.
+    pub(crate) fn set_root_unchecked(&mut self, r: usize, v: Value) {
+        self.world.globals[r] = v;
+    }
+    pub(crate) fn mutator(&mut self) -> &mut <Wrapped as Heap>::Mutator {
+        &mut self.mutator
+    }
+    pub(crate) fn heap(&self) -> &Wrapped {
+        &self.heap
+    }
+    /// Bytes of the model's live objects.
+    pub(crate) fn live_bytes(&self) -> usize {
+        let live = self.reachable();
+        let sizes = self.nodes.iter().zip(live).filter(|(_, live)| *live);
+        sizes.map(|(node, _)| node.layout.size()).sum()
+    }
+    /// What the weak reference in a root holds.
+    pub(crate) fn weak_target(&mut self, r: usize) -> Value {
+        let o = self.world.globals[r].as_object().unwrap();
+        self.mutator.load_weak(o, slots::TARGET)
+    }
+
+    // ---- the model ----
+
+    fn reachable(&self) -> Vec<bool> {
+        let mut live = vec![false; self.nodes.len()];
+        let ready = self.ready.iter().map(|&(n, _)| n);
+        let mut queue: Vec<usize> =
+            self.roots.iter().filter_map(|w| node_of(*w)).chain(ready).collect();
+        while let Some(n) = queue.pop() {
+            if !std::mem::replace(&mut live[n], true) && self.nodes[n].layout.kind != WEAK {
+                queue.extend(self.nodes[n].slots.iter().filter_map(|w| node_of(*w)));
+            }
+        }
+        live
+    }
+    /// What every collection since the last call did to weak references and finalizers.
+    fn model_collections(&mut self) {
+        let new = self.collections.len() > self.modelled && self.collects;
+        self.modelled = self.collections.len();
+        if !new {
+            return;
+        }
+        let mut live = self.reachable();
+        for &holder in &self.weak {
+            let slot = &mut self.nodes[holder].slots[slots::TARGET];
+            if node_of(*slot).is_some_and(|target| !live[target]) {
+                *slot = NIL;
+            }
+        }
+        let ready = &mut self.ready;
+        self.finalizers.retain(|&(n, tag)| {
+            let alive = std::mem::replace(&mut live[n], true);
+            if !alive {
+                ready.push((n, tag));
+            }
+            alive
+        });
+        let live = self.reachable();
+        self.weak.retain(|&holder| live[holder]);
+    }
+    /// The heap's graph is the model's: same shape, same sharing, same content; and the counters
+    /// are right.
+    pub(crate) fn check(&mut self) {
+        let usage = self.usage();
+        assert!(usage.reserved_bytes <= usage.limit_bytes, "{usage:?}");
+        assert!(usage.used_bytes <= usage.reserved_bytes, "{usage:?}");
+        assert!(usage.live_bytes <= usage.used_bytes, "{usage:?}");
+        assert_eq!(usage.allocated_bytes, self.allocated_bytes);
+        assert_eq!(usage.collections as usize, self.collections.len());
+        let mut walk = Walk { place: vec![None; self.nodes.len()], ..Walk::default() };
+        for (r, (&v, &word)) in self.world.globals.iter().zip(&self.roots).enumerate() {
+            walk.pair(v, word, &|| format!("root {r}"));
+        }
+        let ready = &self.world.ready_finalizers;
+        assert_eq!(ready.len(), 2 * self.ready.len());
+        for (pair, &(n, tag)) in ready.chunks(2).zip(&self.ready) {
+            walk.pair(pair[0], Word::Node(n), &|| "a due finalizer's object".into());
+            assert_eq!(pair[1], tag);
+        }
+        walk.objects(&self.nodes, &mut self.mutator);
+        walk.weak_targets(&self.nodes, &mut self.mutator);
+    }
+    /// `check` after a collection; on heaps that collect, live means live.
+    pub(crate) fn collect_and_check(&mut self) {
+        self.collect();
+        self.check();
+        if self.collects {
+            assert_eq!(self.usage().live_bytes, self.live_bytes());
+        }
+    }
+}
+
+const WEAK: ObjectKind = ObjectKind::Weak;
+
+fn node_of(word: Word) -> Option<usize> {
+    match word {
+        Word::Node(n) => Some(n),
+        Word::Is(_) => None,
+    }
+}
+
+/// A walk over both graphs at once.
+#[derive(Default)]
+struct Walk {
+    /// Where a node is.
+    place: Vec<Option<Obj>>,
+    /// Which node is there.
+    node: HashMap<usize, usize>,
+    queue: Vec<usize>,
+}
+
+impl Walk {
+    fn pair(&mut self, v: Value, word: Word, at: &dyn Fn() -> String) {
+        let n = match word {
+            Word::Is(expected) => return assert_eq!(v, expected, "{}", at()),
+            Word::Node(n) => n,
+        };
+        let o = v.as_object().unwrap_or_else(|| panic!("{}: {v:?}, not object {n}", at()));
+        match self.place[n] {
+            Some(known) => assert_eq!(o, known, "{}: object {n} is in two places", at()),
+            None => {
+                let other = self.node.insert(o.address(), n);
+                assert_eq!(other, None, "{}: {o:?} is two objects, {n} too", at());
+                self.place[n] = Some(o);
+                self.queue.push(n);
+            }
+        }
+    }
+    fn objects(&mut self, nodes: &[Node], mutator: &mut impl Mutator) {
+        while let Some(n) = self.queue.pop() {
+            let (node, o) = (&nodes[n], self.place[n].expect("queued with its place"));
+            assert_eq!(o.layout(), node.layout, "object {n}");
+            for (i, &word) in node.raw.iter().enumerate() {
+                assert_eq!(o.raw_word(i), word, "raw word {i} of object {n}");
+            }
+            if node.layout.kind != WEAK {
+                for (i, &word) in node.slots.iter().enumerate() {
+                    let v = mutator.load(o, i);
+                    self.pair(v, word, &|| format!("object {n}[{i}]"));
+                }
+            }
+        }
+    }
+    /// Weak references to what was found otherwise.
+    fn weak_targets(&mut self, nodes: &[Node], mutator: &mut impl Mutator) {
+        for (n, node) in nodes.iter().enumerate().filter(|(_, node)| node.layout.kind == WEAK) {
+            let Some(holder) = self.place[n] else { continue };
+            let v = mutator.load_weak(holder, slots::TARGET);
+            match node.slots[slots::TARGET] {
+                Word::Is(expected) => assert_eq!(v, expected, "weak reference {n}"),
+                Word::Node(target) => {
+                    let place = self.place[target].map(Value::object);
+                    assert!(place.is_none_or(|p| p == v), "weak reference {n}: {v:?}");
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,191 @@
+//! Every program on every heap, as it is and under stress, gives what it says and what the oracle
+//! gives; on both engines; with preemption at every poll.
+
+mod common;
+
+use common::{How, Workload, collects, heaps, run, run_oracle, workloads};
+use menagerie::interp::Engine;
+
+fn runs_on(workload: &Workload, heap: &str) -> bool {
+    collects(heap) || !workload.says_needs_collection()
+}
+
+/// The real programs, with small parameters.
+fn real() -> Vec<(Workload, Vec<(String, String)>)> {
+    let all = ["awfy", "memory", "forkjoin"].into_iter().flat_map(workloads);
+    all.map(|w| {
+        let small = w.small_params();
+        assert!(!small.is_empty(), "{}: no parameters with a small value", w.path.display());
+        (w, small)
+    })
+    .collect()
+}
+
+fn on_every_heap(shard: usize, how: fn(&'static str) -> How, stress: bool) {
+    for workload in workloads("language").iter().skip(shard).step_by(SHARDS) {
+        if stress && workload.says("stress") {
+            continue;
+        }
+        for heap in heaps().filter(|heap| runs_on(workload, heap)) {
+            workload.check(how(heap));
+        }
+    }
+}
+const SHARDS: usize = 4;
+
+macro_rules! sharded {
+    ($($name:ident $shard:literal;)*) => { $( mod $name {
+        #[test]
+        fn language_programs_on_every_heap() {
+            super::on_every_heap($shard, super::How::on, false);
+        }
+        #[test]
+        fn language_programs_checked_with_a_collection_at_every_allocation() {
+            super::on_every_heap($shard, super::How::stressed, true);
+        }
+        #[test]
+        fn language_programs_with_tiny_nurseries() {
+            let how = |heap| super::How { nursery_bytes: Some(4096), ..super::How::on(heap) };
+            super::on_every_heap($shard, how, false);
+        }
+    } )* };
+}
+sharded! {
+    shard0 0;
+    shard1 1;
+    shard2 2;
+    shard3 3;
+}
+
+#[test]
+fn language_programs_equal_the_oracle() {
+    for workload in workloads("language") {
+        if workload.says_needs_collection() || workload.says("heap-bytes") {
+            continue; // Nothing is ever collected there.
+        }
+        let mut how = How::on("nogc");
+        workload.adjust(&mut how);
+        let outcome = run_oracle(&workload.path, &workload.source, &how);
+        workload.compare(&outcome, "oracle");
+    }
+}
+
+#[test]
+fn real_programs_equal_the_oracle_on_every_heap() {
+    for (workload, params) in real() {
+        let how = How { params: params.clone(), ..How::on("nogc") };
+        let want = run_oracle(&workload.path, &workload.source, &how);
+        assert_eq!(want.error, None, "{}", workload.path.display());
+        for heap in heaps() {
+            let how = How { params: params.clone(), ..How::on(heap) };
+            let got = run(&workload.path, &workload.source, &how);
+            assert_eq!(got.output, want.output, "{} on {heap}", workload.path.display());
+        }
+    }
+}
+
+#[test]
+fn real_programs_under_stress_on_every_heap() {
+    for (workload, params) in real() {
+        let how = How { params: params.clone(), ..How::on("nogc") };
+        let want = run(&workload.path, &workload.source, &how);
+        for heap in heaps().filter(|heap| collects(heap)) {
+            // A prime, so that collections do not fall on the same allocation of every iteration.
+            let mut how = How { params: params.clone(), ..How::stressed(heap) };
+            how.checks.stress = Some(97);
+            let got = run(&workload.path, &workload.source, &how);
+            assert_eq!(got.output, want.output, "{} on {heap}", workload.path.display());
+        }
+    }
+}
+
+#[test]
+fn both_engines_do_the_same_in_as_many_steps() {
+    let small = real().into_iter().map(|(w, params)| (w, params, true));
+    let language = workloads("language").into_iter().map(|w| (w, Vec::new(), false));
+    for (workload, params, _) in small.chain(language) {
+        let outcomes: Vec<_> = Engine::ALL
+            .iter()
+            .map(|&engine| {
+                let mut how = How { engine, params: params.clone(), ..How::on("mark-sweep") };
+                workload.adjust(&mut how);
+                run(&workload.path, &workload.source, &how)
+            })
+            .collect();
+        assert!(outcomes.windows(2).all(|w| w[0] == w[1]), "{}", workload.path.display());
+    }
+}
+
+#[test]
+fn preemption_at_every_poll_changes_no_deterministic_program() {
+    for workload in workloads("language") {
+        if workload.source.contains("spawn") || workload.source.contains("finalizer") {
+            continue;
+        }
+        workload.check(How { quantum: "1", ..How::on("semispace") });
+    }
+    for (workload, params) in real() {
+        let how = How { params: params.clone(), ..How::on("mark-sweep") };
+        let want = run(&workload.path, &workload.source, &how);
+        let got = run(&workload.path, &workload.source, &How { quantum: "1", ..how });
+        assert_eq!(got.output, want.output, "{}", workload.path.display());
+    }
+}
+
+/// A dispatch that grows the host stack by even one word per op would overflow at once.
+#[test]
+fn ten_million_ops_need_no_host_stack() {
+    let source = "
+        struct P { x }
+        impl P { fn get(self) { self.x } }
+        fn add(a, b) { a + b }
+        fn main() {
+            var sum = 0
+            let f = |x| x + 1
+            for i in 0..500000 {
+                let p = P { x: i }
+                try { sum = add(sum, f(p.get())) % 1000003 } catch e { sum = 0 }
+                if i % 100000 == 0 { try { throw i } catch e { sum += e } }
+            }
+            print(sum)
+        }";
+    let path = std::path::Path::new("stack.mena");
+    let outcome = run(path, source, &How::on("mark-sweep"));
+    // About 20 words of code per iteration; calls and back-edges alone are 2 million.
+    assert!(outcome.reductions >= 2_000_000);
+    let vm = std::thread::Builder::new().stack_size(8 << 20).spawn(move || loaded(source));
+    let SendIt((mut vm, capture)) = vm.expect("a thread").join().expect("loaded");
+    let vm = SendIt(move || assert_eq!(vm.run().error_kind(), None));
+    let run = move || {
+        let mut vm = vm;
+        (vm.0)();
+        std::mem::forget(vm);
+    };
+    let small = std::thread::Builder::new().stack_size(64 << 10).spawn(run);
+    small.expect("a thread").join().expect("no overflow");
+    assert_eq!(capture.text(), outcome.output);
+}
+
+type SmallVm = menagerie::vm::Vm<
+    menagerie_strategies::heaps::mark_sweep::MarkSweep,
+    menagerie_strategies::schedulers::green::Green,
+>;
+
+/// A VM with the program loaded, and what it prints.
+fn loaded(source: &'static str) -> SendIt<(Box<SmallVm>, common::Capture)> {
+    let mut compilation = menagerie::compile::Compilation::default();
+    let path = std::path::Path::new("stack.mena");
+    let program = compilation.program(path, source.as_bytes()).expect("it compiles");
+    let code = compilation.code(&program).expect("it emits");
+    let capture = common::Capture::default();
+    let mut world = menagerie::world::World::new(program);
+    world.output = Box::new(capture.clone());
+    let config = menagerie::vm::VmConfig::default();
+    let vm = SmallVm::new(&config, code, world, menagerie::event::NullSink).expect("a VM");
+    SendIt((Box::new(vm), capture))
+}
+
+/// A VM belongs to one thread at a time; here the one that made it has ended.
+struct SendIt<T>(T);
+// SAFETY: the sending thread keeps nothing of it: it ends by sending.
+unsafe impl<T> Send for SendIt<T> {}
