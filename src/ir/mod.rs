@@ -3,6 +3,7 @@
 //! Mena's tree is lowered to this form by `build`; `verify` proves it well formed, `passes/`
 //! improve it, `text` prints it and parses it back, `oracle` runs it directly (the reference of
 //! every differential test) and `bytecode::emit` turns it into register code.
+//! `dominance` (graph, dominators, loops) and `liveness` are the analyses that these share.
 //!
 //! Rules (the verifier's list):
 //! - R1. A value is defined once: as a function or block parameter or as an instruction's result.

@@ -45,15 +45,8 @@ impl Scheduler for Fifo {
     }
 }
 
-/// The VM's virtual time stands still for tasks that wait actively; real sleeps take long.
-#[derive(PartialEq)]
-enum Time {
-    Virtual,
-    Real,
-}
-
 /// Runs a program on the VM: what it printed, and how it ended.
-fn run_on_vm(program: &Program, oracle: &OracleConfig, time: Time) -> (String, Ending) {
+fn run_on_vm(program: &Program, oracle: &OracleConfig) -> (String, Ending) {
     let code = emit(program).unwrap_or_else(|errors| panic!("{errors:?}"));
     let code = verify(code, &Limits::of(program, FUNCTIONS.len()))
         .unwrap_or_else(|errors| panic!("{errors:?}"));
@@ -61,7 +54,7 @@ fn run_on_vm(program: &Program, oracle: &OracleConfig, time: Time) -> (String, E
     let mut world = World::new(program.clone());
     world.output = Box::new(output.clone());
     world.params.clone_from(&oracle.params);
-    let mut config = VmConfig { virtual_time: time == Time::Virtual, ..VmConfig::default() };
+    let mut config = VmConfig { virtual_time: true, ..VmConfig::default() };
     // The other engine relies on an optimisation that a test build does not always make.
     config.engine = Engine::Loop;
     config.step_limit = oracle.step_limit;
@@ -74,7 +67,7 @@ fn run_on_vm(program: &Program, oracle: &OracleConfig, time: Time) -> (String, E
 fn natives() -> Vec<(u32, u32)> {
     let number = |name: &str| function(name).expect("there is such a builtin").0;
     let names = [("print", 1), ("print", 2), ("str", 1), ("len", 1), ("type_of", 1), ("list", 2)];
-    let more = [("hash", 1), ("same", 2), ("compare", 2), ("sleep", 1)];
+    let more = [("hash", 1), ("same", 2), ("compare", 2)];
     names.iter().chain(&more).map(|&(name, args)| (number(name), args)).collect()
 }
 
@@ -126,7 +119,7 @@ proptest! {
         let expected = run_limited(&program);
         if !is_cut_off(&expected) {
             passes::run_all(&mut program);
-            let (output, ending) = run_on_vm(&program, &OracleConfig::default(), Time::Virtual);
+            let (output, ending) = run_on_vm(&program, &OracleConfig::default());
             prop_assert_eq!(normalised(&expected.output), normalised(&output));
             let (expected, ending) = (format!("{:?}", expected.ending), format!("{ending:?}"));
             prop_assert_eq!(normalised(&expected), normalised(&ending));
@@ -143,13 +136,11 @@ fn difference(numbers: &[u32]) -> Option<String> {
     }
     passes::run_all(&mut program);
     [program].iter().find_map(|program| {
-        let run = std::panic::catch_unwind(|| {
-            run_on_vm(program, &OracleConfig::default(), Time::Virtual)
-        });
+        let run = std::panic::catch_unwind(|| run_on_vm(program, &OracleConfig::default()));
         match run {
             Err(payload) => Some(match payload.downcast::<String>() {
                 Ok(text) => format!("panic: {text}"),
-                Err(_) => "panic".to_owned(),
+                Err(payload) => format!("panic: {:?}", payload.downcast_ref::<&str>()),
             }),
             Ok((output, ending)) => {
                 let got = normalised(&format!("{output}{ending:?}"));
@@ -463,7 +454,7 @@ fn workloads_give_the_same_on_the_vm() {
         }
         compared += 1;
         config.step_limit = None;
-        let (output, ending) = run_on_vm(&program, &config, Time::Real);
+        let (output, ending) = run_on_vm(&program, &config);
         let kinds = (expected.ending.error_kind(), ending.error_kind());
         let got = normalised(&format!("{output}{ending:?}"));
         let wanted = normalised(&format!("{}{:?}", expected.output, expected.ending));
