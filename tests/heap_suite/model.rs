@@ -196,7 +196,7 @@ impl Machine {
         let node = &self.nodes[n];
         let usable = !node.slots.is_empty() && node.layout.kind != ObjectKind::Weak;
         let o = self.world.globals[r].as_object().expect("the model says so");
-        usable.then(|| (o, n, node.slots.len()))
+        usable.then_some((o, n, node.slots.len()))
     }
     /// `roots[r][slot] = from`; the slot wraps around; nothing when there is none.
     pub(crate) fn store(&mut self, r: usize, slot: usize, from: From) {

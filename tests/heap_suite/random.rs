@@ -1,6 +1,8 @@
 //! Random programs: whatever a program does to its objects, whenever a collection happens, the graph
 //! is the one that the program built.
 
+#![allow(clippy::unit_arg, reason = "a table of steps that give Result<(), _>")]
+
 use menagerie::heap::{CheckOptions, HeapConfig};
 use menagerie::object::ObjectKind;
 use proptest::prelude::*;
