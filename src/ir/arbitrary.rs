@@ -1,4 +1,5 @@
-//! Random programs for the tests of the IR tools: any instruction with any numbers, mostly nonsense.
+//! Random programs for the tests of the IR tools: any instruction with any numbers, mostly
+//! nonsense ([`program`]), and well-formed ones that run to an end ([`well_formed`]).
 
 use proptest::prelude::*;
 

@@ -194,8 +194,8 @@ impl Dominators {
         enter != 0 && enter <= at && at <= leave
     }
 
-    /// The dominance frontier of every block: the blocks that it does not strictly dominate although
-    /// it dominates one of their predecessors. Sorted. May be quadratic in size for odd graphs.
+    /// The dominance frontier of every block: the blocks that it does not strictly dominate
+    /// although it dominates one of their predecessors. Sorted. Quadratic in size for odd graphs.
     pub fn frontiers(&self, cfg: &Cfg) -> Vec<Vec<BlockId>> {
         let mut frontiers = vec![Vec::new(); cfg.len()];
         for &block in cfg.reverse_postorder() {

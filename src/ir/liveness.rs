@@ -42,7 +42,7 @@ impl Liveness {
         liveness
     }
 
-    /// `value` is needed at the start of `block`; pushes the blocks at whose start it is needed then.
+    /// `value` is needed at the start of `block`; pushes the blocks at whose start it then is, too.
     fn make_live_in(
         &mut self,
         cfg: &Cfg,

@@ -3,6 +3,7 @@
 //! Mena's tree is lowered to this form by `build`; `verify` proves it well formed, `passes/`
 //! improve it, `text` prints it and parses it back, `oracle` runs it directly (the reference of
 //! every differential test) and `bytecode::emit` turns it into register code.
+//! `dominance` (graph, dominators, loops) and `liveness` are the analyses that these share.
 //!
 //! Rules (the verifier's list):
 //! - R1. A value is defined once: as a function or block parameter or as an instruction's result.
@@ -430,9 +431,9 @@ impl Op {
         }
     }
 
-    /// Whether the instruction may be dropped when nothing uses its result: it cannot raise, changes
-    /// nothing, and allocates nothing (allocating is what Mena programs are for, so the passes keep
-    /// every allocation of the source).
+    /// Whether the instruction may be dropped when nothing uses its result: it cannot raise,
+    /// changes nothing, and allocates nothing (allocating is what Mena programs are for, so the
+    /// passes keep every allocation of the source).
     pub fn is_removable(&self) -> bool {
         match self {
             Op::Binary(op, ..) => matches!(op, BinaryOp::Eq | BinaryOp::Ne),

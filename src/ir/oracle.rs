@@ -37,8 +37,8 @@ use crate::world::World;
 
 /// How many places a stack trace keeps.
 const TRACE_FRAMES: usize = 64;
-/// How long a yield takes: virtual time has to go on for tasks that wait actively for a sleeper.
-const YIELD_NS: u64 = 1_000;
+/// How long a turn takes: virtual time has to go on for tasks that wait actively for a sleeper.
+const TURN_NS: u64 = 1_000;
 /// The number of the program's entry task.
 const ENTRY: TaskId = 1;
 
@@ -229,6 +229,17 @@ enum Step {
     Gone,
 }
 
+/// How a task's turn ended.
+enum Turn {
+    /// Its function returned this.
+    Done(Value),
+    /// Nobody caught this.
+    Failed(Value),
+    Waits(Wait),
+    /// The program is over.
+    Over(Ending),
+}
+
 struct Oracle<'p> {
     program: &'p Program,
     host: TestHost,
@@ -279,8 +290,7 @@ impl<'p> Oracle<'p> {
                     return ending;
                 }
             } else if let Some(&Reverse((due, ..))) = self.timers.peek() {
-                let now = self.host.world.now_ns();
-                self.host.world.virtual_ns = Some(now.max(due));
+                self.go_on_until(due);
             } else {
                 return self.nothing_runs();
             }
@@ -317,6 +327,11 @@ impl<'p> Oracle<'p> {
         Ok(Value::object(handle))
     }
 
+    fn go_on_until(&mut self, time_ns: u64) {
+        let now = self.host.world.now_ns();
+        self.host.world.virtual_ns = Some(now.max(time_ns));
+    }
+
     fn fire_timers(&mut self) {
         let now = self.host.world.now_ns();
         while let Some(&Reverse((_, _, id))) = self.timers.peek().filter(|t| t.0.0 <= now) {
@@ -328,7 +343,9 @@ impl<'p> Oracle<'p> {
     /// No task is ready and no timer is set: the end, or a deadlock.
     fn nothing_runs(&mut self) -> Ending {
         if !self.tasks.is_empty() {
-            return Ending::Deadlock(self.tasks.values().map(|task| self.stuck(task)).collect());
+            let mut stuck: Vec<_> = self.tasks.values().map(|task| self.stuck(task)).collect();
+            stuck.sort_by_key(|task| (!task.in_cycle, task.task));
+            return Ending::Deadlock(stuck);
         }
         let unobserved = self.failures.iter().find(|(handle, _)| !is_observed(*handle));
         unobserved.map_or(Ending::Finished, |(_, ending)| ending.clone())
@@ -367,23 +384,34 @@ impl<'p> Oracle<'p> {
     fn run_task(&mut self, id: TaskId) -> Option<Ending> {
         let mut task = self.tasks.remove(&id).expect("ready tasks are alive");
         task.wait = None;
+        let turn = self.turn(&mut task);
+        self.go_on_until(self.host.world.now_ns().saturating_add(TURN_NS));
+        match turn {
+            Turn::Done(value) => self.end(task, TaskState::Done, value),
+            Turn::Failed(error) => self.end(task, TaskState::Failed, error),
+            Turn::Waits(wait) => {
+                self.wait(task, wait);
+                None
+            }
+            Turn::Over(ending) => Some(ending),
+        }
+    }
+
+    fn turn(&mut self, task: &mut Task<'p>) -> Turn {
         loop {
-            match self.step(&mut task) {
+            match self.step(task) {
                 Ok(None) => {}
-                Ok(Some(value)) => return self.end(task, TaskState::Done, value),
+                Ok(Some(value)) => return Turn::Done(value),
                 Err(Exit::Throw(error)) => {
-                    if !self.unwind(&mut task, error) {
-                        return self.end(task, TaskState::Failed, error);
+                    if !self.unwind(task, error) {
+                        return Turn::Failed(error);
                     }
                 }
-                Err(Exit::Block(wait)) => {
-                    self.wait(task, wait);
-                    return None;
-                }
+                Err(Exit::Block(wait)) => return Turn::Waits(wait),
                 Err(Exit::Fatal(Fatal::StepLimit)) => {
-                    return Some(Ending::StepLimit(vec![task.top().place()]));
+                    return Turn::Over(Ending::StepLimit(vec![task.top().place()]));
                 }
-                Err(Exit::Fatal(Fatal::Exit(status))) => return Some(Ending::Exit(status)),
+                Err(Exit::Fatal(Fatal::Exit(status))) => return Turn::Over(Ending::Exit(status)),
             }
         }
     }
@@ -393,11 +421,7 @@ impl<'p> Oracle<'p> {
         task.wait = Some(wait);
         self.tasks.insert(id, task);
         match wait {
-            Wait::Turn => {
-                let now = self.host.world.now_ns();
-                self.host.world.virtual_ns = Some(now + YIELD_NS);
-                self.ready.push_back(id);
-            }
+            Wait::Turn => self.ready.push_back(id),
             Wait::Sleep(ns) => {
                 self.timer_count += 1;
                 let due = self.host.world.now_ns().saturating_add(ns);

@@ -1027,7 +1027,9 @@ mod tests {
         }
 
         #[test]
-        fn nothing_makes_the_parser_panic(text in "(fn f0 |class |v1 = |const |[ -~\n]{0,8}){0,12}") {
+        fn nothing_makes_the_parser_panic(
+            text in "(fn f0 |class |v1 = |const |[ -~\n]{0,8}){0,12}",
+        ) {
             let _ = parse(&text);
         }
     }
