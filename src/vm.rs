@@ -444,7 +444,7 @@ impl<H: Heap, S: Scheduler, E: Sink> Vm<H, S, E> {
         self.shared.stats.slices += 1;
         if let Some(now) = &mut self.shared.world().virtual_ns {
             // A task that spins with `yield` must not stop the clock for those that sleep.
-            *now += VIRTUAL_SLICE_NS;
+            *now = now.saturating_add(VIRTUAL_SLICE_NS);
         }
         self.shared.emit(|| Event::SliceEnd { task: id, reductions });
         self.settle(task, outcome)
