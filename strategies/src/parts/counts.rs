@@ -113,9 +113,8 @@ impl ObjectList {
     /// Moves everything to `to`.
     pub fn move_to(&mut self, to: &mut Vec<Obj>) {
         // SAFETY: `len` objects were pushed.
-        let all = unsafe {
-            std::slice::from_raw_parts(self.memory.start() as *const Obj, self.len)
-        };
+        let all =
+            unsafe { std::slice::from_raw_parts(self.memory.start() as *const Obj, self.len) };
         to.extend_from_slice(all);
         self.len = 0;
     }
