@@ -12,6 +12,7 @@ use std::path::Path;
 
 use common::{Compiled, How, Outcome, compile, heaps, run_compiled, run_oracle_compiled};
 use generator::{Generated, programs};
+use menagerie::check::property_cases;
 use menagerie::heap::CheckOptions;
 use menagerie::interp::Engine;
 use proptest::prelude::*;
@@ -23,13 +24,10 @@ const STEPS_MAX: u64 = 1_000_000;
 const TINY_BYTES: [usize; 3] = [64 << 10, 128 << 10, 256 << 10];
 
 fn cases(default: u32) -> ProptestConfig {
-    let cases = std::env::var("MENAGERIE_CASES").map_or(default, |text| {
-        text.parse().unwrap_or_else(|e| panic!("MENAGERIE_CASES={text}: {e}"))
-    });
     // A shrunk program is worth some waiting.
     let seeds = FileFailurePersistence::Direct("tests/generated.proptest-regressions");
     ProptestConfig {
-        cases,
+        cases: property_cases(default),
         max_shrink_iters: 4_000,
         failure_persistence: Some(Box::new(seeds)),
         ..ProptestConfig::default()
