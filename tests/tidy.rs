@@ -262,3 +262,85 @@ fn every_source_file_is_part_of_its_crate() {
     }
     report(&complaints);
 }
+
+/// The ids of `docs/coverage.md`: a family and how many it has.
+const FAMILIES: [(&str, usize); 10] = [
+    ("N", 46),
+    ("M", 55),
+    ("L", 78),
+    ("E", 35),
+    ("S", 44),
+    ("DN", 17),
+    ("DM", 20),
+    ("DL", 22),
+    ("DE", 10),
+    ("DS", 7),
+];
+
+/// Why a place that should show something does not: there is no such test or program.
+fn missing_test(reference: &str) -> Option<String> {
+    if reference.ends_with(".mena") {
+        let path = root().join("experiments/workloads/language").join(reference);
+        return (!path.is_file()).then(|| format!("there is no program `{reference}`"));
+    }
+    let Some((file, name)) = reference.split_once("::") else {
+        return Some(format!("`{reference}` is neither a program nor a test"));
+    };
+    let text = read_to_string(root().join(file)).unwrap_or_default();
+    // Tests that a macro makes have their attribute in it, too.
+    let is_test = text
+        .split_once(&format!("fn {name}("))
+        .is_some_and(|(before, _)| before.trim_end().ends_with("#[test]"));
+    (!is_test).then(|| format!("there is no test `{name}` in `{file}`"))
+}
+
+#[test]
+fn coverage_names_tests_that_exist_for_every_id() {
+    let page = text_of(Path::new("docs/coverage.md"));
+    let mut complaints = Vec::new();
+    let mut seen = BTreeSet::new();
+    let (mut shown, mut open, mut excluded) = (0, 0, 0);
+    for row in page.lines().filter_map(|line| line.strip_prefix("| ")) {
+        let cells: Vec<_> = row.trim_end_matches(" |").split(" | ").collect();
+        let [id, _, by] = cells[..] else { panic!("docs/coverage.md: three columns: {row}") };
+        if id == "id" {
+            continue;
+        }
+        if !seen.insert(id) {
+            complaints.push(format!("docs/coverage.md: {id} has two rows"));
+        }
+        if by.starts_with("**open**: ") {
+            open += 1;
+        } else if by.starts_with("**excluded**: ") {
+            excluded += 1;
+        } else {
+            shown += 1;
+            for reference in by.split(", ") {
+                let missing = missing_test(reference.trim_matches('`'));
+                complaints.extend(missing.map(|m| format!("docs/coverage.md: {id}: {m}")));
+            }
+        }
+    }
+    for (family, count) in FAMILIES {
+        let ids = (1..=count).map(|number| format!("{family}{number}"));
+        let missing = ids.filter(|id| !seen.remove(id.as_str()));
+        complaints.extend(missing.map(|id| format!("docs/coverage.md: {id} has no row")));
+    }
+    complaints.extend(seen.iter().map(|id| format!("docs/coverage.md: what is {id}?")));
+    let sum = format!("Shown: {shown}. Open: {open}. Excluded: {excluded}.");
+    if !page.contains(&sum) {
+        complaints.push(format!("docs/coverage.md: the sums are: {sum}"));
+    }
+    report(&complaints);
+}
+
+#[test]
+fn programs_named_after_a_defect_are_in_the_coverage() {
+    let page = text_of(Path::new("docs/coverage.md"));
+    let programs = files_below("experiments/workloads/language/defects", &["mena"]);
+    let name = |path: &PathBuf| format!("defects/{}", path.file_name().unwrap().to_string_lossy());
+    let absent = programs.iter().map(name).filter(|name| !page.contains(&format!("`{name}`")));
+    report(
+        &absent.map(|name| format!("docs/coverage.md does not name {name}")).collect::<Vec<_>>(),
+    );
+}
