@@ -19,7 +19,8 @@ fn without_events() -> PathBuf {
     let (profile, flag) =
         if cfg!(debug_assertions) { ("debug", "dev") } else { ("release", "release") };
     let status = Command::new(env!("CARGO"))
-        .args(["build", "--quiet", "--package", "menagerie-experiments", "--no-default-features"])
+        .args(["build", "--quiet", "--package", "menagerie-experiments"])
+        .args(["--no-default-features", "--features", "mimalloc"])
         .args(["--profile", flag, "--target-dir"])
         .arg(&folder)
         .current_dir(root())
