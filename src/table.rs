@@ -2,6 +2,7 @@
 
 use rustc_hash::{FxHashMap as HashMap, FxHashSet as HashSet};
 
+use crate::concurrency::report;
 use crate::host::Wait;
 use crate::interp::Loaded;
 use crate::report::Place;
@@ -105,18 +106,14 @@ impl TaskTable {
     pub fn deadlock_report(&self, loaded: &Loaded, world: &World) -> Vec<Stuck> {
         let mut ids: Vec<TaskId> = self.entries.keys().copied().collect();
         ids.sort_unstable();
-        let cycle = self.join_cycle(&ids);
+        let cycle = self.wait_cycle(&ids);
         ids.sort_by_key(|id| (!cycle.contains(id), *id));
         ids.into_iter().map(|id| self.stuck(id, cycle.contains(&id), loaded, world)).collect()
     }
     fn stuck(&self, id: TaskId, in_cycle: bool, loaded: &Loaded, world: &World) -> Stuck {
         let task = self.parked(id);
         let index = task.map(|t| loaded.index_of(t.pc));
-        let waits_for = match task.and_then(|t| t.wait) {
-            Some(Wait::Join(other)) if other == id => "its own end".into(),
-            Some(Wait::Join(other)) => format!("the end of task {other}"),
-            other => format!("{other:?}"),
-        };
+        let (waits_for, _) = self.waits_for(id);
         let function = index.and_then(|i| loaded.function_at(i));
         let name = function.map(|f| loaded.code().functions[f].name);
         Stuck {
@@ -128,12 +125,18 @@ impl TaskTable {
             in_cycle,
         }
     }
-    /// The members of a cycle of joins, if there is one: every task waits for at most one other.
-    fn join_cycle(&self, ids: &[TaskId]) -> HashSet<TaskId> {
-        let next = |id: TaskId| match self.parked(id)?.wait? {
-            Wait::Join(other) => self.entries.contains_key(&other).then_some(other),
-            _ => None,
-        };
+    /// What a task waits for, and the task that alone can end the wait.
+    fn waits_for(&self, id: TaskId) -> (String, Option<TaskId>) {
+        match self.parked(id).and_then(|task| Some((task, task.wait?))) {
+            Some((_, Wait::Join(other))) if other == id => ("its own end".into(), Some(id)),
+            Some((_, Wait::Join(other))) => (format!("the end of task {other}"), Some(other)),
+            Some((task, Wait::Event(_))) => report::waits_for(task.handle),
+            Some((_, Wait::Turn)) | None => ("its turn".into(), None),
+        }
+    }
+    /// The members of a cycle of waits, if there is one: a task waits for at most one other.
+    fn wait_cycle(&self, ids: &[TaskId]) -> HashSet<TaskId> {
+        let next = |id| self.waits_for(id).1.filter(|other| self.entries.contains_key(other));
         let mut done = HashSet::default();
         for &start in ids {
             let mut path = Vec::new();

@@ -185,7 +185,7 @@ impl<H: Heap, S: Scheduler, E: Sink> Shared<H, S, E> {
             return;
         }
         let now = self.world().now_ns();
-        while let Some(&Reverse((due, _, id))) = self.timers.peek() {
+        while let Some((due, id)) = self.next_timer() {
             if due > now {
                 break;
             }
@@ -194,9 +194,21 @@ impl<H: Heap, S: Scheduler, E: Sink> Shared<H, S, E> {
         }
     }
 
+    /// The earliest timer that a task still waits for; those of waits that are over are dropped.
+    fn next_timer(&mut self) -> Option<(u64, TaskId)> {
+        while let Some(&Reverse((due, _, id))) = self.timers.peek() {
+            let wait = self.table.parked(id).and_then(|task| task.wait);
+            if wait == Some(Wait::Event(Some(due))) {
+                return Some((due, id));
+            }
+            self.timers.pop();
+        }
+        None
+    }
+
     /// Waits for the earliest timer; `false` when there is none.
     fn sleep_until_timer(&mut self) -> bool {
-        let Some(&Reverse((due, _, _))) = self.timers.peek() else { return false };
+        let Some((due, _)) = self.next_timer() else { return false };
         let world = self.world();
         if let Some(now) = &mut world.virtual_ns {
             *now = (*now).max(due);
@@ -219,10 +231,11 @@ impl<H: Heap, S: Scheduler, E: Sink> Shared<H, S, E> {
                 self.push(id, Ready::Yield);
                 return;
             }
-            Wait::Sleep(ns) => {
-                let due = self.world().now_ns().saturating_add(ns);
-                self.timer_sequence += 1;
-                self.timers.push(Reverse((due, self.timer_sequence, id)));
+            Wait::Event(until) => {
+                if let Some(due) = until {
+                    self.timer_sequence += 1;
+                    self.timers.push(Reverse((due, self.timer_sequence, id)));
+                }
                 true
             }
             // A task that joins itself waits for ever: the deadlock report says so.
@@ -240,8 +253,8 @@ impl<H: Heap, S: Scheduler, E: Sink> Shared<H, S, E> {
 fn wait_name(wait: Wait) -> &'static str {
     match wait {
         Wait::Turn => "yield",
-        Wait::Sleep(_) => "sleep",
         Wait::Join(_) => "join",
+        Wait::Event(_) => "event",
     }
 }
 
@@ -282,6 +295,9 @@ impl<H: Heap, S: Scheduler, E: Sink> Driver for Shared<H, S, E> {
         self.emit(|| Event::TaskSpawn { task: id, parent });
         self.table.add(Box::new(task));
         self.push(id, Ready::Spawn);
+    }
+    fn wake(&mut self, task: TaskId) {
+        Shared::wake(self, task);
     }
     fn usage(&self) -> Usage {
         self.heap.usage()

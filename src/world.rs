@@ -34,6 +34,8 @@ pub struct World {
     pub weak_references: Vec<Value>,
     /// (object, function) pairs whose object is still alive; the pair does not keep it alive.
     pub finalizers: Vec<(Value, Value)>,
+    /// How many channels and mutexes there have been: their numbers.
+    pub handles: u64,
     /// (object, function) pairs flattened: found dead, revived, to be called at the next poll.
     pub ready_finalizers: Vec<Value>,
     /// Where `print` writes.
@@ -72,6 +74,7 @@ impl World {
             stack_overflow: Value::NIL,
             weak_references: Vec::new(),
             finalizers: Vec::new(),
+            handles: 0,
             ready_finalizers: Vec::new(),
             output: Box::new(std::io::BufWriter::with_capacity(1 << 16, std::io::stdout())),
             error_output: Box::new(std::io::stderr()),

@@ -5,8 +5,10 @@ use crate::class::ClassId as C;
 use crate::host::NativeFn;
 
 use super::{Builtin, Method};
-use super::{conses, deques, io, iteration, lists, maps, memory, numbers, raw, sets, sort};
-use super::{strings, tasks};
+use super::{
+    channels, conses, deques, io, iteration, lists, maps, memory, numbers, raw, sets, sort,
+};
+use super::{mutexes, strings, tasks, waiting};
 
 /// Any number of arguments.
 const ANY: u8 = u8::MAX;
@@ -84,8 +86,16 @@ pub static FUNCTIONS: &[Builtin] = &[
     f("finalizer", 2, 2, memory::finalizer),
     f("weak", 1, 1, memory::weak),
     // time
-    f("sleep", 1, 1, memory::sleep),
+    f("sleep", 1, 1, waiting::sleep),
     f("clock_ns", 0, 0, memory::clock_ns),
+    // concurrency
+    f("%select", 2, ANY, channels::select),
+    f("%select_value", 0, 0, channels::select_value),
+    f("channel", 0, 1, channels::channel),
+    f("mutex", 1, 1, mutexes::mutex),
+    f("%mutex_lock", 1, 1, mutexes::lock),
+    f("%mutex_set", 2, 2, mutexes::set),
+    f("%mutex_unlock", 1, 1, mutexes::unlock),
 ];
 
 /// All methods of builtin classes that are not in the prelude.
@@ -215,5 +225,13 @@ pub static METHODS: &[Method] = &[
     m(C::CLOSURE, "arity", 0, conses::arity),
     m(C::TASK, "join", 0, tasks::join),
     m(C::TASK, "is_done", 0, tasks::is_done),
+    m(C::CHANNEL, "send", 1, channels::send),
+    m(C::CHANNEL, "recv", 0, channels::recv),
+    m(C::CHANNEL, "try_send", 1, channels::try_send),
+    m(C::CHANNEL, "try_recv", 0, channels::try_recv),
+    m(C::CHANNEL, "close", 0, channels::close),
+    m(C::CHANNEL, "is_closed", 0, channels::is_closed),
+    m(C::CHANNEL, "len", 0, channels::len),
+    m(C::CHANNEL, "capacity", 0, channels::capacity),
     m(C::WEAK, "get", 0, memory::weak_get),
 ];

@@ -10,6 +10,7 @@ use crate::value::Value;
 use super::format::brief;
 use super::items::Items;
 use super::support::*;
+use super::waiting::cancellation_point;
 use super::{describe, lists};
 
 fn state(cx: &Native<'_>, task: Obj) -> TaskState {
@@ -21,7 +22,7 @@ fn state(cx: &Native<'_>, task: Obj) -> TaskState {
 }
 
 /// Waits for the end of the task, whose failure counts as seen from now on.
-fn wait(cx: &Native<'_>, task: Obj) -> Result<TaskState, Exit> {
+fn wait(cx: &mut Native<'_>, task: Obj) -> Result<TaskState, Exit> {
     cx.store(task, slots::TASK_OBSERVED, Value::TRUE);
     match state(cx, task) {
         TaskState::Pending => {
@@ -33,6 +34,7 @@ fn wait(cx: &Native<'_>, task: Obj) -> Result<TaskState, Exit> {
 
 /// `t.join()`
 pub(super) fn join(cx: &mut Native<'_>) -> NativeResult {
+    cancellation_point(cx)?;
     let task = receiver(cx);
     let ended = wait(cx, task)?;
     let result = cx.load(task, slots::TASK_RESULT).value();

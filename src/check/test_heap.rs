@@ -11,6 +11,7 @@ use std::sync::atomic::AtomicU64;
 use crate::heap::*;
 use crate::host::{Host, Native, NativeFn, NativeResult};
 use crate::object::{Obj, ObjectLayout};
+use crate::task::TaskId;
 use crate::value::Value;
 use crate::world::World;
 
@@ -106,6 +107,10 @@ unsafe impl Mutator for TestMutator {
 pub struct TestHost {
     /// The shared state.
     pub world: World,
+    /// The handle of the running task, if its driver has tasks.
+    pub task: Option<Obj>,
+    /// Tasks that builtins have woken; the driver takes them.
+    pub woken: Vec<TaskId>,
     mutator: TestMutator,
 }
 
@@ -117,7 +122,7 @@ impl TestHost {
     pub fn new(world: World, limit_bytes: usize) -> TestHost {
         let config = HeapConfig { limit_bytes, ..HeapConfig::default() };
         let heap = TestHeap::new(&config).expect("no parameters");
-        TestHost { world, mutator: heap.mutator() }
+        TestHost { world, task: None, woken: Vec::new(), mutator: heap.mutator() }
     }
     /// Calls a builtin.
     pub fn call(&mut self, f: NativeFn, args: &[Value]) -> NativeResult {
@@ -157,5 +162,11 @@ impl Host for TestHost {
     fn collect(&mut self, _why: Cause) {}
     fn usage(&mut self) -> Usage {
         self.mutator.0.borrow().usage
+    }
+    fn task(&mut self) -> Option<Obj> {
+        self.task
+    }
+    fn wake(&mut self, task: TaskId) {
+        self.woken.push(task);
     }
 }
