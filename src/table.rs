@@ -2,10 +2,10 @@
 
 use rustc_hash::{FxHashMap as HashMap, FxHashSet as HashSet};
 
-use crate::concurrency::report;
+use crate::concurrency;
 use crate::host::Wait;
-use crate::interp::Loaded;
-use crate::report::Place;
+use crate::interp::{Loaded, TRACE_FRAMES};
+use crate::report::{self, Place};
 use crate::sched::TaskWord;
 use crate::task::{Task, TaskId};
 use crate::world::World;
@@ -112,14 +112,20 @@ impl TaskTable {
     }
     fn stuck(&self, id: TaskId, in_cycle: bool, loaded: &Loaded, world: &World) -> Stuck {
         let task = self.parked(id);
-        let index = task.map(|t| loaded.index_of(t.pc));
+        let places: Vec<Place> = task.map_or_else(Vec::new, |task| {
+            let callers = task.frames().filter(|frame| frame.pc != loaded.halt());
+            // Frames return behind their call.
+            let calls = callers.map(|frame| loaded.index_of(frame.pc.wrapping_sub(1)));
+            let indices = std::iter::once(loaded.index_of(task.pc)).chain(calls);
+            indices.take(TRACE_FRAMES).filter_map(|index| Place::of(loaded, index)).collect()
+        });
+        let at = report::own_place(&places);
         let (waits_for, _) = self.waits_for(id);
-        let function = index.and_then(|i| loaded.function_at(i));
-        let name = function.map(|f| loaded.code().functions[f].name);
+        let name = at.map(|place| world.program.names.text(place.function).to_owned());
         Stuck {
             task: id,
-            function: name.map_or_else(String::new, |n| world.program.names.text(n).to_owned()),
-            at: index.and_then(|i| Place::of(loaded, i)),
+            function: name.unwrap_or_default(),
+            at,
             spawned_at: task.and_then(|t| t.spawned_at).and_then(|i| Place::of(loaded, i)),
             waits_for,
             in_cycle,
@@ -130,7 +136,7 @@ impl TaskTable {
         match self.parked(id).and_then(|task| Some((task, task.wait?))) {
             Some((_, Wait::Join(other))) if other == id => ("its own end".into(), Some(id)),
             Some((_, Wait::Join(other))) => (format!("the end of task {other}"), Some(other)),
-            Some((task, Wait::Event(_))) => report::waits_for(task.handle),
+            Some((task, Wait::Event(_))) => concurrency::report::waits_for(task.handle),
             Some((_, Wait::Turn)) | None => ("its turn".into(), None),
         }
     }

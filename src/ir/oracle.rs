@@ -30,7 +30,7 @@ use crate::host::{Exit, Fatal, Host, NativeFn, Wait, new_error};
 use crate::lang::ast::Span;
 use crate::names::Name;
 use crate::object::{Obj, ObjectKind, ObjectLayout, TaskState, slots};
-use crate::report::{Ending, Place, describe_error};
+use crate::report::{Ending, Place, describe_error, own_place};
 use crate::table::Stuck;
 use crate::task::TaskId;
 use crate::value::Value;
@@ -370,12 +370,14 @@ impl<'p> Oracle<'p> {
     }
 
     fn stuck(&self, task: &Task<'p>) -> Stuck {
-        let frame = task.frames.last().expect("a task that waits has a frame");
+        let places: Vec<Place> =
+            task.frames.iter().rev().take(TRACE_FRAMES).map(Frame::place).collect();
+        let at = own_place(&places).expect("a task that waits has a frame");
         let (waits_for, _) = self.waits_for(task);
         Stuck {
             task: task.id,
-            function: self.program.names.text(frame.function.name).to_owned(),
-            at: Some(frame.place()),
+            function: self.program.names.text(at.function).to_owned(),
+            at: Some(at),
             spawned_at: task.spawned_at,
             waits_for,
             in_cycle: self.waits_for_itself(task.id),

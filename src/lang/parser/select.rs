@@ -121,6 +121,7 @@ impl Parser<'_> {
             }
         }
         self.report(Diagnostic::error(span, "`select` cannot wait for this").hint(FORMS));
-        Ok(SelectEvent::Else)
+        let channel = Expr { kind: ExprKind::Error, span };
+        Ok(SelectEvent::Receive { pattern, channel })
     }
 }
