@@ -101,10 +101,13 @@ pub mod slots {
     /// Task handle: nil; or its first waiter, or the completed one; or the deadline (an int) of a
     /// wait for time alone.
     pub const TASK_WAIT: usize = 4;
-    /// Task handle: true when it was cancelled and has not been told yet.
+    /// Task handle: true when it was cancelled and has not been told yet; a scope, when that
+    /// interrupts it because one of its tasks has failed; else nil.
     pub const TASK_CANCEL: usize = 5;
+    /// Task handle: the scope that it belongs to, until it ends; else nil.
+    pub const TASK_SCOPE: usize = 6;
     /// Slots of a task handle.
-    pub const TASK_LEN: u32 = 6;
+    pub const TASK_LEN: u32 = 7;
 
     /// Tasks, channels, mutexes: a number for reports and hashes, unique among its kind.
     pub const HANDLE_NUMBER: usize = 0;

@@ -22,6 +22,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use crate::bytecode::verify::Verified;
+use crate::concurrency::{Critical, scope};
 use crate::event::{Event, NullSink, Sink};
 use crate::heap::{Cause, Dirty, Heap, HeapConfig, Liveness, Mutator, Roots, Usage};
 use crate::host::{Fatal, Host, Wait};
@@ -501,7 +502,11 @@ impl<H: Heap, S: Scheduler, E: Sink> Vm<H, S, E> {
         let mutator = self.interpreter.mutator();
         mutator.store(handle, slots::TASK_RESULT, v);
         mutator.store(handle, slots::TASK_STATE, Value::small(state as i64));
-        if failed {
+        let scope = mutator.load(handle, slots::TASK_SCOPE).as_object();
+        mutator.store(handle, slots::TASK_SCOPE, Value::NIL);
+        // Being cancelled is no failure, except for the program itself.
+        let cancelled = scope::is_cancellation(self.shared.world(), v);
+        if failed && (!cancelled || self.shared.table.is_entry(id)) {
             let description = {
                 let world = self.shared.world();
                 let frames = trace_of(&self.shared.loaded, &task.trace);
@@ -513,6 +518,9 @@ impl<H: Heap, S: Scheduler, E: Sink> Vm<H, S, E> {
             }
             self.shared.failures.retain(|(handle, _)| !observed(*handle));
             self.shared.failures.push((task.handle, description));
+            if let Some(scope) = scope {
+                self.with_host(|host| scope::task_failed(&mut Critical::enter(host), scope));
+            }
         }
         self.shared.emit(|| Event::TaskEnd { task: id, failed });
         let waiters = std::mem::take(&mut task.waiters);

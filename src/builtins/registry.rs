@@ -89,6 +89,8 @@ pub static FUNCTIONS: &[Builtin] = &[
     f("sleep", 1, 1, waiting::sleep),
     f("clock_ns", 0, 0, memory::clock_ns),
     // concurrency
+    f("%scope_cancel", 1, 1, tasks::scope_cancel),
+    f("%scope_error", 2, 2, tasks::scope_error),
     f("%select", 2, ANY, channels::select),
     f("%select_value", 0, 0, channels::select_value),
     f("channel", 0, 1, channels::channel),
@@ -225,6 +227,7 @@ pub static METHODS: &[Method] = &[
     m(C::CLOSURE, "arity", 0, conses::arity),
     m(C::TASK, "join", 0, tasks::join),
     m(C::TASK, "is_done", 0, tasks::is_done),
+    m(C::TASK, "cancel", 0, tasks::cancel),
     m(C::CHANNEL, "send", 1, channels::send),
     m(C::CHANNEL, "recv", 0, channels::recv),
     m(C::CHANNEL, "try_send", 1, channels::try_send),

@@ -50,8 +50,9 @@ pub(super) fn cancellation_point(cx: &mut Native<'_>) -> Result<(), Exit> {
     }
 }
 
+/// `Cancelled`.
 #[cold]
-fn cancelled(cx: &mut Native<'_>) -> Exit {
+pub(super) fn cancelled(cx: &mut Native<'_>) -> Exit {
     cx.throw("Cancelled", "the task was cancelled")
 }
 

@@ -39,6 +39,7 @@ pub mod channel;
 pub mod mutex;
 pub mod queue;
 pub mod report;
+pub mod scope;
 pub mod waiter;
 
 use crate::host::Host;

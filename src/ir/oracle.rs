@@ -25,7 +25,7 @@ use super::{
 use crate::builtins::{self, operators};
 use crate::check::test_heap::TestHost;
 use crate::class::{ClassId, RecordClass};
-use crate::concurrency::report;
+use crate::concurrency::{Critical, report, scope};
 use crate::host::{Exit, Fatal, Host, NativeFn, Wait, new_error};
 use crate::lang::ast::Span;
 use crate::names::Name;
@@ -353,6 +353,13 @@ impl<'p> Oracle<'p> {
         }
     }
 
+    /// Wakes those whom a builtin has woken.
+    fn wake_all(&mut self) {
+        for id in std::mem::take(&mut self.host.woken) {
+            self.wake(id);
+        }
+    }
+
     /// Whether a task still waits for a timer.
     fn is_due(&self, id: TaskId, due: u64) -> bool {
         self.tasks.get(&id).is_some_and(|task| task.wait == Some(Wait::Event(Some(due))))
@@ -465,13 +472,20 @@ impl<'p> Oracle<'p> {
     fn end(&mut self, task: Task<'p>, state: TaskState, value: Value) -> Option<Ending> {
         self.host.store(task.handle, slots::TASK_RESULT, value);
         self.host.store(task.handle, slots::TASK_STATE, Value::small(state as i64));
-        if state == TaskState::Failed {
+        let scope = self.host.load(task.handle, slots::TASK_SCOPE).as_object();
+        self.host.store(task.handle, slots::TASK_SCOPE, Value::NIL);
+        let cancelled = scope::is_cancellation(&self.host.world, value);
+        if state == TaskState::Failed && (task.id == ENTRY || !cancelled) {
             let ending = describe_error(&self.host.world, value, task.trace);
             // The entry task's failure ends the program; others wait for a join.
             if task.id == ENTRY {
                 return Some(ending);
             }
             self.failures.push((task.handle, ending));
+            if let Some(scope) = scope {
+                scope::task_failed(&mut Critical::enter(&mut self.host), scope);
+                self.wake_all();
+            }
         }
         task.waiters.iter().for_each(|&waiter| self.wake(waiter));
         None
@@ -745,9 +759,7 @@ impl<'p> Oracle<'p> {
 
     fn native(&mut self, f: NativeFn, args: Vec<Value>) -> Result<Step, Exit> {
         let result = self.host.call(f, &args);
-        for id in std::mem::take(&mut self.host.woken) {
-            self.wake(id);
-        }
+        self.wake_all();
         result.map(Step::Value)
     }
 
