@@ -38,6 +38,8 @@ impl Stats {
             Cause::Explicit => "explicit",
             Cause::Stress => "stress",
             Cause::LastResort => "last_resort",
+            Cause::Candidates => "candidates",
+            Cause::Finalization => "finalization",
         };
         *self.collections.entry(why).or_default() += 1;
         self.pauses_ns.push(wall_ns);
