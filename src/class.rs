@@ -39,6 +39,7 @@ builtin_classes! {
     WEAK = 13, "weak", "Weak";
     CHANNEL = 14, "channel", "Channel";
     MUTEX = 15, "mutex", "Mutex";
+    ACTOR = 16, "actor", "Actor";
     WAITER = 17, "waiter", "Waiter";
     STRING = 32, "string", "String";
     BYTES = 33, "bytes", "Bytes";
@@ -63,7 +64,7 @@ impl ClassId {
 
     /// Whether objects of this class are equal only to themselves, and are known by their number.
     pub fn is_handle(self) -> bool {
-        matches!(self, ClassId::TASK | ClassId::CHANNEL | ClassId::MUTEX)
+        matches!(self, ClassId::TASK | ClassId::CHANNEL | ClassId::MUTEX | ClassId::ACTOR)
     }
     /// Whether this is a struct, a variant or a dynamic record.
     pub fn is_record(self) -> bool {

@@ -328,6 +328,16 @@ impl<'a> Native<'a> {
         host.watch(target, Watch::Weak);
         host.world().weak_references.push(Value::object(reference));
     }
+    /// Gives a name to an actor, or takes it away.
+    pub fn set_registered(&mut self, name: String, actor: Option<Root>) {
+        let actor = actor.map_or(Value::NIL, |actor| self.get(actor).value());
+        let registry = &mut self.host().world().registry;
+        let place: *mut Value = registry.entry(name.clone()).or_insert(Value::NIL);
+        self.host().set_root(place, actor);
+        if actor == Value::NIL {
+            self.host().world().registry.remove(&name);
+        }
+    }
     /// Collects now.
     pub fn collect(&mut self, why: Cause) {
         self.host().collect(why);

@@ -56,6 +56,8 @@ pub enum ObjectKind {
     Channel = 14,
     /// A mutex: see [`crate::concurrency::mutex`].
     Mutex = 15,
+    /// An actor: see [`crate::concurrency::actor`].
+    Actor = 16,
     /// One operation that one task waits for; never seen by programs: see
     /// [`crate::concurrency::waiter`].
     Waiter = 17,
@@ -109,7 +111,7 @@ pub mod slots {
     /// Slots of a task handle.
     pub const TASK_LEN: u32 = 7;
 
-    /// Tasks, channels, mutexes: a number for reports and hashes, unique among its kind.
+    /// Tasks, channels, mutexes, actors: a number for reports and hashes, unique among its kind.
     pub const HANDLE_NUMBER: usize = 0;
 
     pub const CAPACITY: usize = 1;
@@ -133,13 +135,24 @@ pub mod slots {
     pub const MUTEX_WAITERS: usize = 3;
     pub const MUTEX_LEN: u32 = 5;
 
+    pub const ACTOR_STATE: usize = 1;
+    pub const ACTOR_HANDLER: usize = 2;
+    /// nil when it is idle; true when a task has been asked to run it; then the handle of that task.
+    pub const ACTOR_RUNNER: usize = 3;
+    pub const ACTOR_FAILED: usize = 4;
+    /// What its handler threw.
+    pub const ACTOR_ERROR: usize = 5;
+    /// Queue: first and last message.
+    pub const ACTOR_MAILBOX: usize = 6;
+    pub const ACTOR_LEN: u32 = 8;
+
     pub const WAITER_NEXT: usize = 0;
     pub const WAITER_PREVIOUS: usize = 1;
     /// What it waits for.
     pub const WAITER_OF: usize = 2;
     /// The first slot of the queue that it is in; nil when it is in none.
     pub const WAITER_SIDE: usize = 3;
-    /// The handle of the task that waits.
+    /// The handle of the task that waits; nil when none does (any more).
     pub const WAITER_TASK: usize = 4;
     /// The waiter of the next case of the same `select`.
     pub const WAITER_SIBLING: usize = 5;
@@ -164,11 +177,11 @@ pub enum TaskState {
 }
 
 impl ObjectKind {
-    const ALL: [ObjectKind; 22] = {
+    const ALL: [ObjectKind; 23] = {
         use ObjectKind::*;
         [
             Record, Tuple, Cons, List, Buffer, Deque, Map, Set, Closure, Cell, Task, Range, Weak,
-            Channel, Mutex, Waiter, Str, Bytes, F64Array, Index, BoxedInt, BoxedFloat,
+            Channel, Mutex, Actor, Waiter, Str, Bytes, F64Array, Index, BoxedInt, BoxedFloat,
         ]
     };
     const FIRST_RAW: u8 = ObjectKind::Str as u8;

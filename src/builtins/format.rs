@@ -255,6 +255,7 @@ impl<'c, R: Read> Printer<'c, R> {
             ClassId::RANGE => self.range(o),
             ClassId::TASK => self.out.push_str("<task>"),
             ClassId::CHANNEL => self.out.push_str("<channel>"),
+            ClassId::ACTOR => self.out.push_str("<actor>"),
             ClassId::MUTEX => self.out.push_str("<mutex>"),
             ClassId::WEAK => self.out.push_str("<weak>"),
             ClassId::CELL => self.out.push_str("<cell>"),

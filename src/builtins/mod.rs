@@ -13,6 +13,7 @@
 //! - B4. Lengths are cut to the buffers' own lengths whenever a buffer is read (`items`, `hashed`),
 //!   so a racy program sees stale elements at worst.
 
+mod actors;
 pub(crate) mod channels;
 mod conses;
 mod deques;

@@ -5,10 +5,8 @@ use crate::class::ClassId as C;
 use crate::host::NativeFn;
 
 use super::{Builtin, Method};
-use super::{
-    channels, conses, deques, io, iteration, lists, maps, memory, numbers, raw, sets, sort,
-};
-use super::{mutexes, strings, tasks, waiting};
+use super::{actors, channels, conses, deques, io, iteration, lists, maps, memory, mutexes};
+use super::{numbers, raw, sets, sort, strings, tasks, waiting};
 
 /// Any number of arguments.
 const ANY: u8 = u8::MAX;
@@ -98,6 +96,24 @@ pub static FUNCTIONS: &[Builtin] = &[
     f("%mutex_lock", 1, 1, mutexes::lock),
     f("%mutex_set", 2, 2, mutexes::set),
     f("%mutex_unlock", 1, 1, mutexes::unlock),
+    f("actor", 2, 2, actors::actor),
+    f("%actor_message", 2, 2, actors::message),
+    f("%actor_post", 2, 2, actors::post),
+    f("%actor_unpost", 2, 2, actors::unpost),
+    f("%actor_reply", 1, 1, actors::reply),
+    f("%actor_next", 1, 1, actors::next),
+    f("%actor_state", 1, 1, actors::state),
+    f("%actor_handler", 1, 1, actors::handler),
+    f("%actor_value", 1, 1, actors::value),
+    f("%actor_done", 4, 4, actors::done),
+    f("%actor_fail", 3, 3, actors::fail),
+    f("%actor_no_pair", 1, 1, actors::no_pair),
+    f("register", 2, 2, actors::register),
+    f("lookup", 1, 1, actors::lookup),
+    f("unregister", 1, 1, actors::unregister),
+    f("%period_ns", 1, 1, waiting::period_ns),
+    f("%sleep_until", 1, 1, waiting::sleep_until),
+    f("registered", 0, 0, actors::registered),
 ];
 
 /// All methods of builtin classes that are not in the prelude.

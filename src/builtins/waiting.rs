@@ -12,7 +12,7 @@ use crate::object::{Obj, ObjectKind, slots};
 use crate::value::Value;
 
 use super::describe;
-use super::support::number_arg;
+use super::support::{int_arg, number_arg, size_result};
 
 /// What step 1 gives.
 #[derive(Clone, Copy, PartialEq, Debug)]
@@ -87,12 +87,32 @@ pub(super) fn deadline(cx: &mut Native<'_>, what: &str, i: usize) -> Result<u64,
 /// `sleep(ms)`
 pub(super) fn sleep(cx: &mut Native<'_>) -> NativeResult {
     let until = deadline(cx, "`sleep`", 0)?;
+    wait_until(cx, until)
+}
+
+fn wait_until(cx: &mut Native<'_>, until: u64) -> NativeResult {
     if resumed(cx)? == Step::TimedOut {
         return Ok(Value::NIL);
     }
     let task = running(cx);
     waiter::begin(&mut cx.critical(), task, None, Some(until));
     Err(Exit::Block(Wait::Event(Some(until))))
+}
+
+/// `%period_ns(ms)`: the time between two ticks.
+pub(super) fn period_ns(cx: &mut Native<'_>) -> NativeResult {
+    let ms = number_arg(cx, "`every`", 0)?.to_float();
+    if ms.is_nan() || ms <= 0.0 {
+        let message = format!("`every` needs more than 0 milliseconds, not {ms:?}");
+        return Err(cx.throw("InvalidArgument", &message));
+    }
+    size_result(((ms * 1e6).clamp(1.0, DEADLINE_MAX as f64) as usize).min(DEADLINE_MAX as usize))
+}
+
+/// `%sleep_until(ns)`: on the clock of `clock_ns`.
+pub(super) fn sleep_until(cx: &mut Native<'_>) -> NativeResult {
+    let until = int_arg(cx, "`sleep_until`", 0)?;
+    wait_until(cx, (until.max(0) as u64).min(DEADLINE_MAX))
 }
 
 /// `yield`: a turn for the others.

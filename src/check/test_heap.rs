@@ -148,8 +148,8 @@ impl Host for TestHost {
     fn store(&mut self, o: Obj, i: usize, v: Value) {
         self.mutator.store(o, i, v);
     }
-    #[expect(clippy::not_unsafe_ptr_arg_deref, reason = "the trait's contract says what it gets")]
     fn watch(&mut self, _: Obj, _: Watch) {}
+    #[expect(clippy::not_unsafe_ptr_arg_deref, reason = "the trait's contract says what it gets")]
     fn set_root(&mut self, place: *mut Value, v: Value) {
         // SAFETY: `Native` passes places of arguments and temporaries.
         unsafe { *place = v };

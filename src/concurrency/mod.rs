@@ -35,6 +35,7 @@
 //! Parallel drivers: one lock taken by [`Critical::enter`] and released when the section is dropped
 //! makes all of this atomic; the task word orders a wake-up against the suspension.
 
+pub mod actor;
 pub mod channel;
 pub mod mutex;
 pub mod queue;

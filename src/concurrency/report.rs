@@ -50,6 +50,12 @@ fn one(waiter: Obj) -> (String, Option<TaskId>) {
             Some(owner) => (format!("mutex {number}, which task {owner} holds"), Some(owner)),
             None => (format!("mutex {number}"), None),
         },
+        ClassId::ACTOR => match task_of(of, slots::ACTOR_RUNNER) {
+            Some(runner) => {
+                (format!("the reply of actor {number}, which task {runner} runs"), Some(runner))
+            }
+            None => (format!("the reply of actor {number}"), None),
+        },
         _ => unreachable!("{of:?} has no queue of waiters"),
     }
 }

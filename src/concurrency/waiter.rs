@@ -25,7 +25,8 @@ pub enum State {
 }
 
 impl State {
-    fn of(cs: &mut Critical<'_>, waiter: Obj) -> State {
+    /// That of a waiter.
+    pub fn of(cs: &mut Critical<'_>, waiter: Obj) -> State {
         const ALL: [State; 4] = [State::Pending, State::Done, State::Closed, State::Failed];
         ALL[cs.int(waiter, slots::WAITER_STATE)]
     }
@@ -81,6 +82,7 @@ pub fn abandon(cs: &mut Critical<'_>, task: Obj) {
         queue::unlink(cs, waiter);
         at = cs.object(waiter, slots::WAITER_SIBLING);
         cs.store(waiter, slots::WAITER_SIBLING, Value::NIL);
+        cs.store(waiter, slots::WAITER_TASK, Value::NIL);
     }
 }
 
