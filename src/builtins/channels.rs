@@ -140,7 +140,7 @@ pub(super) fn capacity(cx: &mut Native<'_>) -> NativeResult {
 
 // ---- select ----
 //
-// `%select(otherwise, ms, side, channel, value, side, channel, value, …)` gives the number of the
+// `%select(side, channel, value, side, channel, value, …, otherwise, ms)` gives the number of the
 // case that happened, in source order; `after` and `else` are the last one. What a case received
 // is handed over in the result slot of the task's handle, which is not used before the task ends:
 // so an operation that has happened needs no allocation that could fail.
@@ -165,16 +165,15 @@ pub(crate) enum Side {
     Send = 1,
 }
 
-const FIRST_CASE: usize = 2;
 const CASE_WORDS: usize = 3;
 
 fn case_count(cx: &Native<'_>) -> usize {
-    (cx.arg_count() - FIRST_CASE) / CASE_WORDS
+    cx.arg_count() / CASE_WORDS
 }
 
 /// Side, channel and value of a case.
 fn case(cx: &Native<'_>, n: usize) -> (usize, Obj, Value) {
-    let at = FIRST_CASE + CASE_WORDS * n;
+    let at = CASE_WORDS * n;
     let side = match cx.arg(at).value().as_int() {
         Some(side) if side == Side::Send as i64 => slots::SENDERS,
         _ => slots::RECEIVERS,
@@ -187,12 +186,13 @@ fn case(cx: &Native<'_>, n: usize) -> (usize, Obj, Value) {
 pub(super) fn select(cx: &mut Native<'_>) -> NativeResult {
     let count = case_count(cx);
     for n in 0..count {
-        let at = FIRST_CASE + CASE_WORDS * n + 1;
+        let at = CASE_WORDS * n + 1;
         kind_arg(cx, "a case of `select`", at, ObjectKind::Channel, "a channel")?;
     }
-    let otherwise = cx.arg(0).value().as_int();
+    let at = CASE_WORDS * count;
+    let otherwise = cx.arg(at).value().as_int();
     let until = match otherwise {
-        Some(after) if after == Otherwise::After as i64 => Some(deadline(cx, "`after`", 1)?),
+        Some(after) if after == Otherwise::After as i64 => Some(deadline(cx, "`after`", at + 1)?),
         _ => None,
     };
     match resumed(cx)? {

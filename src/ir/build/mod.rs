@@ -57,7 +57,7 @@ pub const LOWERING_NATIVES: [NativeSig; 10] = [
     NativeSig { name: "%scope_cancel", min_args: 1, max_args: 1 },
     // (scope, error): the error to throw after the tasks have ended.
     NativeSig { name: "%scope_error", min_args: 2, max_args: 2 },
-    // (otherwise, ms, side, channel, value, …): the number of the case that happened.
+    // (side, channel, value, …, otherwise, ms): the number of the case that happened.
     NativeSig { name: "%select", min_args: 2, max_args: u8::MAX },
     // What that case received.
     NativeSig { name: "%select_value", min_args: 0, max_args: 0 },

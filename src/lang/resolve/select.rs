@@ -1,7 +1,7 @@
 //! `select` becomes a call and a `match` on the number of the case that happened:
 //!
 //! ```text
-//! select {                             match %select(2, ms, 0, a, nil, 1, b, x) {
+//! select {                             match %select(0, a, nil, 1, b, x, 2, ms) {
 //!     v = a.recv() => f(v)                 0 => { let v = %select_value(); f(v) }
 //!     b.send(x) => g()                     1 => g()
 //!     after ms => h()                      _ => h()
@@ -38,9 +38,8 @@ impl Resolver<'_> {
                 SelectEvent::Else => otherwise.0 = Otherwise::Else,
             }
         }
-        let mut args = vec![int(otherwise.0 as i64, span), otherwise.1];
-        args.extend(cases);
-        let scrutinee = self.own_native("%select", args, span);
+        cases.extend([int(otherwise.0 as i64, span), otherwise.1]);
+        let scrutinee = self.own_native("%select", cases, span);
         let arms = (0..).zip(arms).map(|(n, arm)| self.select_arm(n, n + 1 == arms.len(), arm));
         let arms = arms.collect();
         ExprKind::Match(Box::new(Match { scrutinee, arms }))
