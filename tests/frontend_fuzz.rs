@@ -1,6 +1,7 @@
 //! The front end meets every input without a panic, within a small stack, and says something
 //! about it when it is not a program.
 
+use menagerie::check::property_cases;
 use menagerie::lang::diagnostics::{Diagnostic, RenderOptions, Sources, has_errors, render};
 use menagerie::lang::parser::{HEIGHT_MAX, parse};
 use menagerie::lang::pretty::module_text;
@@ -441,10 +442,8 @@ fn mutate(text: &mut Vec<u8>, mutation: &Mutation) {
     }
 }
 
-/// `FRONTEND_FUZZ_FACTOR=100` makes the random tests run a hundred times as long.
 fn config(cases: u32) -> ProptestConfig {
-    let factor = std::env::var("FRONTEND_FUZZ_FACTOR").ok().and_then(|text| text.parse().ok());
-    let cases = cases * factor.unwrap_or(1);
+    let cases = property_cases(cases);
     ProptestConfig { cases, failure_persistence: None, ..ProptestConfig::default() }
 }
 

@@ -67,3 +67,13 @@ pub mod test_heap;
 
 /// All wrappers around any heap; each is inactive unless its option is set.
 pub type Wrapped = counted::Counted<checked::Checked<stress::Stress<erased::Erased>>>;
+
+/// How many cases a property test runs: `MENAGERIE_CASES` if it is set, else its own number.
+///
+/// # Panics
+/// When `MENAGERIE_CASES` is no number.
+pub fn property_cases(default: u32) -> u32 {
+    std::env::var("MENAGERIE_CASES").map_or(default, |text| {
+        text.parse().unwrap_or_else(|e| panic!("MENAGERIE_CASES={text}: {e}"))
+    })
+}

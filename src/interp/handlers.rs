@@ -37,14 +37,11 @@ operand!(c, 5, 24);
 unsafe fn d<H: Heap, const T: bool>(w: u64, s: &St<H>) -> i32 {
     if T { unsafe { *s.pc.cast::<i32>().sub(1) } } else { (w >> 32) as i32 }
 }
-/// `b` and `c` as one number.
+/// `b` and `c` as one number. (A plain read: the checks that a debug build puts around
+/// `read_unaligned` take the address of a local, and then LLVM makes no tail call.)
 #[inline(always)]
 unsafe fn wide<H: Heap, const T: bool>(w: u64, s: &St<H>) -> u16 {
-    if T {
-        unsafe { s.pc.cast::<u8>().sub(6).cast::<u16>().read_unaligned() }
-    } else {
-        (w >> 16) as u16
-    }
+    if T { unsafe { *s.pc.cast::<u16>().sub(3) } } else { (w >> 16) as u16 }
 }
 #[inline(always)]
 unsafe fn reg<H: Heap>(s: &St<H>, i: usize) -> Value {

@@ -6,13 +6,15 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 
+use menagerie::bytecode::verify::Verified;
 use menagerie::compile::Compilation;
 use menagerie::heap::{CheckOptions, HeapConfig, Sizer};
 use menagerie::interp::Engine;
+use menagerie::ir::Program;
 use menagerie::ir::oracle::{self, OracleConfig};
 use menagerie::lang::diagnostics::{RenderOptions, render};
 use menagerie::sched::SchedulerConfig;
-use menagerie::vm::VmConfig;
+use menagerie::vm::{VmConfig, VmError};
 use menagerie::world::World;
 
 /// Output that a test can look at.
@@ -89,17 +91,41 @@ pub fn collects(heap: &str) -> bool {
     menagerie_strategies::HEAPS.iter().any(|(info, _)| info.name == heap && info.collects)
 }
 
-/// Runs a program's text on the VM.
-pub fn run(path: &Path, source: &str, how: &How) -> Outcome {
+/// A compiled program: it can be run again and again.
+pub struct Compiled {
+    pub program: Program,
+    pub code: Verified,
+}
+
+/// Compiles a program's text, or says what is wrong with it.
+pub fn compile(path: &Path, source: &str) -> Result<Compiled, String> {
     let mut compilation = Compilation::default();
     let program = compilation.program(path, source.as_bytes());
     let code = program.and_then(|p| Ok((compilation.code(&p)?, p)));
-    let Ok((code, program)) = code else {
-        let text = render(&compilation.sources, &compilation.diagnostics, RenderOptions::default());
-        panic!("{} does not compile:\n{text}", path.display());
-    };
+    code.map(|(code, program)| Compiled { program, code }).map_err(|_| {
+        render(&compilation.sources, &compilation.diagnostics, RenderOptions::default())
+    })
+}
+
+/// Compiles a program that has no mistakes.
+fn compile_correct(path: &Path, source: &str) -> Compiled {
+    compile(path, source)
+        .unwrap_or_else(|text| panic!("{} does not compile:\n{text}", path.display()))
+}
+
+/// Runs a program's text on the VM.
+pub fn run(path: &Path, source: &str, how: &How) -> Outcome {
+    let compiled = compile_correct(path, source);
+    run_compiled(&compiled, how).unwrap_or_else(|e| panic!("{}: {e}", path.display()))
+}
+
+/// Runs a program on the VM.
+///
+/// # Errors
+/// The heap or the VM cannot be built: a limit too small, an unknown parameter.
+pub fn run_compiled(compiled: &Compiled, how: &How) -> Result<Outcome, VmError> {
     let capture = Capture::default();
-    let mut world = World::new(program);
+    let mut world = World::new(compiled.program.clone());
     world.output = Box::new(capture.clone());
     world.error_output = Box::new(std::io::sink());
     world.input = Box::new(std::io::empty());
@@ -124,26 +150,29 @@ pub fn run(path: &Path, source: &str, how: &How) -> Outcome {
         max_stack_words: None,
         virtual_time: true,
     };
-    let run = menagerie_strategies::run(how.heap, "green", &config, code, world, None);
-    let (ending, stats) = run.unwrap_or_else(|e| panic!("{}: {e}", path.display()));
-    Outcome {
+    let code = compiled.code.clone();
+    let (ending, stats) = menagerie_strategies::run(how.heap, "green", &config, code, world, None)?;
+    Ok(Outcome {
         output: capture.text(),
         error: ending.error_kind().map(str::to_owned),
         reductions: stats.reductions,
-    }
+    })
 }
 
 /// Runs a program's text on the oracle.
 pub fn run_oracle(path: &Path, source: &str, how: &How) -> Outcome {
-    let mut compilation = Compilation::default();
-    let program = compilation.program(path, source.as_bytes()).expect("it compiles");
+    run_oracle_compiled(&compile_correct(path, source), how)
+}
+
+/// Runs a program on the oracle.
+pub fn run_oracle_compiled(compiled: &Compiled, how: &How) -> Outcome {
     let config = OracleConfig {
         params: how.params.iter().cloned().collect(),
         step_limit: how.step_limit,
         limit_bytes: how.limit_bytes,
         ..OracleConfig::default()
     };
-    let run = oracle::run(&program, &config);
+    let run = oracle::run(&compiled.program, &config);
     let error = run.ending.error_kind().map(str::to_owned);
     Outcome { output: run.output, error, reductions: 0 }
 }

@@ -1,6 +1,6 @@
 //! Shapes that break collectors: long, deep, wide, cyclic, of every size.
 
-use menagerie::heap::Mutator;
+use menagerie::heap::{Barrier, Mutator};
 use menagerie::object::{ObjectKind, ObjectLayout};
 use menagerie::value::Value;
 
@@ -148,7 +148,11 @@ fn phases_are_reported() {
         m.new_values(0, ObjectKind::Tuple, &[]).unwrap();
         m.collect();
         let (_, c) = &m.collections()[0];
-        assert_eq!((c.before_bytes, c.after_bytes, c.traced_objects), (56, 8, 1), "{}", case.name);
+        // A counting heap has freed one before; the other is a candidate, of which a shell is left.
+        let counts = case.info.barrier == Barrier::Counting;
+        let expected = if counts { (32, 8, 0) } else { (56, 8, 1) };
+        let found = (c.before_bytes, c.after_bytes, c.traced_objects);
+        assert_eq!(found, expected, "{}", case.name);
         assert_eq!(c.copied_bytes, if case.info.moves { 8 } else { 0 });
         assert!(c.phases.iter().any(|(name, _)| *name == "weak"), "{:?}", c.phases);
     }

@@ -6,7 +6,7 @@ use menagerie::check::Wrapped;
 use menagerie::class::ClassId;
 use menagerie::heap::{
     Cause, Collection, Dirty, Heap, HeapConfig, HeapError, Liveness, Mutator, Oom, Roots,
-    Safepoint, Usage,
+    Safepoint, Usage, Watch,
 };
 use menagerie::ir::Program;
 use menagerie::object::{Obj, ObjectKind, ObjectLayout, slots};
@@ -182,6 +182,8 @@ impl Machine {
         let o = self.alloc(layout)?;
         // As the interpreter's host does: no barrier, no count.
         o.set_slot(slots::TARGET, self.world.globals[target]);
+        let watched = self.world.globals[target].as_object().expect("the model says so");
+        self.mutator.watch(watched, Watch::Weak);
         let n = self.node(layout, vec![self.roots[target]], Vec::new());
         self.world.weak_references.push(Value::object(o));
         self.weak.push(n);
@@ -191,6 +193,8 @@ impl Machine {
     /// `finalizer(roots[r], tag)`
     pub(crate) fn add_finalizer(&mut self, r: usize, tag: i64) {
         if let Word::Node(n) = self.roots[r] {
+            let o = self.world.globals[r].as_object().expect("the model says so");
+            self.mutator.watch(o, Watch::Finalizer);
             self.world.finalizers.push((self.world.globals[r], Value::small(tag)));
             self.finalizers.push((n, Value::small(tag)));
         }

@@ -3,6 +3,7 @@
 
 #![allow(clippy::unit_arg, reason = "a table of steps that give Result<(), _>")]
 
+use menagerie::check::property_cases;
 use menagerie::heap::{CheckOptions, HeapConfig};
 use menagerie::object::ObjectKind;
 use proptest::prelude::*;
@@ -124,8 +125,8 @@ fn check(cases_each: u32, length: usize, change: impl Fn(&mut HeapConfig)) {
         if Machine::new(&config, 0).is_err() {
             config.limit_bytes = case.config.limit_bytes; // Below the heap's minimum.
         }
-        let runner =
-            ProptestConfig { cases: cases_each, failure_persistence: None, ..Default::default() };
+        let cases = property_cases(cases_each);
+        let runner = ProptestConfig { cases, failure_persistence: None, ..Default::default() };
         let mut runner = TestRunner::new_with_rng(runner, TestRng::deterministic_rng(RNG));
         let programs = prop::collection::vec(op(), 1..length);
         let result = runner.run(&programs, |ops| {

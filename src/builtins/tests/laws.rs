@@ -149,7 +149,7 @@ fn op() -> impl Strategy<Value = Op> {
 
 proptest! {
     #![proptest_config(ProptestConfig {
-        cases: 200, failure_persistence: None, ..Default::default()
+        cases: crate::check::property_cases(200), failure_persistence: None, ..Default::default()
     })]
 
     #[test]

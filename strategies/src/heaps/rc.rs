@@ -24,7 +24,8 @@
 //! - I3. Weak references do not count. The world's list of them names their holders; so a dead
 //!   holder, or a target, stays in limbo until the world has been told. `load_weak` answers nil for a
 //!   dead target at once.
-//! - I4. An object with a finalizer keeps what it refers to until the world has taken it over.
+//! - I4. A dead object with a finalizer keeps what it refers to until the next collection, which
+//!   judges it as the root of a garbage cycle: the world revives it, and with it what it reaches.
 //!
 //! Costs: a register write that replaces a reference by another = two loads, two adds, two stores,
 //! one compare; a death = a push, and about 10 ns for drain and cell. A cycle collection is
@@ -219,16 +220,9 @@ impl Liveness for Judgement {
         (!garbage && !has(o, DEAD)).then_some(o)
     }
     fn keep(&mut self, o: Obj) -> Obj {
-        remove(o, FINALIZER);
-        if has(o, DEAD) {
-            // From limbo: it still holds what it refers to (I4).
-            remove(o, DEAD | LIMBO);
-            set_count(o, 1);
-        } else {
-            remove(o, GARBAGE);
-            increment(o);
-            self.kept.push(o);
-        }
+        remove(o, GARBAGE);
+        increment(o);
+        self.kept.push(o);
         o
     }
 }
@@ -250,6 +244,15 @@ impl State {
                 self.free(o);
             }
             !dead
+        });
+        // What only an object with a finalizer keeps is as dead as that (I4).
+        self.limbo.retain(|&o| {
+            let finalizable = has(o, FINALIZER);
+            if finalizable {
+                remove(o, DEAD | LIMBO);
+                roots.push(o);
+            }
+            !finalizable
         });
         let mut traced = 0;
         let mut stack = Vec::new();
@@ -479,7 +482,7 @@ unsafe impl Heap for Rc {
             limit_bytes: state.budget.limit(),
             reserved_bytes: state.budget.taken(),
             used_bytes: state.used_bytes(),
-            live_bytes: state.live_bytes,
+            live_bytes: state.live_bytes.min(state.used_bytes()),
             allocated_bytes: state.allocated_bytes,
             collections: state.collections,
         }

@@ -156,9 +156,12 @@ impl CellSpace {
     }
     /// How many cells a taken list holds.
     pub fn length(head: usize) -> usize {
-        std::iter::successors(Some(head), |&cell| (cell != 0).then(|| next_of(cell)))
-            .take_while(|&cell| cell != 0)
-            .count()
+        let (mut cell, mut count) = (head, 0);
+        while cell != 0 {
+            cell = next_of(cell);
+            count += 1;
+        }
+        count
     }
     /// Frees a cell.
     ///
