@@ -56,6 +56,8 @@ pub trait Driver {
     fn fresh_id(&mut self) -> TaskId;
     /// Takes over a new task.
     fn spawned(&mut self, task: Task);
+    /// Makes a task ready that waits.
+    fn wake(&mut self, task: TaskId);
     /// The heap's use of memory.
     fn usage(&self) -> Usage;
     /// The shared state; valid as long as the driver is.
@@ -153,6 +155,9 @@ impl Driver for NoDriver {
         unreachable!("no slice is running")
     }
     fn spawned(&mut self, _: Task) {
+        unreachable!("no slice is running")
+    }
+    fn wake(&mut self, _: TaskId) {
         unreachable!("no slice is running")
     }
     fn usage(&self) -> Usage {

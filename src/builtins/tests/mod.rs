@@ -89,6 +89,7 @@ impl T {
     fn new(mode: Mode) -> T {
         let output = Sink::default();
         let mut world = World::new(program());
+        world.virtual_ns = Some(0);
         world.output = Box::new(output.clone());
         world.error_output = Box::new(output.clone());
         world.input = Box::new(io::Cursor::new("first\r\nsecond"));
