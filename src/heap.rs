@@ -427,6 +427,15 @@ pub enum Dirty {
 pub trait Roots {
     /// Calls `f` on every slice of root words. Moving heaps update them in place.
     fn slices(&mut self, f: &mut dyn FnMut(&mut [Value], Dirty));
+    /// As `slices`, but only what can have changed since the last collection: what a minor one needs,
+    /// at a cost that does not depend on the number of tasks that wait.
+    fn recent(&mut self, f: &mut dyn FnMut(&mut [Value])) {
+        self.slices(&mut |slice, dirty| {
+            if dirty == Dirty::Yes {
+                f(slice);
+            }
+        });
+    }
     /// Called when everything strongly reachable is known: clears weak references, hands finalizers
     /// over. `true` means that something was revived through [`Liveness::keep`]: trace it and call
     /// again.

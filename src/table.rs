@@ -25,6 +25,8 @@ struct Entry {
 pub struct TaskTable {
     entries: HashMap<TaskId, Entry>,
     last_id: TaskId,
+    /// The dirty tasks: those that ran since the last collection.
+    recent: Vec<TaskId>,
 }
 
 /// The number of the program's entry task.
@@ -58,11 +60,37 @@ impl TaskTable {
     pub fn add(&mut self, task: Box<Task>) {
         let entry = Entry { word: TaskWord::queued(), waiters: Vec::new(), task: None };
         let entry = self.entries.entry(task.id).or_insert(entry);
+        self.recent.push(task.id);
         entry.task = Some(task);
     }
     /// Takes a task out to run it.
     pub fn take(&mut self, id: TaskId) -> Option<Box<Task>> {
-        self.entries.get_mut(&id)?.task.take()
+        let mut task = self.entries.get_mut(&id)?.task.take()?;
+        if !task.dirty {
+            task.dirty = true;
+            self.recent.push(id);
+        }
+        Some(task)
+    }
+    /// The parked ones among the tasks that ran since the last collection.
+    pub fn recent_mut(&mut self, f: &mut dyn FnMut(&mut Task)) {
+        for id in &self.recent {
+            if let Some(task) = self.entries.get_mut(id).and_then(|e| e.task.as_deref_mut()) {
+                f(task);
+            }
+        }
+    }
+    /// After a collection: only what runs from here on can hold references that the next minor one
+    /// must see.
+    pub fn all_seen(&mut self) {
+        let entries = &mut self.entries;
+        self.recent.retain(|id| match entries.get_mut(id) {
+            Some(Entry { task: Some(task), .. }) => {
+                task.dirty = false;
+                false
+            }
+            running => running.is_some(),
+        });
     }
     /// Puts a task back after its slice.
     pub fn park(&mut self, mut task: Box<Task>, wait: Option<Wait>) {

@@ -121,6 +121,12 @@ struct VmRoots<'a> {
 }
 
 impl VmRoots<'_> {
+    fn shared_slices(&mut self, f: &mut dyn FnMut(&mut [Value], Dirty)) {
+        self.world.root_slices(f);
+        for (handle, _) in self.failures.iter_mut() {
+            f(std::slice::from_mut(handle), Dirty::Yes);
+        }
+    }
     fn task(
         (loaded, counts): (&Loaded, bool),
         task: &mut Task,
@@ -148,15 +154,19 @@ impl VmRoots<'_> {
 
 impl Roots for VmRoots<'_> {
     fn slices(&mut self, f: &mut dyn FnMut(&mut [Value], Dirty)) {
-        self.world.root_slices(f);
-        for (handle, _) in self.failures.iter_mut() {
-            f(std::slice::from_mut(handle), Dirty::Yes);
-        }
+        self.shared_slices(f);
         let how = (self.loaded, self.counts);
         Self::task(how, self.running, f);
         for task in self.table.parked_mut() {
             Self::task(how, task, f);
         }
+    }
+    fn recent(&mut self, f: &mut dyn FnMut(&mut [Value])) {
+        let mut visit = |slice: &mut [Value], _| f(slice);
+        self.shared_slices(&mut visit);
+        let how = (self.loaded, self.counts);
+        Self::task(how, self.running, &mut visit);
+        self.table.recent_mut(&mut |task| Self::task(how, task, &mut visit));
     }
     fn weak(&mut self, live: &mut dyn Liveness) -> bool {
         self.world.process_weak(live)
@@ -286,8 +296,7 @@ impl<H: Heap, S: Scheduler, E: Sink> Driver for Shared<H, S, E> {
             counts: self.heap.info().barrier == Barrier::Counting,
         };
         let collection = self.heap.collect(&mut roots, why);
-        // Only what runs from here on can hold references that the next minor collection misses.
-        self.table.parked_mut().for_each(|task| task.dirty = false);
+        self.table.all_seen();
         let wall_ns = start.elapsed().as_nanos() as u64;
         self.stats.collection(why, wall_ns, &collection);
         for &(phase, wall_ns) in &collection.phases {

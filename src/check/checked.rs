@@ -492,6 +492,9 @@ impl Roots for Watched<'_> {
     fn slices(&mut self, f: &mut dyn FnMut(&mut [Value], Dirty)) {
         self.roots.slices(f);
     }
+    fn recent(&mut self, f: &mut dyn FnMut(&mut [Value])) {
+        self.roots.recent(f);
+    }
     fn weak(&mut self, live: &mut dyn Liveness) -> bool {
         self.asked = true;
         // Each call asks about all; what an earlier one heard may have moved since.

@@ -238,7 +238,6 @@ impl<H: Heap> Interpreter<H> {
 
     /// Runs `task` until it ends, waits, or has used `quantum` reductions.
     pub fn run_slice(&mut self, task: &mut Task, driver: &mut dyn Driver, quantum: u64) -> Outcome {
-        task.dirty = true;
         self.enter(task, driver);
         self.ctx.limit.store(quantum, Relaxed);
         let (pc, base) = (task.pc, task.base);

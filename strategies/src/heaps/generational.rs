@@ -34,8 +34,8 @@ use std::cell::RefCell;
 use std::rc::Rc;
 
 use menagerie::heap::{
-    Barrier, Cause, Collection, Dirty, Heap, HeapConfig, HeapError, HeapInfo, Liveness, Mutator,
-    Oom, Parameter, Roots, Safepoint, Sizer, Usage,
+    Barrier, Cause, Collection, Heap, HeapConfig, HeapError, HeapInfo, Liveness, Mutator, Oom,
+    Parameter, Roots, Safepoint, Sizer, Usage,
 };
 use menagerie::object::{Obj, ObjectLayout};
 use menagerie::value::Value;
@@ -249,11 +249,11 @@ impl State {
             objects: 0,
             bytes: 0,
         };
-        roots.slices(&mut |slice, dirty| {
-            if visit_all || dirty == Dirty::Yes {
-                promotion.promote_all(slice);
-            }
-        });
+        if visit_all {
+            roots.slices(&mut |slice, _| promotion.promote_all(slice));
+        } else {
+            roots.recent(&mut |slice| promotion.promote_all(slice));
+        }
         for o in remembered {
             o.set_gc_byte(o.gc_byte() & !REMEMBERED);
             promotion.scan(o);
