@@ -35,6 +35,8 @@ pub enum Cause {
     Stress,
     /// The last full collection before giving up (H4).
     LastResort,
+    /// The nursery is full: a minor collection.
+    NurseryFull,
     /// A counting heap has gathered enough possible roots of garbage cycles.
     Candidates,
     /// A counting heap found an object dead that has a finalizer.
@@ -248,6 +250,9 @@ pub struct Collection {
     pub copied_bytes: usize,
     /// Phases in order, with wall nanoseconds.
     pub phases: Vec<(&'static str, u64)>,
+    /// Whether only some objects were looked at (the young; some of the candidates): other garbage
+    /// may remain.
+    pub minor: bool,
 }
 
 /// A memory manager.

@@ -178,7 +178,7 @@ impl<H: Heap, S: Scheduler, E: Sink> Shared<H, S, E> {
             self.sink.emit(at, &event());
         }
         #[cfg(not(feature = "events"))]
-        let _ = event;
+        let _ = (event, &self.sink);
     }
 
     fn push(&mut self, id: TaskId, why: Ready) {

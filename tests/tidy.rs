@@ -344,3 +344,35 @@ fn programs_named_after_a_defect_are_in_the_coverage() {
         &absent.map(|name| format!("docs/coverage.md does not name {name}")).collect::<Vec<_>>(),
     );
 }
+
+#[test]
+fn pages_name_files_that_exist() {
+    let mut files = files_below("docs", &["md"]);
+    files.extend(["README.md", "experiments/workloads/README.md"].map(PathBuf::from));
+    let mut complaints = Vec::new();
+    let mut named = 0;
+    for page in files {
+        for (index, line) in text_of(&page).lines().enumerate() {
+            // Every second piece is code.
+            for code in line.split('`').skip(1).step_by(2) {
+                let path = code.split([' ', ':']).next().unwrap_or("");
+                let is_path = ["src/", "tests/", "scripts/", "benches/", "docs/", "strategies/"]
+                    .iter()
+                    .any(|folder| path.starts_with(folder));
+                if !is_path || path.contains(['<', '*', '…', '{']) {
+                    continue;
+                }
+                named += 1;
+                if !root().join(path).exists() {
+                    complaints.push(format!(
+                        "{}:{}: there is no `{path}`",
+                        page.display(),
+                        index + 1
+                    ));
+                }
+            }
+        }
+    }
+    assert!(named > 50, "only {named} paths are named");
+    report(&complaints);
+}

@@ -53,6 +53,9 @@ fn run(args: &ExecArgs) -> Result<ExitCode, ExitCode> {
     let config = config(args)?;
     let known = menagerie_strategies::check(&args.heap, &args.sched, &config);
     known.map_err(|e| usage_error(&e.0))?;
+    if args.events.is_some() && !cfg!(feature = "events") {
+        return Err(usage_error("this build has no events: build it with the feature `events`"));
+    }
     let bytes = read(&args.program)?;
     let mut compilation = Compilation::default();
     let program = compilation.program(&args.program, &bytes);

@@ -494,6 +494,8 @@ impl Roots for Watched<'_> {
     }
     fn weak(&mut self, live: &mut dyn Liveness) -> bool {
         self.asked = true;
+        // Each call asks about all; what an earlier one heard may have moved since.
+        self.survivors.clear();
         let before = words_of(self.roots);
         let survivors = &mut self.survivors;
         let revived = self.roots.weak(&mut WatchedLiveness { live, survivors });
@@ -603,6 +605,7 @@ unsafe impl<H: Heap> Heap for Checked<H> {
             Cause::Explicit => "after a collection (explicit)",
             Cause::Stress => "after a collection (stress)",
             Cause::LastResort => "after a collection (last resort)",
+            Cause::NurseryFull => "after a collection (nursery full)",
             Cause::Candidates => "after a collection (candidates)",
             Cause::Finalization => "after a collection (finalization)",
         };

@@ -60,6 +60,7 @@ unsafe impl Heap for TestHeap {
             traced_objects: 0,
             copied_bytes: 0,
             phases: Vec::new(),
+            minor: false,
         }
     }
     fn usage(&self) -> Usage {

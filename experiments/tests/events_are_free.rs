@@ -1,0 +1,71 @@
+//! Events that nobody listens to cost nothing: with the null sink a run takes exactly as many
+//! instructions as in a build without the feature `events`.
+//!
+//! Counted are the instructions between two sizes of a program, so that loading, which depends on the
+//! layout of the file, cancels out.
+
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+use menagerie_strategies::HEAPS;
+
+fn root() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("the workspace")
+}
+
+/// Builds the command without the feature, in the profile of this test, into a folder of its own.
+fn without_events() -> PathBuf {
+    let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("without-events");
+    let (profile, flag) =
+        if cfg!(debug_assertions) { ("debug", "dev") } else { ("release", "release") };
+    let status = Command::new(env!("CARGO"))
+        .args(["build", "--quiet", "--package", "menagerie-experiments"])
+        .args(["--no-default-features", "--features", "mimalloc"])
+        .args(["--profile", flag, "--target-dir"])
+        .arg(&folder)
+        .current_dir(root())
+        .status()
+        .expect("cargo runs");
+    assert!(status.success(), "the build without `events` fails");
+    folder.join(profile).join("menagerie")
+}
+
+/// Instructions of a run, as callgrind counts them.
+fn instructions(binary: &Path, heap: &str, program: &str, n: u32) -> u64 {
+    let output = Command::new("valgrind")
+        .args(["--tool=callgrind", "--callgrind-out-file=/dev/null"])
+        .arg(binary)
+        .args(["exec", "--heap", heap, "--param", &format!("n={n}")])
+        .arg(root().join("experiments/workloads").join(program))
+        .output()
+        .expect("valgrind runs");
+    let text = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{heap}, {program}:\n{text}");
+    let collected = text.lines().find_map(|line| line.split_once("Collected : "));
+    let (_, count) = collected.unwrap_or_else(|| panic!("callgrind counts nothing:\n{text}"));
+    count.trim().parse().expect("a number")
+}
+
+#[test]
+fn a_run_takes_as_many_instructions_as_without_the_feature() {
+    let valgrind = Command::new("valgrind").arg("--version").stdout(Stdio::null()).status();
+    if valgrind.is_err() {
+        println!("SKIPPED: valgrind is missing: apt-get install valgrind");
+        return;
+    }
+    let with = Path::new(env!("CARGO_BIN_EXE_menagerie"));
+    let without = without_events();
+    // Collections with their phases; tasks that are spawned, blocked and woken.
+    for (program, small, large) in
+        [("memory/binarytrees.mena", 6, 8), ("forkjoin/fib.mena", 14, 18)]
+    {
+        for (info, _) in HEAPS {
+            let counts = [with, &without].map(|binary| {
+                let count = |n| instructions(binary, info.name, program, n);
+                count(large) - count(small)
+            });
+            assert!(counts[0] > 100_000, "{}, {program}: too little to compare", info.name);
+            assert_eq!(counts[0], counts[1], "{}, {program}: with and without events", info.name);
+        }
+    }
+}
