@@ -2,6 +2,7 @@
 //! at each allocation, and with each allocation failing in turn (then the error is OutOfMemory and
 //! nothing else has happened).
 
+mod channels;
 mod collections;
 mod laws;
 mod moving;

@@ -41,7 +41,7 @@ pub(super) struct MovingHost {
     pub(super) kept: Vec<Value>,
     args: Box<[Value]>,
     /// The handle of the task that calls the builtins: task 1.
-    running: Value,
+    pub(super) running: Value,
     /// The tasks that they have woken.
     pub(super) woken: Vec<TaskId>,
     blocks: Vec<Block>,
