@@ -110,13 +110,11 @@ impl Cycles {
         let threshold = number("cycle-threshold")?;
         Ok(Cycles { enabled, threshold, now: threshold, budget: number("cycle-budget")? })
     }
-    /// Looking at many objects to find little garbage becomes rarer.
+    /// Looking at many objects to find little garbage becomes rarer: a candidate pays for the visit
+    /// of at most four live objects, however large the structures are that candidates reach.
     fn adapt(&mut self, traced: u64, garbage: usize) {
-        self.now = if (garbage as u64) < traced / 4 {
-            self.now.saturating_mul(2).min(self.threshold.saturating_mul(64))
-        } else {
-            self.threshold
-        };
+        let live = traced - garbage as u64;
+        self.now = self.threshold.max(usize::try_from(live / 4).unwrap_or(usize::MAX));
     }
 }
 
@@ -427,8 +425,8 @@ unsafe impl Heap for Rc {
             Parameter {
                 name: "cycle-threshold",
                 default: "10000",
-                doc: "candidates that start a cycle collection, at least 1; doubled, up to 64 times, \
-                      while collections find little; `max` = only when memory runs out",
+                doc: "candidates that start a cycle collection, at least 1; a quarter of the live objects \
+                      that the last one visited, if that is more; `max` = only when memory runs out",
             },
             Parameter {
                 name: "cycle-budget",
