@@ -37,6 +37,10 @@ builtin_classes! {
     TASK = 11, "task", "Task";
     RANGE = 12, "range", "Range";
     WEAK = 13, "weak", "Weak";
+    CHANNEL = 14, "channel", "Channel";
+    MUTEX = 15, "mutex", "Mutex";
+    ACTOR = 16, "actor", "Actor";
+    WAITER = 17, "waiter", "Waiter";
     STRING = 32, "string", "String";
     BYTES = 33, "bytes", "Bytes";
     F64_ARRAY = 34, "f64array", "F64Array";
@@ -58,6 +62,10 @@ impl ClassId {
     /// The last usable number; one more is the inline caches' "never matches".
     pub const MAX: u16 = u16::MAX - 1;
 
+    /// Whether objects of this class are equal only to themselves, and are known by their number.
+    pub fn is_handle(self) -> bool {
+        matches!(self, ClassId::TASK | ClassId::CHANNEL | ClassId::MUTEX | ClassId::ACTOR)
+    }
     /// Whether this is a struct, a variant or a dynamic record.
     pub fn is_record(self) -> bool {
         self.0 >= Self::FIRST_RECORD

@@ -16,6 +16,9 @@ use crate::lang::parser::parse;
 use crate::lang::resolve::load::Files;
 use crate::names::Interner;
 
+/// The file number of the prelude.
+pub const PRELUDE_FILE: u32 = 0;
+
 /// A program that is being compiled, with its sources.
 #[derive(Debug, Default)]
 pub struct Compilation {

@@ -35,6 +35,8 @@ pub enum Cause {
     Stress,
     /// The last full collection before giving up (H4).
     LastResort,
+    /// The nursery is full: a minor collection.
+    NurseryFull,
     /// A counting heap has gathered enough possible roots of garbage cycles.
     Candidates,
     /// A counting heap found an object dead that has a finalizer.
@@ -248,6 +250,9 @@ pub struct Collection {
     pub copied_bytes: usize,
     /// Phases in order, with wall nanoseconds.
     pub phases: Vec<(&'static str, u64)>,
+    /// Whether only some objects were looked at (the young; some of the candidates): other garbage
+    /// may remain.
+    pub minor: bool,
 }
 
 /// A memory manager.
@@ -422,6 +427,15 @@ pub enum Dirty {
 pub trait Roots {
     /// Calls `f` on every slice of root words. Moving heaps update them in place.
     fn slices(&mut self, f: &mut dyn FnMut(&mut [Value], Dirty));
+    /// As `slices`, but only what can have changed since the last collection: what a minor one needs,
+    /// at a cost that does not depend on the number of tasks that wait.
+    fn recent(&mut self, f: &mut dyn FnMut(&mut [Value])) {
+        self.slices(&mut |slice, dirty| {
+            if dirty == Dirty::Yes {
+                f(slice);
+            }
+        });
+    }
     /// Called when everything strongly reachable is known: clears weak references, hands finalizers
     /// over. `true` means that something was revived through [`Liveness::keep`]: trace it and call
     /// again.

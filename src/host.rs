@@ -18,9 +18,11 @@
 
 use std::marker::PhantomData;
 
+use crate::concurrency::Critical;
 use crate::heap::{Cause, Usage, Watch};
 use crate::names::Name;
 use crate::object::{Obj, ObjectKind, ObjectLayout};
+use crate::task::TaskId;
 use crate::value::Value;
 use crate::world::World;
 
@@ -49,6 +51,10 @@ pub trait Host {
     fn collect(&mut self, why: Cause);
     /// The heap's use of memory (flushes the mutator first).
     fn usage(&mut self) -> Usage;
+    /// The handle of the running task; `None` outside of tasks.
+    fn task(&mut self) -> Option<Obj>;
+    /// Makes a task ready that waits; without effect on one that is ready, runs or has ended.
+    fn wake(&mut self, task: TaskId);
 }
 
 /// Why a builtin does not return a value.
@@ -67,11 +73,19 @@ pub enum Exit {
 pub enum Wait {
     /// Its turn: it yielded. The instruction's result is nil.
     Turn,
-    /// A point in time, nanoseconds from now. The result is nil.
-    Sleep(u64),
     /// The end of the task with this table id. The instruction is *redone* when it wakes, so
     /// spurious wake-ups are harmless.
-    Join(u64),
+    Join(TaskId),
+    /// What the handle's `wait` slot says ([`crate::concurrency`]), at the latest until this time
+    /// (nanoseconds since the start). The instruction is redone.
+    Event(Option<u64>),
+}
+
+impl Wait {
+    /// Whether the instruction that waits is executed again afterwards.
+    pub fn is_redone(self) -> bool {
+        self != Wait::Turn
+    }
 }
 
 /// Ends that a program cannot catch.
@@ -314,6 +328,16 @@ impl<'a> Native<'a> {
         host.watch(target, Watch::Weak);
         host.world().weak_references.push(Value::object(reference));
     }
+    /// Gives a name to an actor, or takes it away.
+    pub fn set_registered(&mut self, name: String, actor: Option<Root>) {
+        let actor = actor.map_or(Value::NIL, |actor| self.get(actor).value());
+        let registry = &mut self.host().world().registry;
+        let place: *mut Value = registry.entry(name.clone()).or_insert(Value::NIL);
+        self.host().set_root(place, actor);
+        if actor == Value::NIL {
+            self.host().world().registry.remove(&name);
+        }
+    }
     /// Collects now.
     pub fn collect(&mut self, why: Cause) {
         self.host().collect(why);
@@ -321,6 +345,15 @@ impl<'a> Native<'a> {
     /// The heap's use of memory.
     pub fn usage(&mut self) -> Usage {
         self.host().usage()
+    }
+    /// The handle of the running task, valid until the next safepoint; `None` outside of tasks.
+    pub fn task(&self) -> Option<Obj> {
+        self.host().task()
+    }
+    /// A section in which the task looks at and changes what it shares with waiting tasks.
+    pub fn critical(&mut self) -> Critical<'_> {
+        // SAFETY: as `host`; the section borrows this context exclusively.
+        Critical::enter(unsafe { &mut *self.host })
     }
     /// An `Error { kind, message }` to throw. A safepoint.
     pub fn throw(&mut self, kind: &str, message: &str) -> Exit {

@@ -30,6 +30,7 @@
 //! | [`interp`] | fast bodies, both dispatch engines, slow paths, calls and unwinding |
 //! | [`builtins`] | builtin functions and methods, and the prelude in Mena |
 //! | [`host`] | the facade that builtins see of the VM: `Native`, `Local`, `Root` |
+//! | [`concurrency`] | channels, `select`, mutexes, cancellation: state machines over heap objects |
 //! | [`task`], [`table`], [`world`] | continuations; the task table; state shared by workers (roots) |
 //! | [`vm`] | `Vm<H, S, E>`: the driver: slices, timers, joins, collections, deadlocks |
 //! | [`event`], [`stats`], [`report`] | what happened, counted how often, how it ended |
@@ -59,6 +60,7 @@ pub mod bytecode;
 pub mod check;
 pub mod class;
 pub mod compile;
+pub mod concurrency;
 pub mod event;
 pub mod heap;
 pub mod host;

@@ -52,6 +52,15 @@ pub enum ObjectKind {
     Range = 12,
     /// One *weak* slot: no collector traces it, the world clears it ([`crate::roots`]).
     Weak = 13,
+    /// A channel: see [`slots`] and [`crate::concurrency::channel`].
+    Channel = 14,
+    /// A mutex: see [`crate::concurrency::mutex`].
+    Mutex = 15,
+    /// An actor: see [`crate::concurrency::actor`].
+    Actor = 16,
+    /// One operation that one task waits for; never seen by programs: see
+    /// [`crate::concurrency::waiter`].
+    Waiter = 17,
     /// UTF-8 bytes.
     Str = 32,
     /// Bytes.
@@ -91,8 +100,71 @@ pub mod slots {
     pub const TASK_RESULT: usize = 2;
     /// Task handle: true once somebody has joined (an unobserved failure is reported at the end).
     pub const TASK_OBSERVED: usize = 3;
+    /// Task handle: nil; or its first waiter, or the completed one; or the deadline (an int) of a
+    /// wait for time alone.
+    pub const TASK_WAIT: usize = 4;
+    /// Task handle: true when it was cancelled and has not been told yet; a scope, when that
+    /// interrupts it because one of its tasks has failed; else nil.
+    pub const TASK_CANCEL: usize = 5;
+    /// Task handle: the scope that it belongs to, until it ends; else nil.
+    pub const TASK_SCOPE: usize = 6;
     /// Slots of a task handle.
-    pub const TASK_LEN: u32 = 4;
+    pub const TASK_LEN: u32 = 7;
+
+    /// Tasks, channels, mutexes, actors: a number for reports and hashes, unique among its kind.
+    pub const HANDLE_NUMBER: usize = 0;
+
+    pub const CAPACITY: usize = 1;
+    /// The ring; nil when the capacity is 0.
+    pub const CHANNEL_BUFFER: usize = 2;
+    /// How many values are in the ring.
+    pub const BUFFERED: usize = 3;
+    /// Where the oldest of them is.
+    pub const BUFFER_START: usize = 4;
+    pub const CLOSED: usize = 5;
+    /// Queue: first and last waiter that wants to receive.
+    pub const RECEIVERS: usize = 6;
+    /// Queue: first and last waiter that wants to send.
+    pub const SENDERS: usize = 8;
+    pub const CHANNEL_LEN: u32 = 10;
+
+    pub const MUTEX_VALUE: usize = 1;
+    /// The handle of the task that holds it, or nil.
+    pub const MUTEX_OWNER: usize = 2;
+    /// Queue: first and last waiter.
+    pub const MUTEX_WAITERS: usize = 3;
+    pub const MUTEX_LEN: u32 = 5;
+
+    pub const ACTOR_STATE: usize = 1;
+    pub const ACTOR_HANDLER: usize = 2;
+    /// nil when it is idle; true when a task has been asked to run it; then the handle of that task.
+    pub const ACTOR_RUNNER: usize = 3;
+    pub const ACTOR_FAILED: usize = 4;
+    /// What its handler threw.
+    pub const ACTOR_ERROR: usize = 5;
+    /// Queue: first and last message.
+    pub const ACTOR_MAILBOX: usize = 6;
+    pub const ACTOR_LEN: u32 = 8;
+
+    pub const WAITER_NEXT: usize = 0;
+    pub const WAITER_PREVIOUS: usize = 1;
+    /// What it waits for.
+    pub const WAITER_OF: usize = 2;
+    /// The first slot of the queue that it is in; nil when it is in none.
+    pub const WAITER_SIDE: usize = 3;
+    /// The handle of the task that waits; nil when none does (any more).
+    pub const WAITER_TASK: usize = 4;
+    /// The waiter of the next case of the same `select`.
+    pub const WAITER_SIBLING: usize = 5;
+    /// The number of its case.
+    pub const WAITER_CASE: usize = 6;
+    /// [`crate::concurrency::waiter::State`] as an int.
+    pub const WAITER_STATE: usize = 7;
+    /// What it offers to send; then what it received.
+    pub const WAITER_VALUE: usize = 8;
+    /// First waiter of a task: when the wait ends (an int), or nil.
+    pub const WAITER_DEADLINE: usize = 9;
+    pub const WAITER_LEN: u32 = 10;
 }
 
 /// [`slots::TASK_STATE`] of a task handle, as a small int.
@@ -105,11 +177,11 @@ pub enum TaskState {
 }
 
 impl ObjectKind {
-    const ALL: [ObjectKind; 19] = {
+    const ALL: [ObjectKind; 23] = {
         use ObjectKind::*;
         [
             Record, Tuple, Cons, List, Buffer, Deque, Map, Set, Closure, Cell, Task, Range, Weak,
-            Str, Bytes, F64Array, Index, BoxedInt, BoxedFloat,
+            Channel, Mutex, Actor, Waiter, Str, Bytes, F64Array, Index, BoxedInt, BoxedFloat,
         ]
     };
     const FIRST_RAW: u8 = ObjectKind::Str as u8;

@@ -2,6 +2,7 @@
 
 use crate::builtins::format;
 use crate::class::ClassId;
+use crate::compile::PRELUDE_FILE;
 use crate::interp::Loaded;
 use crate::lang::ast::Span;
 use crate::names::Name;
@@ -26,6 +27,12 @@ impl Place {
         let span = loaded.span_at(index).unwrap_or(function.span);
         Some(Place { function: function.name, span })
     }
+}
+
+/// The innermost of these places (innermost first) that the program's author wrote: a task that
+/// waits in the prelude stands, to its reader, where the prelude was called.
+pub fn own_place(places: &[Place]) -> Option<Place> {
+    places.iter().find(|p| p.span.file != PRELUDE_FILE).or(places.first()).copied()
 }
 
 /// How a program ended.

@@ -38,6 +38,7 @@ impl Stats {
             Cause::Explicit => "explicit",
             Cause::Stress => "stress",
             Cause::LastResort => "last_resort",
+            Cause::NurseryFull => "nursery_full",
             Cause::Candidates => "candidates",
             Cause::Finalization => "finalization",
         };

@@ -2,9 +2,10 @@
 
 use rustc_hash::{FxHashMap as HashMap, FxHashSet as HashSet};
 
+use crate::concurrency;
 use crate::host::Wait;
-use crate::interp::Loaded;
-use crate::report::Place;
+use crate::interp::{Loaded, TRACE_FRAMES};
+use crate::report::{self, Place};
 use crate::sched::TaskWord;
 use crate::task::{Task, TaskId};
 use crate::world::World;
@@ -24,6 +25,8 @@ struct Entry {
 pub struct TaskTable {
     entries: HashMap<TaskId, Entry>,
     last_id: TaskId,
+    /// The dirty tasks: those that ran since the last collection.
+    recent: Vec<TaskId>,
 }
 
 /// The number of the program's entry task.
@@ -57,11 +60,37 @@ impl TaskTable {
     pub fn add(&mut self, task: Box<Task>) {
         let entry = Entry { word: TaskWord::queued(), waiters: Vec::new(), task: None };
         let entry = self.entries.entry(task.id).or_insert(entry);
+        self.recent.push(task.id);
         entry.task = Some(task);
     }
     /// Takes a task out to run it.
     pub fn take(&mut self, id: TaskId) -> Option<Box<Task>> {
-        self.entries.get_mut(&id)?.task.take()
+        let mut task = self.entries.get_mut(&id)?.task.take()?;
+        if !task.dirty {
+            task.dirty = true;
+            self.recent.push(id);
+        }
+        Some(task)
+    }
+    /// The parked ones among the tasks that ran since the last collection.
+    pub fn recent_mut(&mut self, f: &mut dyn FnMut(&mut Task)) {
+        for id in &self.recent {
+            if let Some(task) = self.entries.get_mut(id).and_then(|e| e.task.as_deref_mut()) {
+                f(task);
+            }
+        }
+    }
+    /// After a collection: only what runs from here on can hold references that the next minor one
+    /// must see.
+    pub fn all_seen(&mut self) {
+        let entries = &mut self.entries;
+        self.recent.retain(|id| match entries.get_mut(id) {
+            Some(Entry { task: Some(task), .. }) => {
+                task.dirty = false;
+                false
+            }
+            running => running.is_some(),
+        });
     }
     /// Puts a task back after its slice.
     pub fn park(&mut self, mut task: Box<Task>, wait: Option<Wait>) {
@@ -105,35 +134,43 @@ impl TaskTable {
     pub fn deadlock_report(&self, loaded: &Loaded, world: &World) -> Vec<Stuck> {
         let mut ids: Vec<TaskId> = self.entries.keys().copied().collect();
         ids.sort_unstable();
-        let cycle = self.join_cycle(&ids);
+        let cycle = self.wait_cycle(&ids);
         ids.sort_by_key(|id| (!cycle.contains(id), *id));
         ids.into_iter().map(|id| self.stuck(id, cycle.contains(&id), loaded, world)).collect()
     }
     fn stuck(&self, id: TaskId, in_cycle: bool, loaded: &Loaded, world: &World) -> Stuck {
         let task = self.parked(id);
-        let index = task.map(|t| loaded.index_of(t.pc));
-        let waits_for = match task.and_then(|t| t.wait) {
-            Some(Wait::Join(other)) if other == id => "its own end".into(),
-            Some(Wait::Join(other)) => format!("the end of task {other}"),
-            other => format!("{other:?}"),
-        };
-        let function = index.and_then(|i| loaded.function_at(i));
-        let name = function.map(|f| loaded.code().functions[f].name);
+        let places: Vec<Place> = task.map_or_else(Vec::new, |task| {
+            let callers = task.frames().filter(|frame| frame.pc != loaded.halt());
+            // Frames return behind their call.
+            let calls = callers.map(|frame| loaded.index_of(frame.pc.wrapping_sub(1)));
+            let indices = std::iter::once(loaded.index_of(task.pc)).chain(calls);
+            indices.take(TRACE_FRAMES).filter_map(|index| Place::of(loaded, index)).collect()
+        });
+        let at = report::own_place(&places);
+        let (waits_for, _) = self.waits_for(id);
+        let name = at.map(|place| world.program.names.text(place.function).to_owned());
         Stuck {
             task: id,
-            function: name.map_or_else(String::new, |n| world.program.names.text(n).to_owned()),
-            at: index.and_then(|i| Place::of(loaded, i)),
+            function: name.unwrap_or_default(),
+            at,
             spawned_at: task.and_then(|t| t.spawned_at).and_then(|i| Place::of(loaded, i)),
             waits_for,
             in_cycle,
         }
     }
-    /// The members of a cycle of joins, if there is one: every task waits for at most one other.
-    fn join_cycle(&self, ids: &[TaskId]) -> HashSet<TaskId> {
-        let next = |id: TaskId| match self.parked(id)?.wait? {
-            Wait::Join(other) => self.entries.contains_key(&other).then_some(other),
-            _ => None,
-        };
+    /// What a task waits for, and the task that alone can end the wait.
+    fn waits_for(&self, id: TaskId) -> (String, Option<TaskId>) {
+        match self.parked(id).and_then(|task| Some((task, task.wait?))) {
+            Some((_, Wait::Join(other))) if other == id => ("its own end".into(), Some(id)),
+            Some((_, Wait::Join(other))) => (format!("the end of task {other}"), Some(other)),
+            Some((task, Wait::Event(_))) => concurrency::report::waits_for(task.handle),
+            Some((_, Wait::Turn)) | None => ("its turn".into(), None),
+        }
+    }
+    /// The members of a cycle of waits, if there is one: a task waits for at most one other.
+    fn wait_cycle(&self, ids: &[TaskId]) -> HashSet<TaskId> {
+        let next = |id| self.waits_for(id).1.filter(|other| self.entries.contains_key(other));
         let mut done = HashSet::default();
         for &start in ids {
             let mut path = Vec::new();

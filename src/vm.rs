@@ -22,6 +22,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use crate::bytecode::verify::Verified;
+use crate::concurrency::{Critical, scope};
 use crate::event::{Event, NullSink, Sink};
 use crate::heap::{Barrier, Cause, Dirty, Heap, HeapConfig, Liveness, Mutator, Roots, Usage};
 use crate::host::{Fatal, Host, Wait};
@@ -120,6 +121,12 @@ struct VmRoots<'a> {
 }
 
 impl VmRoots<'_> {
+    fn shared_slices(&mut self, f: &mut dyn FnMut(&mut [Value], Dirty)) {
+        self.world.root_slices(f);
+        for (handle, _) in self.failures.iter_mut() {
+            f(std::slice::from_mut(handle), Dirty::Yes);
+        }
+    }
     fn task(
         (loaded, counts): (&Loaded, bool),
         task: &mut Task,
@@ -147,15 +154,19 @@ impl VmRoots<'_> {
 
 impl Roots for VmRoots<'_> {
     fn slices(&mut self, f: &mut dyn FnMut(&mut [Value], Dirty)) {
-        self.world.root_slices(f);
-        for (handle, _) in self.failures.iter_mut() {
-            f(std::slice::from_mut(handle), Dirty::Yes);
-        }
+        self.shared_slices(f);
         let how = (self.loaded, self.counts);
         Self::task(how, self.running, f);
         for task in self.table.parked_mut() {
             Self::task(how, task, f);
         }
+    }
+    fn recent(&mut self, f: &mut dyn FnMut(&mut [Value])) {
+        let mut visit = |slice: &mut [Value], _| f(slice);
+        self.shared_slices(&mut visit);
+        let how = (self.loaded, self.counts);
+        Self::task(how, self.running, &mut visit);
+        self.table.recent_mut(&mut |task| Self::task(how, task, &mut visit));
     }
     fn weak(&mut self, live: &mut dyn Liveness) -> bool {
         self.world.process_weak(live)
@@ -197,7 +208,7 @@ impl<H: Heap, S: Scheduler, E: Sink> Shared<H, S, E> {
             return;
         }
         let now = self.world().now_ns();
-        while let Some(&Reverse((due, _, id))) = self.timers.peek() {
+        while let Some((due, id)) = self.next_timer() {
             if due > now {
                 break;
             }
@@ -206,9 +217,21 @@ impl<H: Heap, S: Scheduler, E: Sink> Shared<H, S, E> {
         }
     }
 
+    /// The earliest timer that a task still waits for; those of waits that are over are dropped.
+    fn next_timer(&mut self) -> Option<(u64, TaskId)> {
+        while let Some(&Reverse((due, _, id))) = self.timers.peek() {
+            let wait = self.table.parked(id).and_then(|task| task.wait);
+            if wait == Some(Wait::Event(Some(due))) {
+                return Some((due, id));
+            }
+            self.timers.pop();
+        }
+        None
+    }
+
     /// Waits for the earliest timer; `false` when there is none.
     fn sleep_until_timer(&mut self) -> bool {
-        let Some(&Reverse((due, _, _))) = self.timers.peek() else { return false };
+        let Some((due, _)) = self.next_timer() else { return false };
         let world = self.world();
         if let Some(now) = &mut world.virtual_ns {
             *now = (*now).max(due);
@@ -231,10 +254,11 @@ impl<H: Heap, S: Scheduler, E: Sink> Shared<H, S, E> {
                 self.push(id, Ready::Yield);
                 return;
             }
-            Wait::Sleep(ns) => {
-                let due = self.world().now_ns().saturating_add(ns);
-                self.timer_sequence += 1;
-                self.timers.push(Reverse((due, self.timer_sequence, id)));
+            Wait::Event(until) => {
+                if let Some(due) = until {
+                    self.timer_sequence += 1;
+                    self.timers.push(Reverse((due, self.timer_sequence, id)));
+                }
                 true
             }
             // A task that joins itself waits for ever: the deadlock report says so.
@@ -252,8 +276,8 @@ impl<H: Heap, S: Scheduler, E: Sink> Shared<H, S, E> {
 fn wait_name(wait: Wait) -> &'static str {
     match wait {
         Wait::Turn => "yield",
-        Wait::Sleep(_) => "sleep",
         Wait::Join(_) => "join",
+        Wait::Event(_) => "event",
     }
 }
 
@@ -272,8 +296,7 @@ impl<H: Heap, S: Scheduler, E: Sink> Driver for Shared<H, S, E> {
             counts: self.heap.info().barrier == Barrier::Counting,
         };
         let collection = self.heap.collect(&mut roots, why);
-        // Only what runs from here on can hold references that the next minor collection misses.
-        self.table.parked_mut().for_each(|task| task.dirty = false);
+        self.table.all_seen();
         let wall_ns = start.elapsed().as_nanos() as u64;
         self.stats.collection(why, wall_ns, &collection);
         for &(phase, wall_ns) in &collection.phases {
@@ -295,6 +318,9 @@ impl<H: Heap, S: Scheduler, E: Sink> Driver for Shared<H, S, E> {
         self.emit(|| Event::TaskSpawn { task: id, parent });
         self.table.add(Box::new(task));
         self.push(id, Ready::Spawn);
+    }
+    fn wake(&mut self, task: TaskId) {
+        Shared::wake(self, task);
     }
     fn usage(&self) -> Usage {
         self.heap.usage()
@@ -500,7 +526,11 @@ impl<H: Heap, S: Scheduler, E: Sink> Vm<H, S, E> {
         let mutator = self.interpreter.mutator();
         mutator.store(handle, slots::TASK_RESULT, v);
         mutator.store(handle, slots::TASK_STATE, Value::small(state as i64));
-        if failed {
+        let scope = mutator.load(handle, slots::TASK_SCOPE).as_object();
+        mutator.store(handle, slots::TASK_SCOPE, Value::NIL);
+        // Being cancelled is no failure, except for the program itself.
+        let cancelled = scope::is_cancellation(self.shared.world(), v);
+        if failed && (!cancelled || self.shared.table.is_entry(id)) {
             let description = {
                 let world = self.shared.world();
                 let frames = trace_of(&self.shared.loaded, &task.trace);
@@ -521,8 +551,11 @@ impl<H: Heap, S: Scheduler, E: Sink> Vm<H, S, E> {
             self.shared.failures.push((Value::NIL, description));
             let (place, _) = self.shared.failures.last_mut().expect("just pushed");
             mutator.set(place, task.handle);
+            if let Some(scope) = scope {
+                self.with_host(|host| scope::task_failed(&mut Critical::enter(host), scope));
+            }
         }
-        drop_references(mutator, &mut task);
+        drop_references(self.interpreter.mutator(), &mut task);
         self.shared.emit(|| Event::TaskEnd { task: id, failed });
         let waiters = std::mem::take(&mut task.waiters);
         self.shared.table.remove(id);

@@ -34,6 +34,10 @@ pub struct World {
     pub weak_references: Vec<Value>,
     /// (object, function) pairs whose object is still alive; the pair does not keep it alive.
     pub finalizers: Vec<(Value, Value)>,
+    /// Registered actors by name.
+    pub registry: BTreeMap<String, Value>,
+    /// How many channels, mutexes and actors there have been: their numbers.
+    pub handles: u64,
     /// (object, function) pairs flattened: found dead, revived, to be called at the next poll.
     pub ready_finalizers: Vec<Value>,
     /// Where `print` writes.
@@ -72,6 +76,8 @@ impl World {
             stack_overflow: Value::NIL,
             weak_references: Vec::new(),
             finalizers: Vec::new(),
+            registry: BTreeMap::new(),
+            handles: 0,
             ready_finalizers: Vec::new(),
             output: Box::new(std::io::BufWriter::with_capacity(1 << 16, std::io::stdout())),
             error_output: Box::new(std::io::stderr()),
@@ -97,6 +103,9 @@ impl World {
         f(&mut self.ready_finalizers, Dirty::Yes);
         f(std::slice::from_mut(&mut self.out_of_memory), Dirty::Yes);
         f(std::slice::from_mut(&mut self.stack_overflow), Dirty::Yes);
+        for actor in self.registry.values_mut() {
+            f(std::slice::from_mut(actor), Dirty::Yes);
+        }
         // A finalizer's function is held strongly, its object is not.
         for (_, function) in &mut self.finalizers {
             f(std::slice::from_mut(function), Dirty::Yes);

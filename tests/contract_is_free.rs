@@ -39,6 +39,7 @@ macro_rules! probes {
 probes! {
     "nogc" nogc menagerie_strategies::heaps::nogc::NoGc;
     "mark-sweep" mark_sweep menagerie_strategies::heaps::mark_sweep::MarkSweep;
+    "generational" generational menagerie_strategies::heaps::generational::Generational;
     "semispace" semispace menagerie_strategies::heaps::semispace::SemiSpace;
 }
 

@@ -9,6 +9,7 @@ mod support;
 use menagerie::bytecode::disasm::{function_listing, listing};
 use menagerie::bytecode::emit::emit;
 use menagerie::bytecode::verify::{Limits, Verified, verify};
+use menagerie::compile::Compilation;
 use menagerie::ir::build::build;
 use menagerie::ir::text::{Style, print_function};
 use menagerie::ir::{FuncId, Program};
@@ -168,14 +169,14 @@ fn programs(folder: PathBuf) -> Vec<PathBuf> {
 #[test]
 fn workloads_verify() {
     let root = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("experiments/workloads");
-    let read = |path: &PathBuf| std::fs::read_to_string(path).expect("a workload");
     for path in programs(root) {
-        let siblings: Vec<(String, String)> = programs(path.with_file_name(""))
-            .iter()
-            .map(|path| (path.file_name().unwrap().to_string_lossy().into_owned(), read(path)))
-            .collect();
-        let program = compile(&read(&path), &siblings);
-        emit_verified(&program);
+        let bytes = std::fs::read(&path).expect("a workload");
+        let mut compilation = Compilation::default();
+        let program = compilation.program(&path, &bytes);
+        if program.and_then(|program| compilation.code(&program)).is_err() {
+            let style = RenderOptions::default();
+            panic!("{}", render(&compilation.sources, &compilation.diagnostics, style));
+        }
     }
 }
 

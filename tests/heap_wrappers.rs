@@ -130,6 +130,7 @@ fn collect(state: &mut State, roots: &mut dyn Roots, moves: bool) -> Collection 
             traced_objects: 0,
             copied_bytes: 0,
             phases,
+            minor: false,
         };
     }
     let old: Vec<usize> = state.blocks.keys().copied().collect();
@@ -166,6 +167,7 @@ fn collect(state: &mut State, roots: &mut dyn Roots, moves: bool) -> Collection 
         traced_objects: new.len() as u64,
         copied_bytes,
         phases: vec![("trace", 0)],
+        minor: false,
     }
 }
 

@@ -206,9 +206,13 @@ impl Machine<'_> {
             "args" => Ok(V::List(Rc::default())),
             "%match_failure" => Err(self.error("MatchFailure")),
             "%check_range" => Err(self.error("TypeMismatch")),
-            "%scope_new" | "%scope_add" | "%scope_join" | "%scope_check" => {
+            "%scope_new" | "%scope_add" | "%scope_join" | "%scope_check" | "%scope_cancel" => {
                 self.out.push_str(&format!("{name}\n"));
                 Ok(V::Nil)
+            }
+            "%scope_error" => {
+                self.out.push_str("%scope_error\n");
+                Ok(args[1].clone())
             }
             _ => panic!("no native {name}"),
         }

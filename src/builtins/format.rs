@@ -254,9 +254,12 @@ impl<'c, R: Read> Printer<'c, R> {
             ClassId::CLOSURE => self.function(o),
             ClassId::RANGE => self.range(o),
             ClassId::TASK => self.out.push_str("<task>"),
+            ClassId::CHANNEL => self.out.push_str("<channel>"),
+            ClassId::ACTOR => self.out.push_str("<actor>"),
+            ClassId::MUTEX => self.out.push_str("<mutex>"),
             ClassId::WEAK => self.out.push_str("<weak>"),
             ClassId::CELL => self.out.push_str("<cell>"),
-            ClassId::BUFFER | ClassId::INDEX => self.out.push_str("<internal>"),
+            ClassId::BUFFER | ClassId::INDEX | ClassId::WAITER => self.out.push_str("<internal>"),
             _ => self.container(o),
         }
         Ok(())

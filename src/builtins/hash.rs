@@ -105,7 +105,10 @@ fn look(cx: &Native<'_>, v: Value, key: bool) -> Look {
         _ if key => Look::Bad(BadKey::Mutable(v)),
         ClassId::BYTES | ClassId::F64_ARRAY => Look::Leaf(hash_raw(o)),
         // Addresses change when objects move, so handles hash by their kind or number only.
-        ClassId::TASK => Look::Leaf(hash_word(3, cx.load(o, slots::TASK_ID).value().bits())),
+        class if class.is_handle() => {
+            let number = cx.load(o, slots::HANDLE_NUMBER).value();
+            Look::Leaf(hash_word(3, number.bits()))
+        }
         ClassId::WEAK => Look::Leaf(hash_word(4, 0)),
         _ => Look::Into(o),
     }

@@ -8,6 +8,7 @@
 //! map set                 number of a live entry
 //! range                   the int itself; nil behind the last one
 //! cons, nil               the cell, or nil at the end
+//! channel                 a place for the element: `done` receives it, and waits for it
 //! ```
 //!
 //! A program may change what it iterates over: positions are checked again at every step.
@@ -19,7 +20,7 @@ use crate::value::Value;
 
 use super::items::Items;
 use super::support::*;
-use super::{class_of, describe, hashed, raw};
+use super::{channels, class_of, describe, hashed, raw};
 
 fn not_iterable(cx: &mut Native<'_>) -> Exit {
     let found = describe(cx.world_ref(), cx.arg(0).value());
@@ -41,6 +42,7 @@ pub fn iter_start(cx: &mut Native<'_>) -> NativeResult {
         (C::MAP | C::SET, Some(table)) => size_result(entry_from(cx, table, 0)),
         (C::RANGE, Some(range)) => Ok(cx.load(range, slots::START).value()),
         (C::CONS | C::NIL, _) => Ok(cx.arg(0).value()),
+        (C::CHANNEL, _) => Ok(cx.alloc(ObjectKind::Buffer, 1)?.value()),
         _ => Err(not_iterable(cx)),
     }
 }
@@ -53,6 +55,9 @@ fn entry_from(cx: &Native<'_>, table: Obj, entry: usize) -> usize {
 /// (source, position) → is there no element?
 pub fn iter_done(cx: &mut Native<'_>) -> NativeResult {
     let Some(o) = source(cx) else { return Ok(Value::TRUE) };
+    if o.class() == ClassId::CHANNEL {
+        return channels::iter_done(cx);
+    }
     let done = match o.class() {
         ClassId::MAP | ClassId::SET => hashed::live(cx, o, index(cx)).is_none(),
         ClassId::RANGE => !range_has(cx, o),
@@ -94,6 +99,10 @@ pub fn iter_get(cx: &mut Native<'_>) -> NativeResult {
             None => Err(gone(cx)),
         },
         ClassId::BYTES | ClassId::F64_ARRAY => raw::get(cx),
+        ClassId::CHANNEL => match cx.arg(1).of_kind(ObjectKind::Buffer) {
+            Some(place) => Ok(cx.load(place, 0).value()),
+            None => Err(gone(cx)),
+        },
         _ => {
             let items = Items::of(cx, o);
             let i = index(cx);
@@ -142,6 +151,7 @@ pub fn iter_next(cx: &mut Native<'_>) -> NativeResult {
             Some(cell) => Ok(cx.load(cell, slots::TAIL).value()),
             None => Ok(Value::NIL),
         },
+        ClassId::CHANNEL => Ok(cx.arg(1).value()),
         ClassId::STRING => {
             let width = char_at(cx, o).map_or(1, char::len_utf8);
             size_result(index(cx) + width)

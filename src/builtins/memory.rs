@@ -8,7 +8,7 @@ use crate::object::{ObjectKind, slots};
 use crate::value::Value;
 
 use super::support::*;
-use super::{class_of, class_word, describe};
+use super::{class_of, class_word};
 
 /// `gc()`
 pub(super) fn gc(cx: &mut Native<'_>) -> NativeResult {
@@ -121,17 +121,6 @@ pub(super) fn panic(cx: &mut Native<'_>) -> NativeResult {
     Err(cx.throw("Panic", &message))
 }
 
-/// `sleep(ms)`
-pub(super) fn sleep(cx: &mut Native<'_>) -> NativeResult {
-    let ms = number_arg(cx, "`sleep`", 0)?.to_float();
-    if ms.is_nan() || ms < 0.0 {
-        let found = describe(cx.world_ref(), cx.arg(0).value());
-        let message = format!("`sleep` needs at least 0 milliseconds, not {found} of {ms:?}");
-        return Err(cx.throw("InvalidArgument", &message));
-    }
-    // Saturates: longer than 584 years is for ever.
-    Err(crate::host::Exit::Block(crate::host::Wait::Sleep((ms * 1e6) as u64)))
-}
 /// `clock_ns()`
 pub(super) fn clock_ns(cx: &mut Native<'_>) -> NativeResult {
     let now = cx.world_ref().now_ns();

@@ -13,6 +13,8 @@
 //! - B4. Lengths are cut to the buffers' own lengths whenever a buffer is read (`items`, `hashed`),
 //!   so a racy program sees stale elements at worst.
 
+mod actors;
+pub(crate) mod channels;
 mod conses;
 mod deques;
 mod equality;
@@ -25,6 +27,7 @@ mod iteration;
 mod lists;
 mod maps;
 mod memory;
+mod mutexes;
 mod numbers;
 pub mod operators;
 mod ordering;
@@ -37,6 +40,7 @@ mod support;
 mod tasks;
 #[cfg(test)]
 mod tests;
+mod waiting;
 
 use std::sync::LazyLock;
 
@@ -54,6 +58,7 @@ pub use hash::{hash_bytes, hash_value};
 pub use ordering::{NoOrder, compare, partial_order};
 pub use registry::{FUNCTIONS, METHODS};
 pub use support::{Number, int_of, number_of};
+pub use waiting::give_way;
 
 /// The methods that take functions, in Mena: compiled in front of every program.
 pub const PRELUDE: &str = include_str!("prelude.mena");

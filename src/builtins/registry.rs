@@ -5,8 +5,8 @@ use crate::class::ClassId as C;
 use crate::host::NativeFn;
 
 use super::{Builtin, Method};
-use super::{conses, deques, io, iteration, lists, maps, memory, numbers, raw, sets, sort};
-use super::{strings, tasks};
+use super::{actors, channels, conses, deques, io, iteration, lists, maps, memory, mutexes};
+use super::{numbers, raw, sets, sort, strings, tasks, waiting};
 
 /// Any number of arguments.
 const ANY: u8 = u8::MAX;
@@ -84,8 +84,36 @@ pub static FUNCTIONS: &[Builtin] = &[
     f("finalizer", 2, 2, memory::finalizer),
     f("weak", 1, 1, memory::weak),
     // time
-    f("sleep", 1, 1, memory::sleep),
+    f("sleep", 1, 1, waiting::sleep),
     f("clock_ns", 0, 0, memory::clock_ns),
+    // concurrency
+    f("%scope_cancel", 1, 1, tasks::scope_cancel),
+    f("%scope_error", 2, 2, tasks::scope_error),
+    f("%select", 2, ANY, channels::select),
+    f("%select_value", 0, 0, channels::select_value),
+    f("channel", 0, 1, channels::channel),
+    f("mutex", 1, 1, mutexes::mutex),
+    f("%mutex_lock", 1, 1, mutexes::lock),
+    f("%mutex_set", 2, 2, mutexes::set),
+    f("%mutex_unlock", 1, 1, mutexes::unlock),
+    f("actor", 2, 2, actors::actor),
+    f("%actor_message", 2, 2, actors::message),
+    f("%actor_post", 2, 2, actors::post),
+    f("%actor_unpost", 2, 2, actors::unpost),
+    f("%actor_reply", 1, 1, actors::reply),
+    f("%actor_next", 1, 1, actors::next),
+    f("%actor_state", 1, 1, actors::state),
+    f("%actor_handler", 1, 1, actors::handler),
+    f("%actor_value", 1, 1, actors::value),
+    f("%actor_done", 4, 4, actors::done),
+    f("%actor_fail", 3, 3, actors::fail),
+    f("%actor_no_pair", 1, 1, actors::no_pair),
+    f("register", 2, 2, actors::register),
+    f("lookup", 1, 1, actors::lookup),
+    f("unregister", 1, 1, actors::unregister),
+    f("%period_ns", 1, 1, waiting::period_ns),
+    f("%sleep_until", 1, 1, waiting::sleep_until),
+    f("registered", 0, 0, actors::registered),
 ];
 
 /// All methods of builtin classes that are not in the prelude.
@@ -215,5 +243,14 @@ pub static METHODS: &[Method] = &[
     m(C::CLOSURE, "arity", 0, conses::arity),
     m(C::TASK, "join", 0, tasks::join),
     m(C::TASK, "is_done", 0, tasks::is_done),
+    m(C::TASK, "cancel", 0, tasks::cancel),
+    m(C::CHANNEL, "send", 1, channels::send),
+    m(C::CHANNEL, "recv", 0, channels::recv),
+    m(C::CHANNEL, "try_send", 1, channels::try_send),
+    m(C::CHANNEL, "try_recv", 0, channels::try_recv),
+    m(C::CHANNEL, "close", 0, channels::close),
+    m(C::CHANNEL, "is_closed", 0, channels::is_closed),
+    m(C::CHANNEL, "len", 0, channels::len),
+    m(C::CHANNEL, "capacity", 0, channels::capacity),
     m(C::WEAK, "get", 0, memory::weak_get),
 ];

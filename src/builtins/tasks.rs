@@ -3,13 +3,16 @@
 //! Waiting is written in retry style: a builtin that finds a pending task returns
 //! `Block(Wait::Join(id))` and is called again, with the same arguments, when that task has ended.
 
+use crate::concurrency::scope;
 use crate::host::{Exit, Native, NativeResult, Wait};
 use crate::object::{Obj, ObjectKind, TaskState, slots};
+use crate::task::TaskId;
 use crate::value::Value;
 
 use super::format::brief;
 use super::items::Items;
 use super::support::*;
+use super::waiting::{cancellation_point, cancelled, running};
 use super::{describe, lists};
 
 fn state(cx: &Native<'_>, task: Obj) -> TaskState {
@@ -21,18 +24,21 @@ fn state(cx: &Native<'_>, task: Obj) -> TaskState {
 }
 
 /// Waits for the end of the task, whose failure counts as seen from now on.
-fn wait(cx: &Native<'_>, task: Obj) -> Result<TaskState, Exit> {
-    cx.store(task, slots::TASK_OBSERVED, Value::TRUE);
+fn wait(cx: &mut Native<'_>, task: Obj) -> Result<TaskState, Exit> {
     match state(cx, task) {
         TaskState::Pending => {
-            Err(Exit::Block(Wait::Join(int_slot(cx, task, slots::TASK_ID) as u64)))
+            Err(Exit::Block(Wait::Join(int_slot(cx, task, slots::TASK_ID) as TaskId)))
         }
-        ended => Ok(ended),
+        ended => {
+            cx.store(task, slots::TASK_OBSERVED, Value::TRUE);
+            Ok(ended)
+        }
     }
 }
 
 /// `t.join()`
 pub(super) fn join(cx: &mut Native<'_>) -> NativeResult {
+    cancellation_point(cx)?;
     let task = receiver(cx);
     let ended = wait(cx, task)?;
     let result = cx.load(task, slots::TASK_RESULT).value();
@@ -44,54 +50,92 @@ pub(super) fn is_done(cx: &mut Native<'_>) -> NativeResult {
     Ok(Value::bool(state(cx, receiver(cx)) != TaskState::Pending))
 }
 
-// ---- scopes: a list whose first element counts the tasks that have been joined ----
+/// `t.cancel()`
+pub(super) fn cancel(cx: &mut Native<'_>) -> NativeResult {
+    let task = receiver(cx);
+    scope::cancel(&mut cx.critical(), task);
+    Ok(Value::NIL)
+}
+
+// ---- scopes: see `concurrency::scope` ----
 
 /// `%scope_new()`
 pub(super) fn scope_new(cx: &mut Native<'_>) -> NativeResult {
     let list = lists::new_list(cx, 4)?;
+    let control = cx.alloc(ObjectKind::Buffer, scope::CONTROL_LEN)?;
+    let control = control.object().expect("just allocated");
+    let owner = running(cx);
+    scope::begin(&mut cx.critical(), control, owner);
     let list = object_at(cx, list);
     if let Some(store) = buffer(cx, list) {
-        cx.init(store, 0, Value::small(0));
+        cx.store(store, 0, control);
     }
     set_int_slot(cx, list, slots::LEN, 1);
     Ok(Value::object(list))
 }
 /// `%scope_add(scope, task)`
 pub(super) fn scope_add(cx: &mut Native<'_>) -> NativeResult {
-    lists::push(cx)
-}
-/// The scope's list: the count, then its tasks.
-fn scope(cx: &mut Native<'_>) -> Result<Items, Exit> {
-    let list = kind_arg(cx, "a scope", 0, ObjectKind::List, "its list")?;
-    Ok(Items::list(cx, list))
+    lists::push(cx)?;
+    let (list, task) = (receiver(cx), cx.arg(1).of_kind(ObjectKind::Task));
+    if let Some(task) = task {
+        let failed = failure(cx, task).is_some();
+        scope::added(&mut cx.critical(), list, task, failed);
+    }
+    Ok(Value::NIL)
 }
 fn task_at(cx: &Native<'_>, items: Items, i: usize) -> Option<Obj> {
     items.get(cx, i).as_object().filter(|o| o.kind() == ObjectKind::Task)
 }
+/// The error of a task that has failed; being cancelled is none.
+fn failure(cx: &Native<'_>, task: Obj) -> Option<Value> {
+    let error = cx.load(task, slots::TASK_RESULT).value();
+    let failed = state(cx, task) == TaskState::Failed;
+    (failed && !scope::is_cancellation(cx.world_ref(), error)).then_some(error)
+}
+/// The error of the first failed task in spawn order.
+fn first_failure(cx: &Native<'_>) -> Option<Value> {
+    let items = Items::list(cx, receiver(cx));
+    let tasks = (1..items.len).filter_map(|i| task_at(cx, items, i));
+    tasks.filter_map(|task| failure(cx, task)).next()
+}
+/// `%scope_cancel(scope)`: an error leaves its body.
+pub(super) fn scope_cancel(cx: &mut Native<'_>) -> NativeResult {
+    let list = receiver(cx);
+    scope::cancel_tasks(&mut cx.critical(), list);
+    Ok(Value::NIL)
+}
 /// `%scope_join(scope)`: nil when all tasks have ended.
 pub(super) fn scope_join(cx: &mut Native<'_>) -> NativeResult {
-    let items = scope(cx)?;
-    if items.len == 0 {
-        return Ok(Value::NIL);
-    }
-    let (store, count_at) = items.place(0);
-    let joined = items.get(cx, 0).as_int().map_or(0, |i| i as usize);
-    for i in joined + 1..items.len {
+    let (list, owner) = (receiver(cx), running(cx));
+    scope::joins(&mut cx.critical(), list, owner);
+    let items = Items::list(cx, list);
+    for i in scope::joined(&mut cx.critical(), list) + 1..items.len {
         if let Some(task) = task_at(cx, items, i) {
             wait(cx, task)?;
         }
-        cx.store(store, count_at, Value::small(i as i64));
+        scope::set_joined(&mut cx.critical(), list, i);
     }
     Ok(Value::NIL)
 }
-/// `%scope_check(scope)`: throws the first failed task's error, in spawn order.
+/// `%scope_check(scope)`: after a body without an error.
 pub(super) fn scope_check(cx: &mut Native<'_>) -> NativeResult {
-    let items = scope(cx)?;
-    let mut tasks = (1..items.len).filter_map(|i| task_at(cx, items, i));
-    match tasks.find(|&task| state(cx, task) == TaskState::Failed) {
-        Some(task) => Err(Exit::Throw(cx.load(task, slots::TASK_RESULT).value())),
-        None => Ok(Value::NIL),
+    if let Some(error) = first_failure(cx) {
+        return Err(Exit::Throw(error));
     }
+    let list = receiver(cx);
+    match scope::owner_was_cancelled(&mut cx.critical(), list) {
+        true => Err(cancelled(cx)),
+        false => Ok(Value::NIL),
+    }
+}
+/// `%scope_error(scope, error)`: what an error of the body becomes. Where the scope itself has
+/// interrupted the body, that is the failure for which it did.
+pub(super) fn scope_error(cx: &mut Native<'_>) -> NativeResult {
+    let (list, error) = (receiver(cx), cx.arg(1).value());
+    let interrupted = scope::was_interrupted(&mut cx.critical(), list)
+        && scope::is_cancellation(cx.world_ref(), error);
+    let failure = if interrupted { first_failure(cx) } else { None };
+    Ok(failure.unwrap_or(error))
 }
 
 // ---- checks ----

@@ -492,8 +492,13 @@ impl Roots for Watched<'_> {
     fn slices(&mut self, f: &mut dyn FnMut(&mut [Value], Dirty)) {
         self.roots.slices(f);
     }
+    fn recent(&mut self, f: &mut dyn FnMut(&mut [Value])) {
+        self.roots.recent(f);
+    }
     fn weak(&mut self, live: &mut dyn Liveness) -> bool {
         self.asked = true;
+        // Each call asks about all; what an earlier one heard may have moved since.
+        self.survivors.clear();
         let before = words_of(self.roots);
         let survivors = &mut self.survivors;
         let revived = self.roots.weak(&mut WatchedLiveness { live, survivors });
@@ -603,6 +608,7 @@ unsafe impl<H: Heap> Heap for Checked<H> {
             Cause::Explicit => "after a collection (explicit)",
             Cause::Stress => "after a collection (stress)",
             Cause::LastResort => "after a collection (last resort)",
+            Cause::NurseryFull => "after a collection (nursery full)",
             Cause::Candidates => "after a collection (candidates)",
             Cause::Finalization => "after a collection (finalization)",
         };

@@ -11,6 +11,7 @@ use std::sync::atomic::AtomicU64;
 use crate::heap::*;
 use crate::host::{Host, Native, NativeFn, NativeResult};
 use crate::object::{Obj, ObjectLayout};
+use crate::task::TaskId;
 use crate::value::Value;
 use crate::world::World;
 
@@ -59,6 +60,7 @@ unsafe impl Heap for TestHeap {
             traced_objects: 0,
             copied_bytes: 0,
             phases: Vec::new(),
+            minor: false,
         }
     }
     fn usage(&self) -> Usage {
@@ -106,6 +108,10 @@ unsafe impl Mutator for TestMutator {
 pub struct TestHost {
     /// The shared state.
     pub world: World,
+    /// The handle of the running task, if its driver has tasks.
+    pub task: Option<Obj>,
+    /// Tasks that builtins have woken; the driver takes them.
+    pub woken: Vec<TaskId>,
     mutator: TestMutator,
 }
 
@@ -117,7 +123,7 @@ impl TestHost {
     pub fn new(world: World, limit_bytes: usize) -> TestHost {
         let config = HeapConfig { limit_bytes, ..HeapConfig::default() };
         let heap = TestHeap::new(&config).expect("no parameters");
-        TestHost { world, mutator: heap.mutator() }
+        TestHost { world, task: None, woken: Vec::new(), mutator: heap.mutator() }
     }
     /// Calls a builtin.
     pub fn call(&mut self, f: NativeFn, args: &[Value]) -> NativeResult {
@@ -143,8 +149,8 @@ impl Host for TestHost {
     fn store(&mut self, o: Obj, i: usize, v: Value) {
         self.mutator.store(o, i, v);
     }
-    #[expect(clippy::not_unsafe_ptr_arg_deref, reason = "the trait's contract says what it gets")]
     fn watch(&mut self, _: Obj, _: Watch) {}
+    #[expect(clippy::not_unsafe_ptr_arg_deref, reason = "the trait's contract says what it gets")]
     fn set_root(&mut self, place: *mut Value, v: Value) {
         // SAFETY: `Native` passes places of arguments and temporaries.
         unsafe { *place = v };
@@ -158,5 +164,11 @@ impl Host for TestHost {
     fn collect(&mut self, _why: Cause) {}
     fn usage(&mut self) -> Usage {
         self.mutator.0.borrow().usage
+    }
+    fn task(&mut self) -> Option<Obj> {
+        self.task
+    }
+    fn wake(&mut self, task: TaskId) {
+        self.woken.push(task);
     }
 }

@@ -4,6 +4,7 @@ use super::Ctx;
 use crate::heap::{Cause, Heap, Mutator, Usage, Watch};
 use crate::host::Host;
 use crate::object::{Obj, ObjectKind, ObjectLayout};
+use crate::task::TaskId;
 use crate::value::Value;
 use crate::world::World;
 
@@ -64,5 +65,12 @@ impl<H: Heap> Host for Ctx<H> {
         self.mutator.flush();
         // SAFETY: valid for the slice.
         unsafe { (*self.driver).usage() }
+    }
+    fn task(&mut self) -> Option<Obj> {
+        Ctx::task(self).handle.as_object()
+    }
+    fn wake(&mut self, task: TaskId) {
+        // SAFETY: valid for the slice.
+        unsafe { (*self.driver).wake(task) };
     }
 }

@@ -56,6 +56,8 @@ pub trait Driver {
     fn fresh_id(&mut self) -> TaskId;
     /// Takes over a new task.
     fn spawned(&mut self, task: Task);
+    /// Makes a task ready that waits.
+    fn wake(&mut self, task: TaskId);
     /// The heap's use of memory.
     fn usage(&self) -> Usage;
     /// The shared state; valid as long as the driver is.
@@ -155,6 +157,9 @@ impl Driver for NoDriver {
     fn spawned(&mut self, _: Task) {
         unreachable!("no slice is running")
     }
+    fn wake(&mut self, _: TaskId) {
+        unreachable!("no slice is running")
+    }
     fn usage(&self) -> Usage {
         unreachable!("no slice is running")
     }
@@ -233,7 +238,6 @@ impl<H: Heap> Interpreter<H> {
 
     /// Runs `task` until it ends, waits, or has used `quantum` reductions.
     pub fn run_slice(&mut self, task: &mut Task, driver: &mut dyn Driver, quantum: u64) -> Outcome {
-        task.dirty = true;
         self.enter(task, driver);
         self.ctx.limit.store(quantum, Relaxed);
         let (pc, base) = (task.pc, task.base);

@@ -276,7 +276,7 @@ impl<H: Heap> Slow<'_, H> {
             }
             Op::Throw => Err(Exit::Throw(self.a())),
             Op::Spawn => self.spawn(),
-            Op::Yield => Err(Exit::Block(Wait::Turn)),
+            Op::Yield => self.native(builtins::give_way, &[]).map(drop),
             Op::GetField => self.get_field(Name(i.d as u32 & 0xffff), true),
             Op::GetFieldAny => self.get_field(Name(i.d as u32), false),
             Op::SetField => self.set_field(Name(i.d as u32 & 0xffff), true),
@@ -493,10 +493,10 @@ impl<H: Heap> Slow<'_, H> {
 
     // ---- tasks ----
 
-    /// Ends the slice: the task waits. A join is redone when it wakes; anything else has nil as
-    /// its result and goes on behind the instruction.
+    /// Ends the slice: the task waits. The instruction is redone when it wakes, except for a turn,
+    /// which has nil as its result and goes on behind the instruction.
     fn block(&mut self, wait: Wait) -> u64 {
-        if !matches!(wait, Wait::Join(_)) {
+        if !wait.is_redone() {
             // The op's result register is `a` in every op that can wait.
             let _ = self.set(self.i.a, Value::NIL);
             let tail = self.i.op == Op::TailCallMethod && self.return_from(self.i.a).is_ok();
@@ -516,12 +516,13 @@ impl<H: Heap> Slow<'_, H> {
         // SAFETY: the driver is valid for the slice.
         let id = unsafe { (*driver).fresh_id() };
         let state = Value::small(TaskState::Pending as i64);
-        for (slot, v) in [
-            (slots::TASK_ID, Value::small(id as i64)),
-            (slots::TASK_STATE, state),
-            (slots::TASK_RESULT, Value::NIL),
-            (slots::TASK_OBSERVED, Value::FALSE),
-        ] {
+        for slot in 0..slots::TASK_LEN as usize {
+            let v = match slot {
+                slots::TASK_ID => Value::small(id as i64),
+                slots::TASK_STATE => state,
+                slots::TASK_OBSERVED => Value::FALSE,
+                _ => Value::NIL,
+            };
             self.ctx.mutator.init(handle, slot, v);
         }
         // A closure finds itself behind its arguments; others leave the callee word out.

@@ -25,11 +25,12 @@ use super::{
 use crate::builtins::{self, operators};
 use crate::check::test_heap::TestHost;
 use crate::class::{ClassId, RecordClass};
+use crate::concurrency::{Critical, report, scope};
 use crate::host::{Exit, Fatal, Host, NativeFn, Wait, new_error};
 use crate::lang::ast::Span;
 use crate::names::Name;
 use crate::object::{Obj, ObjectKind, ObjectLayout, TaskState, slots};
-use crate::report::{Ending, Place, describe_error};
+use crate::report::{Ending, Place, describe_error, own_place};
 use crate::table::Stuck;
 use crate::task::TaskId;
 use crate::value::Value;
@@ -289,8 +290,11 @@ impl<'p> Oracle<'p> {
                 if let Some(ending) = self.run_task(id) {
                     return ending;
                 }
-            } else if let Some(&Reverse((due, ..))) = self.timers.peek() {
-                self.go_on_until(due);
+            } else if let Some(Reverse((due, _, id))) = self.timers.pop() {
+                if self.is_due(id, due) {
+                    self.go_on_until(due);
+                    self.wake(id);
+                }
             } else {
                 return self.nothing_runs();
             }
@@ -336,8 +340,29 @@ impl<'p> Oracle<'p> {
         let now = self.host.world.now_ns();
         while let Some(&Reverse((_, _, id))) = self.timers.peek().filter(|t| t.0.0 <= now) {
             self.timers.pop();
+            self.wake(id);
+        }
+    }
+
+    /// Makes a task ready that waits for an end or an event.
+    fn wake(&mut self, id: TaskId) {
+        let Some(task) = self.tasks.get_mut(&id) else { return };
+        if task.wait.is_some_and(Wait::is_redone) {
+            task.wait = None;
             self.ready.push_back(id);
         }
+    }
+
+    /// Wakes those whom a builtin has woken.
+    fn wake_all(&mut self) {
+        for id in std::mem::take(&mut self.host.woken) {
+            self.wake(id);
+        }
+    }
+
+    /// Whether a task still waits for a timer.
+    fn is_due(&self, id: TaskId, due: u64) -> bool {
+        self.tasks.get(&id).is_some_and(|task| task.wait == Some(Wait::Event(Some(due))))
     }
 
     /// No task is ready and no timer is set: the end, or a deadlock.
@@ -352,29 +377,37 @@ impl<'p> Oracle<'p> {
     }
 
     fn stuck(&self, task: &Task<'p>) -> Stuck {
-        let frame = task.frames.last().expect("a task that waits has a frame");
-        let waits_for = match task.wait {
-            Some(Wait::Join(other)) if other == task.id => "its own end".to_owned(),
-            Some(Wait::Join(other)) => format!("the end of task {other}"),
-            other => format!("{other:?}"),
-        };
+        let places: Vec<Place> =
+            task.frames.iter().rev().take(TRACE_FRAMES).map(Frame::place).collect();
+        let at = own_place(&places).expect("a task that waits has a frame");
+        let (waits_for, _) = self.waits_for(task);
         Stuck {
             task: task.id,
-            function: self.program.names.text(frame.function.name).to_owned(),
-            at: Some(frame.place()),
+            function: self.program.names.text(at.function).to_owned(),
+            at: Some(at),
             spawned_at: task.spawned_at,
             waits_for,
             in_cycle: self.waits_for_itself(task.id),
         }
     }
 
+    /// What a task waits for, and the task that alone can end the wait.
+    fn waits_for(&self, task: &Task<'p>) -> (String, Option<TaskId>) {
+        match task.wait {
+            Some(Wait::Join(other)) if other == task.id => ("its own end".to_owned(), Some(other)),
+            Some(Wait::Join(other)) => (format!("the end of task {other}"), Some(other)),
+            Some(Wait::Event(_)) => report::waits_for(Value::object(task.handle)),
+            Some(Wait::Turn) | None => ("its turn".to_owned(), None),
+        }
+    }
+
     fn waits_for_itself(&self, id: TaskId) -> bool {
         let mut at = id;
         for _ in 0..self.tasks.len() {
-            match self.tasks.get(&at).and_then(|task| task.wait) {
-                Some(Wait::Join(other)) if other == id => return true,
-                Some(Wait::Join(other)) => at = other,
-                _ => return false,
+            match self.tasks.get(&at).and_then(|task| self.waits_for(task).1) {
+                Some(other) if other == id => return true,
+                Some(other) => at = other,
+                None => return false,
             }
         }
         false
@@ -384,6 +417,7 @@ impl<'p> Oracle<'p> {
     fn run_task(&mut self, id: TaskId) -> Option<Ending> {
         let mut task = self.tasks.remove(&id).expect("ready tasks are alive");
         task.wait = None;
+        self.host.task = Some(task.handle);
         let turn = self.turn(&mut task);
         self.go_on_until(self.host.world.now_ns().saturating_add(TURN_NS));
         match turn {
@@ -422,9 +456,9 @@ impl<'p> Oracle<'p> {
         self.tasks.insert(id, task);
         match wait {
             Wait::Turn => self.ready.push_back(id),
-            Wait::Sleep(ns) => {
+            Wait::Event(None) => {}
+            Wait::Event(Some(due)) => {
                 self.timer_count += 1;
-                let due = self.host.world.now_ns().saturating_add(ns);
                 self.timers.push(Reverse((due, self.timer_count, id)));
             }
             Wait::Join(other) => match self.tasks.get_mut(&other) {
@@ -438,15 +472,22 @@ impl<'p> Oracle<'p> {
     fn end(&mut self, task: Task<'p>, state: TaskState, value: Value) -> Option<Ending> {
         self.host.store(task.handle, slots::TASK_RESULT, value);
         self.host.store(task.handle, slots::TASK_STATE, Value::small(state as i64));
-        if state == TaskState::Failed {
+        let scope = self.host.load(task.handle, slots::TASK_SCOPE).as_object();
+        self.host.store(task.handle, slots::TASK_SCOPE, Value::NIL);
+        let cancelled = scope::is_cancellation(&self.host.world, value);
+        if state == TaskState::Failed && (task.id == ENTRY || !cancelled) {
             let ending = describe_error(&self.host.world, value, task.trace);
             // The entry task's failure ends the program; others wait for a join.
             if task.id == ENTRY {
                 return Some(ending);
             }
             self.failures.push((task.handle, ending));
+            if let Some(scope) = scope {
+                scope::task_failed(&mut Critical::enter(&mut self.host), scope);
+                self.wake_all();
+            }
         }
-        self.ready.extend(task.waiters);
+        task.waiters.iter().for_each(|&waiter| self.wake(waiter));
         None
     }
 
@@ -484,10 +525,9 @@ impl<'p> Oracle<'p> {
             Some(inst) => (self.inst(task, inst), false),
             None => (self.term(task, &block.term), true),
         };
-        // A wait other than for a task's end is over when the task runs again, and gave nil. A
-        // join is done again.
+        // A turn is over when the task runs again, and gave nil. Anything else is done again.
         let (step, wait) = match step {
-            Err(Exit::Block(wait)) if !matches!(wait, Wait::Join(_)) => {
+            Err(Exit::Block(wait)) if !wait.is_redone() => {
                 (Ok(Step::Value(Value::NIL)), Some(wait))
             }
             step => (step, None),
@@ -707,7 +747,7 @@ impl<'p> Oracle<'p> {
                 let f = self.callable(callee, args.len())?;
                 self.spawn(f, args, callee, Some(at)).map_err(Exit::Throw)?
             }
-            Op::Yield => return Err(Exit::Block(Wait::Turn)),
+            Op::Yield => return self.native(builtins::give_way, vec![]),
             // Nothing is freed, so a region needs no end and nothing escapes.
             Op::RegionEnter => Value::small(0),
             Op::RegionLeave(_, a) => get(a),
@@ -718,7 +758,9 @@ impl<'p> Oracle<'p> {
     // ---- Parts of instructions --------------------------------------------------------------
 
     fn native(&mut self, f: NativeFn, args: Vec<Value>) -> Result<Step, Exit> {
-        self.host.call(f, &args).map(Step::Value)
+        let result = self.host.call(f, &args);
+        self.wake_all();
+        result.map(Step::Value)
     }
 
     fn alloc(&mut self, layout: ObjectLayout) -> Result<Obj, Exit> {

@@ -695,7 +695,7 @@ mod tests {
             "b0: v0 = const 1 v1 = closure f0(v0) return v1",
             "f0 b0 #1: the function captures 0 values, not 1",
         );
-        check("b0: v0 = const 1 v1 = is_class v0, c14 return v1", "f0 b0 #1: c14 is no class");
+        check("b0: v0 = const 1 v1 = is_class v0, c20 return v1", "f0 b0 #1: c20 is no class");
         check_program(
             "fn f0 inner() captures 1 { b0: v0 = const f0 return v0 }",
             "f0 b0 #0: f0 has captures: make a closure",

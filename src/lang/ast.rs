@@ -278,6 +278,8 @@ pub enum ExprKind {
     Spawn(Box<Expr>),
     /// `yield`
     Yield,
+    /// `select { v = ch.recv() => …, ch.send(x) => …, after ms => … }`: at least one arm.
+    Select(Vec<SelectArm>),
     /// What the parser puts where it reported an error.
     Error,
 }
@@ -295,6 +297,26 @@ pub struct MatchArm {
     pub pattern: Pattern,
     pub guard: Option<Expr>,
     pub body: Expr,
+}
+
+/// An arm of `select`.
+#[derive(Clone, PartialEq, Debug)]
+pub struct SelectArm {
+    pub event: SelectEvent,
+    pub body: Expr,
+}
+
+/// What an arm of `select` waits for.
+#[derive(Clone, PartialEq, Debug)]
+pub enum SelectEvent {
+    /// `pattern = channel.recv()`; without a pattern the value is dropped.
+    Receive { pattern: Option<Pattern>, channel: Expr },
+    /// `channel.send(value)`
+    Send { channel: Expr, value: Expr },
+    /// `after ms`: at most one, and the last arm.
+    After(Expr),
+    /// `else`: likewise.
+    Else,
 }
 
 /// `catch pattern { … }`

@@ -15,6 +15,7 @@
 mod expressions;
 mod items;
 mod patterns;
+mod select;
 #[cfg(test)]
 mod tests;
 

@@ -6,7 +6,7 @@
 
 use super::ast::{
     BinaryOp, Block, Expr, ExprKind, FnDecl, Ident, Item, MatchArm, Module, Path, Pattern,
-    PatternKind, Stmt, StrPart, UnaryOp, VariantDecl,
+    PatternKind, SelectArm, SelectEvent, Stmt, StrPart, UnaryOp, VariantDecl,
 };
 use crate::names::Interner;
 
@@ -330,8 +330,34 @@ impl<'t> Printer<'t> {
                 }
                 self.close();
             }
+            ExprKind::Select(arms) => {
+                self.open("select");
+                arms.iter().for_each(|arm| self.select_arm(arm));
+                self.close();
+            }
             _ => self.atom("<unknown>"),
         }
+    }
+
+    fn select_arm(&mut self, arm: &'t SelectArm) {
+        match &arm.event {
+            SelectEvent::Receive { pattern, channel } => {
+                self.open("recv");
+                self.found.extend(pattern.as_ref().map(Work::Pattern));
+                self.exprs([channel]);
+            }
+            SelectEvent::Send { channel, value } => {
+                self.open("send");
+                self.exprs([channel, value]);
+            }
+            SelectEvent::After(ms) => {
+                self.open("after");
+                self.exprs([ms]);
+            }
+            SelectEvent::Else => self.open("else"),
+        }
+        self.exprs([&arm.body]);
+        self.close();
     }
 
     fn arm(&mut self, arm: &'t MatchArm) {

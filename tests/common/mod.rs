@@ -13,6 +13,7 @@ use menagerie::interp::Engine;
 use menagerie::ir::Program;
 use menagerie::ir::oracle::{self, OracleConfig};
 use menagerie::lang::diagnostics::{RenderOptions, render};
+use menagerie::report::Ending;
 use menagerie::sched::SchedulerConfig;
 use menagerie::vm::{VmConfig, VmError};
 use menagerie::world::World;
@@ -124,6 +125,15 @@ pub fn run(path: &Path, source: &str, how: &How) -> Outcome {
 /// # Errors
 /// The heap or the VM cannot be built: a limit too small, an unknown parameter.
 pub fn run_compiled(compiled: &Compiled, how: &How) -> Result<Outcome, VmError> {
+    let (output, ending, reductions) = end_of(compiled, how)?;
+    Ok(Outcome { output, error: ending.error_kind().map(str::to_owned), reductions })
+}
+
+/// Runs a program on the VM: its output, its ending, its reductions.
+///
+/// # Errors
+/// As [`run_compiled`].
+pub fn end_of(compiled: &Compiled, how: &How) -> Result<(String, Ending, u64), VmError> {
     let capture = Capture::default();
     let mut world = World::new(compiled.program.clone());
     world.output = Box::new(capture.clone());
@@ -152,11 +162,7 @@ pub fn run_compiled(compiled: &Compiled, how: &How) -> Result<Outcome, VmError> 
     };
     let code = compiled.code.clone();
     let (ending, stats) = menagerie_strategies::run(how.heap, "green", &config, code, world, None)?;
-    Ok(Outcome {
-        output: capture.text(),
-        error: ending.error_kind().map(str::to_owned),
-        reductions: stats.reductions,
-    })
+    Ok((capture.text(), ending, stats.reductions))
 }
 
 /// Runs a program's text on the oracle.

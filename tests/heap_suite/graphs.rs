@@ -147,12 +147,12 @@ fn phases_are_reported() {
         m.new_values(0, ObjectKind::Tuple, &[From::Root(0), From::Int(2)]).unwrap();
         m.new_values(0, ObjectKind::Tuple, &[]).unwrap();
         m.collect();
-        let (_, c) = &m.collections()[0];
-        // A counting heap has freed one before; the other is a candidate, of which a shell is left.
-        let counts = case.info.barrier == Barrier::Counting;
-        let expected = if counts { (32, 8, 0) } else { (56, 8, 1) };
-        let found = (c.before_bytes, c.after_bytes, c.traced_objects);
-        assert_eq!(found, expected, "{}", case.name);
+        let (_, c) = m.collections().last().unwrap();
+        assert_eq!(c.after_bytes, 8, "{}", case.name);
+        if case.info.barrier != Barrier::Counting {
+            // A counting heap has freed the dead before, and does not trace the living.
+            assert_eq!((c.before_bytes, c.traced_objects), (56, 1), "{}", case.name);
+        }
         assert_eq!(c.copied_bytes, if case.info.moves { 8 } else { 0 });
         assert!(c.phases.iter().any(|(name, _)| *name == "weak"), "{:?}", c.phases);
     }

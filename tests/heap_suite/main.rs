@@ -57,6 +57,10 @@ fn variants(heap: &str) -> Vec<Vec<(String, String)>> {
     let one = |name: &str, value: &str| vec![(name.to_owned(), value.to_owned())];
     match heap {
         "mark-sweep" => ["blocks", "mimalloc", "system"].map(|v| one("allocator", v)).into(),
+        "generational" => ["4KiB", "1MiB"].map(|v| one("nursery", v)).into(),
+        "rc" => {
+            vec![Vec::new(), [one("cycle-threshold", "1"), one("cycle-budget", "3")].concat()]
+        }
         _ => vec![Vec::new()],
     }
 }

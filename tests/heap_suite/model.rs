@@ -98,7 +98,6 @@ impl Machine {
         self.model_collections();
         let object = object?;
         assert_eq!(object.layout(), layout);
-        assert_eq!(object.gc_byte() & !1, 0, "the gc byte is the heap's, but not for this");
         self.allocated_bytes += layout.size() as u64;
         Ok(object)
     }
@@ -317,8 +316,16 @@ impl Machine {
     /// What every collection since the last call did to weak references and finalizers.
     fn model_collections(&mut self) {
         let new = self.collections.len() > self.modelled && self.collects;
+        let news = &self.collections[self.modelled..];
+        let (minor, full) = (news.iter().any(|(_, c)| c.minor), news.iter().any(|(_, c)| !c.minor));
         self.modelled = self.collections.len();
         if !new {
+            return;
+        }
+        if minor {
+            self.model_minor();
+        }
+        if !full {
             return;
         }
         let mut live = self.reachable();
@@ -339,6 +346,31 @@ impl Machine {
         let live = self.reachable();
         self.weak.retain(|&holder| live[holder]);
     }
+    /// A minor collection notices the death of some: which, is the heap's business. What it did must
+    /// be right, though.
+    fn model_minor(&mut self) {
+        if self.weak.is_empty() && self.finalizers.is_empty() {
+            return;
+        }
+        let live = self.reachable();
+        let mut walk = Walk { place: vec![None; self.nodes.len()], ..Walk::default() };
+        for (&v, &word) in self.world.globals.iter().zip(&self.roots) {
+            walk.pair(v, word, &|| "a root".into());
+        }
+        walk.objects(&self.nodes, &mut self.mutator);
+        for &holder in &self.weak {
+            let slot = &mut self.nodes[holder].slots[slots::TARGET];
+            let dead = node_of(*slot).is_some_and(|target| !live[target]);
+            if dead && walk.place[holder].is_some_and(|o| o.slot(slots::TARGET) == Value::NIL) {
+                *slot = NIL;
+            }
+        }
+        for pair in self.world.ready_finalizers[2 * self.ready.len()..].chunks(2) {
+            let of_tag = |&(n, tag): &(usize, Value)| tag == pair[1] && !live[n];
+            let at = self.finalizers.iter().position(of_tag).expect("a dead object's finalizer");
+            self.ready.push(self.finalizers.remove(at));
+        }
+    }
     /// The heap's graph is the model's: same shape, same sharing, same content; and the counters
     /// are right.
     pub(crate) fn check(&mut self) {
@@ -356,7 +388,7 @@ impl Machine {
         assert_eq!(ready.len(), 2 * self.ready.len());
         for (pair, &(n, tag)) in ready.chunks(2).zip(&self.ready) {
             walk.pair(pair[0], Word::Node(n), &|| "a due finalizer's object".into());
-            assert_eq!(pair[1], tag);
+            assert_eq!(pair[1], tag, "a finalizer of {}", self.heap.info().name);
         }
         walk.objects(&self.nodes, &mut self.mutator);
         walk.weak_targets(&self.nodes, &mut self.mutator);

@@ -2,6 +2,7 @@
 //! at each allocation, and with each allocation failing in turn (then the error is OutOfMemory and
 //! nothing else has happened).
 
+mod channels;
 mod collections;
 mod laws;
 mod moving;
@@ -89,6 +90,7 @@ impl T {
     fn new(mode: Mode) -> T {
         let output = Sink::default();
         let mut world = World::new(program());
+        world.virtual_ns = Some(0);
         world.output = Box::new(output.clone());
         world.error_output = Box::new(output.clone());
         world.input = Box::new(io::Cursor::new("first\r\nsecond"));

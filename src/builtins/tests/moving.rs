@@ -8,7 +8,8 @@ use rustc_hash::FxHashMap as HashMap;
 
 use crate::heap::{Cause, Liveness, Usage, Watch};
 use crate::host::{Exit, Host, Native, NativeFn};
-use crate::object::{Obj, ObjectLayout};
+use crate::object::{Obj, ObjectKind, ObjectLayout, slots};
+use crate::task::TaskId;
 use crate::value::Value;
 use crate::world::World;
 
@@ -39,6 +40,10 @@ pub(super) struct MovingHost {
     /// Roots of the test.
     pub(super) kept: Vec<Value>,
     args: Box<[Value]>,
+    /// The handle of the task that calls the builtins: task 1.
+    pub(super) running: Value,
+    /// The tasks that they have woken.
+    pub(super) woken: Vec<TaskId>,
     blocks: Vec<Block>,
     quarantine: Vec<Block>,
     usage: Usage,
@@ -46,14 +51,19 @@ pub(super) struct MovingHost {
 
 impl MovingHost {
     pub(super) fn new(world: World, mode: Mode) -> MovingHost {
+        let mut blocks = Vec::new();
+        let running = new_object(&mut blocks, ObjectLayout::new(ObjectKind::Task, slots::TASK_LEN));
+        running.set_slot(slots::TASK_ID, Value::small(1));
         MovingHost {
             world,
             mode,
+            running: Value::object(running),
+            woken: Vec::new(),
             failed: false,
             allocations: 0,
             kept: Vec::new(),
             args: vec![Value::NIL; 256].into(),
-            blocks: Vec::new(),
+            blocks,
             quarantine: Vec::new(),
             usage: Usage { limit_bytes: 1 << 26, ..Usage::default() },
         }
@@ -75,6 +85,7 @@ impl MovingHost {
         self.world.root_slices(&mut |slice, _| copier.roots(slice));
         copier.roots(&mut self.kept);
         copier.roots(&mut self.args);
+        copier.roots(std::slice::from_mut(&mut self.running));
         copier.trace();
         while self.world.process_weak(&mut copier) {
             copier.trace();
@@ -144,6 +155,12 @@ impl Host for MovingHost {
     }
     fn usage(&mut self) -> Usage {
         self.usage
+    }
+    fn task(&mut self) -> Option<Obj> {
+        self.running.as_object()
+    }
+    fn wake(&mut self, task: TaskId) {
+        self.woken.push(task);
     }
 }
 

@@ -34,6 +34,8 @@ pub(super) struct LoweringNatives {
     pub(super) scope_add: NativeId,
     pub(super) scope_join: NativeId,
     pub(super) scope_check: NativeId,
+    pub(super) scope_cancel: NativeId,
+    pub(super) scope_error: NativeId,
 }
 
 impl LoweringNatives {
@@ -51,6 +53,8 @@ impl LoweringNatives {
             scope_add: id("%scope_add"),
             scope_join: id("%scope_join"),
             scope_check: id("%scope_check"),
+            scope_cancel: id("%scope_cancel"),
+            scope_error: id("%scope_error"),
         }
     }
 }

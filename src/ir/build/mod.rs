@@ -40,7 +40,7 @@ pub struct NativeSig {
 }
 
 /// The builtins that lowering itself calls; the table given to [`build`] has all of them.
-pub const LOWERING_NATIVES: [NativeSig; 6] = [
+pub const LOWERING_NATIVES: [NativeSig; 10] = [
     // Throws MatchFailure for the value that nothing matched.
     NativeSig { name: "%match_failure", min_args: 1, max_args: 1 },
     // Throws TypeMismatch: one of the two ends of a range is not an int.
@@ -53,6 +53,14 @@ pub const LOWERING_NATIVES: [NativeSig; 6] = [
     NativeSig { name: "%scope_join", min_args: 1, max_args: 1 },
     // Throws the error of the scope's first failed task, in spawn order.
     NativeSig { name: "%scope_check", min_args: 1, max_args: 1 },
+    // (scope): an error leaves the body.
+    NativeSig { name: "%scope_cancel", min_args: 1, max_args: 1 },
+    // (scope, error): the error to throw after the tasks have ended.
+    NativeSig { name: "%scope_error", min_args: 2, max_args: 2 },
+    // (side, channel, value, …, otherwise, ms): the number of the case that happened.
+    NativeSig { name: "%select", min_args: 2, max_args: u8::MAX },
+    // What that case received.
+    NativeSig { name: "%select_value", min_args: 0, max_args: 0 },
 ];
 
 /// Compiles a program to IR. `natives` is the table of builtin functions, those of

@@ -133,13 +133,13 @@ impl<'t> Builder<'t> {
         self.bind_join(end)
     }
 
-    /// Runs `last` on every way out of `body`. For a task scope, `check` is called after it unless
-    /// the body failed.
+    /// Runs `last` on every way out of `body`. A task `scope` hears of an error before that, and has
+    /// the last word after it.
     fn protect(
         &mut self,
         body: Part<'_, 't>,
         last: Part<'_, 't>,
-        check: Option<Op>,
+        scope: Option<ValueId>,
         dest: Dest,
         span: Span,
     ) -> ValueId {
@@ -156,6 +156,10 @@ impl<'t> Builder<'t> {
         self.in_cold(|this| {
             this.rollback(point);
             this.start(handler);
+            if let Some(scope) = scope {
+                let cancel = this.natives.scope_cancel;
+                this.emit(Op::CallNative(cancel, vec![scope]), span);
+            }
             this.enter_finally(own, Completion::Error, thrown, span);
         });
         let Some(Exit::Finally { completions, .. }) = self.exits.pop() else {
@@ -166,7 +170,7 @@ impl<'t> Builder<'t> {
         if self.is_dead() {
             return NO_VALUE;
         }
-        self.dispatch(&completions, (params[0], params[1]), check, dest, span)
+        self.dispatch(&completions, (params[0], params[1]), scope, dest, span)
     }
 
     /// Goes on with what a `finally` interrupted.
@@ -174,7 +178,7 @@ impl<'t> Builder<'t> {
         &mut self,
         completions: &[Completion],
         (kind, value): (ValueId, ValueId),
-        check: Option<Op>,
+        scope: Option<ValueId>,
         dest: Dest,
         span: Span,
     ) -> ValueId {
@@ -193,20 +197,30 @@ impl<'t> Builder<'t> {
             }
             self.bind(label);
             if *completion == Completion::Error {
-                self.terminate(Terminator::Throw(value), span);
+                let error = self.scope_error(scope, value, span);
+                self.terminate(Terminator::Throw(error), span);
                 continue;
             }
-            if let Some(check) = &check {
-                self.emit(check.clone(), span);
-            }
+            self.scope_check(scope, span);
             self.complete(*completion, value, span);
         }
         let Some(normal) = normal else { return NO_VALUE };
         self.bind(normal);
-        if let Some(check) = check {
-            self.emit(check, span);
-        }
+        self.scope_check(scope, span);
         self.deliver(value, dest, span)
+    }
+
+    fn scope_check(&mut self, scope: Option<ValueId>, span: Span) {
+        if let Some(scope) = scope {
+            let check = self.natives.scope_check;
+            self.emit(Op::CallNative(check, vec![scope]), span);
+        }
+    }
+
+    fn scope_error(&mut self, scope: Option<ValueId>, error: ValueId, span: Span) -> ValueId {
+        let Some(scope) = scope else { return error };
+        let rethrow = self.natives.scope_error;
+        self.emit(Op::CallNative(rethrow, vec![scope, error]), span)
     }
 
     pub(super) fn arena(&mut self, body: &Block, dest: Dest, span: Span) -> ValueId {
@@ -244,8 +258,7 @@ impl<'t> Builder<'t> {
         let mut join = |this: &mut Builder<'t>| {
             this.emit(Op::CallNative(natives.scope_join, vec![scope]), span)
         };
-        let check = Op::CallNative(natives.scope_check, vec![scope]);
-        self.protect(&mut inside, &mut join, Some(check), dest, span)
+        self.protect(&mut inside, &mut join, Some(scope), dest, span)
     }
 }
 

@@ -511,6 +511,9 @@ impl<'a> Parser<'a> {
     // ---- names ----
 
     fn name_expr(&mut self) -> Parsed<Box<Expr>> {
+        if self.at_select() {
+            return self.select_expr();
+        }
         if let Some(reserved) = self.reserved_expr() {
             return reserved;
         }
@@ -542,7 +545,6 @@ impl<'a> Parser<'a> {
         let text = self.slice(word).to_owned();
         let reserved = match (text.as_str(), next.kind) {
             ("perform", Tok::Ident(_)) => true,
-            ("select", Tok::P(P::LBrace)) => self.context.structs,
             ("quote" | "eval" | "splice" | "ns" | "delay" | "mem", Tok::P(P::LParen)) => {
                 !self.is_declared(self.kind())
             }
@@ -821,7 +823,7 @@ impl<'a> Parser<'a> {
     }
 
     #[cold]
-    fn no_block(&mut self) -> Failed {
+    pub(super) fn no_block(&mut self) -> Failed {
         let hint = match self.kind() {
             Tok::P(P::Assign) if !self.at_line_end() => Some("to compare, write `==`"),
             Tok::P(P::Colon) => Some("a block is written `{ … }`"),
@@ -998,6 +1000,11 @@ impl<'a> Parser<'a> {
         if !self.at(P::FatArrow) {
             return Err(self.no_arrow());
         }
+        Ok(MatchArm { pattern, guard, body: self.arm_body()? })
+    }
+
+    /// The `=>` of an arm and what follows it.
+    pub(super) fn arm_body(&mut self) -> Parsed<Expr> {
         self.bump();
         self.context = Context::BLOCK;
         let (body, block_like) = self.statement_expr()?;
@@ -1005,7 +1012,7 @@ impl<'a> Parser<'a> {
         if !ended && !self.at_end() {
             return Err(self.unexpected("`,` or a line end after the arm"));
         }
-        Ok(MatchArm { pattern, guard, body: *body })
+        Ok(*body)
     }
 
     fn guard(&mut self) -> Parsed<Expr> {
@@ -1013,7 +1020,7 @@ impl<'a> Parser<'a> {
     }
 
     #[cold]
-    fn no_arrow(&mut self) -> Failed {
+    pub(super) fn no_arrow(&mut self) -> Failed {
         let hint = match self.kind() {
             Tok::P(P::Arrow | P::Colon | P::LBrace) => Some("an arm is written `pattern => value`"),
             _ => None,
@@ -1072,7 +1079,7 @@ impl<'a> Parser<'a> {
 
 /// An expression node on the heap: parsing functions pass it on as one word, which keeps their
 /// stack frames small.
-fn node(span: Span, kind: ExprKind) -> Parsed<Box<Expr>> {
+pub(super) fn node(span: Span, kind: ExprKind) -> Parsed<Box<Expr>> {
     Ok(Box::new(Expr { kind, span }))
 }
 

@@ -126,6 +126,7 @@ impl Resolver<'_> {
             K::Scope(body) => self.task_scope(body),
             K::Spawn(task) => self.spawn(task, expr.span),
             K::Yield => ExprKind::Yield,
+            K::Select(arms) => self.select(arms, expr.span),
             K::Binary(..)
             | K::Field { .. }
             | K::TupleField { .. }

@@ -10,6 +10,7 @@
 //! - Only `var`s can be assigned; parameters and pattern variables cannot.
 //! - A nested `fn` is visible in its whole block but sees only the variables declared before it.
 //! - Functions see all globals of their module; a top-level statement only those before it.
+//! - In the prelude, `__name` is the builtin `%name`, which programs cannot name.
 //! - An imported file is evaluated where its first `import` stands.
 
 mod bodies;
@@ -19,6 +20,7 @@ pub mod load;
 mod modules;
 mod paths;
 mod patterns;
+mod select;
 mod suggest;
 pub mod tree;
 

@@ -55,11 +55,20 @@ impl Resolver<'_> {
             }
             scope = self.outer(module);
         }
-        if let Some(&native) = self.native_ids.get(&name.name) {
+        if let Some(native) = self.find_native(name.name) {
             return Some(Found::Native(native));
         }
         self.undefined(name, later);
         None
+    }
+
+    fn find_native(&mut self, name: Name) -> Option<NativeId> {
+        let own = self.text(name).strip_prefix("__").filter(|_| self.module == PRELUDE);
+        let name = match own.map(|own| format!("%{own}")) {
+            Some(own) => self.tree.names.intern(&own),
+            None => name,
+        };
+        self.native_ids.get(&name).copied()
     }
 
     /// The module in which to look next.

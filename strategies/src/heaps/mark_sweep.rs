@@ -122,6 +122,7 @@ impl State {
             traced_objects,
             copied_bytes: 0,
             phases: phases.finish(),
+            minor: false,
         }
     }
     /// A hole for a class without collecting; `None` when the budget has no room for a block.

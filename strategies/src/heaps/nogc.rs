@@ -89,6 +89,7 @@ unsafe impl Heap for NoGc {
             traced_objects: 0,
             copied_bytes: 0,
             phases: Vec::new(),
+            minor: false,
         }
     }
     fn usage(&self) -> Usage {

@@ -234,8 +234,8 @@ fn children(o: Obj) -> impl Iterator<Item = Obj> {
 impl State {
     /// Trial deletion: the garbage among what the candidates reach, all of it coloured [`GARBAGE`], and
     /// how many objects were looked at.
-    fn find_cycles(&mut self) -> (Vec<Obj>, u64) {
-        let rest = self.candidates.len().saturating_sub(self.cycles.budget);
+    fn find_cycles(&mut self, budget: usize) -> (Vec<Obj>, u64) {
+        let rest = self.candidates.len().saturating_sub(budget);
         let mut roots = self.candidates.split_off(rest);
         roots.retain(|&o| {
             remove(o, CANDIDATE);
@@ -321,12 +321,15 @@ impl State {
             }
         }
     }
-    fn collect(&mut self, roots: &mut dyn Roots) -> Collection {
+    fn collect(&mut self, roots: &mut dyn Roots, why: Cause) -> Collection {
         let before_bytes = self.used_bytes();
         let mut phases = Phases::start();
         self.drain();
         phases.end("release");
-        let (garbage, traced_objects) = self.find_cycles();
+        let (garbage, traced_objects) = self.find_cycles(match why {
+            Cause::Candidates | Cause::Finalization => self.cycles.budget,
+            _ => usize::MAX,
+        });
         self.cycles.adapt(traced_objects, garbage.len());
         phases.end("cycles");
         if !garbage.is_empty() || !self.limbo.is_empty() {
@@ -368,6 +371,7 @@ impl State {
             traced_objects,
             copied_bytes: 0,
             phases: phases.finish(),
+            minor: !self.candidates.is_empty(),
         }
     }
     fn wanted(&self) -> Option<Cause> {
@@ -429,7 +433,7 @@ unsafe impl Heap for Rc {
             Parameter {
                 name: "cycle-budget",
                 default: "max",
-                doc: "candidates that one cycle collection looks at, at least 1",
+                doc: "candidates that a collection looks at which they started, at least 1",
             },
         ],
     };
@@ -473,8 +477,8 @@ unsafe impl Heap for Rc {
             state: self.0.clone(),
         }
     }
-    fn collect(&self, roots: &mut dyn Roots, _: Cause) -> Collection {
-        self.0.borrow_mut().collect(roots)
+    fn collect(&self, roots: &mut dyn Roots, why: Cause) -> Collection {
+        self.0.borrow_mut().collect(roots, why)
     }
     fn usage(&self) -> Usage {
         let state = self.0.borrow();

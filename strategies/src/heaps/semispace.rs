@@ -114,6 +114,7 @@ impl State {
             traced_objects: space.objects(),
             copied_bytes: self.live_bytes,
             phases: phases.finish(),
+            minor: false,
         }
     }
     /// The halves change roles. What the new soft limit leaves out of the old half goes back to the

@@ -13,6 +13,27 @@ use menagerie::value::{OBJECT_BIAS, Value};
 use super::memory::prefetch;
 
 const FORWARDED: u64 = 0xff;
+
+/// The new place of an object, if it has been evacuated.
+#[inline(always)]
+pub fn forwarded(o: Obj) -> Option<Obj> {
+    let header = o.header();
+    // SAFETY: C1: the address of a copy.
+    (header & 0xff == FORWARDED).then(|| unsafe { Obj::from_address((header >> 8) as usize) })
+}
+/// Copies an object to `to` and leaves the forwarding address behind.
+///
+/// # Safety
+/// `o.size()` bytes at `to` are the caller's and do not overlap with the object.
+#[inline(always)]
+pub unsafe fn forward(o: Obj, to: Obj) {
+    // SAFETY: by the caller.
+    unsafe {
+        let (from, words) = (o.address() as *const u64, o.size() / 8);
+        std::ptr::copy_nonoverlapping(from, to.address() as *mut u64, words);
+    }
+    o.set_header((to.address() as u64) << 8 | FORWARDED);
+}
 /// How far ahead of the scan originals are prefetched, bytes.
 const AHEAD: usize = 256;
 
@@ -43,9 +64,7 @@ impl ToSpace {
     }
     /// The new place of an object of from-space, if it has been evacuated.
     pub fn forwarded(&self, o: Obj) -> Option<Obj> {
-        let header = o.header();
-        // SAFETY: C1: the address of a copy.
-        (header & 0xff == FORWARDED).then(|| unsafe { Obj::from_address((header >> 8) as usize) })
+        forwarded(o)
     }
     /// Copies an object, or finds its copy.
     #[inline]
@@ -58,13 +77,12 @@ impl ToSpace {
         let to = self.cursor;
         // SAFETY: `size` bytes are free at `to` (C2); they do not overlap with from-space.
         let copy = unsafe {
-            let (from, words) = (o.address() as *const u64, size / 8);
-            std::ptr::copy_nonoverlapping(from, to as *mut u64, words);
-            Obj::from_address(to)
+            let copy = Obj::from_address(to);
+            forward(o, copy);
+            copy
         };
         self.cursor += size;
         self.objects += 1;
-        o.set_header((copy.address() as u64) << 8 | FORWARDED);
         copy
     }
     /// Evacuates what the words refer to and updates them.

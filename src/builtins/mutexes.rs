@@ -1,0 +1,53 @@
+//! Mutexes: see [`crate::concurrency::mutex`]. The methods that take functions are in the prelude.
+
+use crate::concurrency::{mutex, queue, waiter};
+use crate::host::{Exit, Native, NativeResult, Wait};
+use crate::object::{ObjectKind, slots};
+use crate::value::Value;
+
+use super::channels::new_number;
+use super::support::*;
+use super::waiting::{Step, new_waiter, resumed, running};
+
+/// `mutex(v)`
+pub(super) fn mutex(cx: &mut Native<'_>) -> NativeResult {
+    let mutex = cx.alloc(ObjectKind::Mutex, slots::MUTEX_LEN as usize)?;
+    let mutex = mutex.object().expect("just allocated");
+    let number = new_number(cx);
+    cx.init(mutex, slots::HANDLE_NUMBER, number);
+    cx.init(mutex, slots::MUTEX_VALUE, cx.arg(0));
+    Ok(Value::object(mutex))
+}
+
+/// `%mutex_lock(m)`: its value, once the running task owns it.
+pub(super) fn lock(cx: &mut Native<'_>) -> NativeResult {
+    if let Step::Completed(_, _, v) = resumed(cx)? {
+        return Ok(v);
+    }
+    let (mutex, task) = (receiver(cx), running(cx));
+    if let Some(v) = mutex::lock(&mut cx.critical(), mutex, task) {
+        return Ok(v);
+    }
+    let waiter = new_waiter(cx, 0)?;
+    let (mutex, task, waiter) = (receiver(cx), running(cx), object_at(cx, waiter));
+    let cs = &mut cx.critical();
+    if let Some(v) = mutex::lock(cs, mutex, task) {
+        return Ok(v);
+    }
+    queue::push(cs, mutex, slots::MUTEX_WAITERS, waiter);
+    waiter::begin(cs, task, Some(waiter), None);
+    Err(Exit::Block(Wait::Event(None)))
+}
+
+/// `%mutex_set(m, v)`: by its owner.
+pub(super) fn set(cx: &mut Native<'_>) -> NativeResult {
+    cx.store(receiver(cx), slots::MUTEX_VALUE, cx.arg(1));
+    Ok(cx.arg(1).value())
+}
+
+/// `%mutex_unlock(m)`: by its owner.
+pub(super) fn unlock(cx: &mut Native<'_>) -> NativeResult {
+    let mutex = receiver(cx);
+    mutex::unlock(&mut cx.critical(), mutex);
+    Ok(Value::NIL)
+}

@@ -1,0 +1,111 @@
+//! The state machines of channels, `select`, mutexes, actors, cancellation and scopes.
+//!
+//! All state is in heap objects: a channel, mutex or actor holds queues of *waiters*; a waiting
+//! task's handle holds its waiters. Nothing is kept in side tables, so what waits nowhere and is
+//! reached from nowhere is collected, and values in transit are traced like any other slot.
+//!
+//! ```text
+//!   channel ─ receivers ─► waiter ◄─next/prev─► waiter          handle: what `spawn` gave
+//!                            │ task                  │ task
+//!                            ▼                       ▼
+//!                          handle ─ wait ─► waiter ─ sibling ─► waiter   (one per case of a select)
+//! ```
+//!
+//! Hand-off with redo. An operation that must wait leaves waiters in the queues, and its
+//! instruction ends the slice with [`Wait::Event`](crate::host::Wait). Whoever makes the operation
+//! possible *completes* it in the waiter (the value it sends, the ownership it hands over), takes
+//! all waiters of that task out of their queues, and wakes the task. The task then redoes the
+//! instruction, finds its operation completed and takes the result. So queues are FIFO-fair, no
+//! third task can steal a value, no register of a task is written by anyone else, and a spurious
+//! wake-up is harmless: the redone instruction finds its waiter pending and waits on.
+//!
+//! Rules
+//! - C1. Queues and waiters are read and written only through [`Critical`], in one section per
+//!   step. A section does not allocate, so it holds no safepoint: plain objects stay valid in it.
+//!   What a step needs is allocated before.
+//! - C2. A waiter in a queue is pending. Completing one case of a `select` takes the others out too,
+//!   so a queue holds no stale entries and a task completes at most once per wait.
+//! - C3. The `wait` slot of a handle is nil unless the task stands in an operation that waits.
+//! - C4. Every operation that may wait is a cancellation point. A completed operation gives its
+//!   result even when the task was cancelled meanwhile (nothing in transit is lost); the
+//!   cancellation stays pending until the next such operation.
+//! - C5. Slots are written through the heap's barriers; cycles among waiters are undone when the
+//!   wait ends, so counting heaps free them.
+//!
+//! Parallel drivers: one lock taken by [`Critical::enter`] and released when the section is dropped
+//! makes all of this atomic; the task word orders a wake-up against the suspension.
+
+pub mod actor;
+pub mod channel;
+pub mod mutex;
+pub mod queue;
+pub mod report;
+pub mod scope;
+pub mod waiter;
+
+use crate::host::Host;
+use crate::object::{Obj, slots};
+use crate::task::TaskId;
+use crate::value::Value;
+
+/// A section in which queues and waiters are consistent and nobody else sees them (C1).
+pub struct Critical<'a> {
+    host: &'a mut dyn Host,
+}
+
+impl std::fmt::Debug for Critical<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Critical")
+    }
+}
+
+impl<'a> Critical<'a> {
+    /// Begins a section; it ends when the value is dropped.
+    pub fn enter(host: &'a mut dyn Host) -> Critical<'a> {
+        Critical { host }
+    }
+    /// Reads a slot.
+    pub fn load(&mut self, o: Obj, i: usize) -> Value {
+        self.host.load(o, i)
+    }
+    /// Reads a slot that holds an object or nil.
+    pub fn object(&mut self, o: Obj, i: usize) -> Option<Obj> {
+        self.load(o, i).as_object()
+    }
+    /// Reads a slot that holds a small int.
+    pub fn int(&mut self, o: Obj, i: usize) -> usize {
+        self.load(o, i).as_int().map_or(0, |i| i as usize)
+    }
+    /// Writes a slot.
+    pub fn store(&mut self, o: Obj, i: usize, v: Value) {
+        self.host.store(o, i, v);
+    }
+    /// Writes a slot that holds a small int.
+    pub fn store_int(&mut self, o: Obj, i: usize, n: usize) {
+        self.store(o, i, Value::small(n as i64));
+    }
+    /// Writes a slot that holds an object or nil.
+    pub fn store_object(&mut self, o: Obj, i: usize, to: Option<Obj>) {
+        self.store(o, i, to.map_or(Value::NIL, Value::object));
+    }
+    /// Moves the value out of a slot: it becomes nil.
+    pub fn take(&mut self, o: Obj, i: usize) -> Value {
+        // Counting heaps free at the end of the instruction (H5), so the value outlives its slot.
+        let v = self.load(o, i);
+        self.store(o, i, Value::NIL);
+        v
+    }
+    /// Makes a task ready that waits, by its handle.
+    pub fn wake(&mut self, handle: Obj) {
+        let id = self.task_id(handle);
+        self.host.wake(id);
+    }
+    /// The number of a task, by its handle.
+    pub fn task_id(&mut self, handle: Obj) -> TaskId {
+        self.int(handle, slots::TASK_ID) as TaskId
+    }
+    /// The time, nanoseconds since the start.
+    pub fn now_ns(&mut self) -> u64 {
+        self.host.world().now_ns()
+    }
+}
