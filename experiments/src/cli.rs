@@ -5,7 +5,7 @@ use std::process::ExitCode;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
-use crate::{doctor, exec, list, output, run, schema, show};
+use crate::{analyze, doctor, exec, list, output, run, schema, show};
 
 const EXIT_HELP: &str = "\
 Exit status of `exec`:
@@ -43,6 +43,8 @@ enum Command {
     Status(run::StatusArgs),
     /// Report what on this machine disturbs measurements
     Doctor,
+    /// Compute estimates with intervals from an experiment's results
+    Analyze(analyze::AnalyzeArgs),
     /// Explain every column of the result files
     Schema,
     /// Compile a program and report its errors, without running it
@@ -185,6 +187,7 @@ pub fn main() -> ExitCode {
         Command::Run(args) => or_say(run::run(&args)),
         Command::Minheap(args) => or_say(run::minheap(&args)),
         Command::Status(args) => or_say(run::status(&args)),
+        Command::Analyze(args) => or_say(analyze::analyze(&args)),
         Command::Doctor => doctor::doctor(),
         Command::Schema => schema::schema(),
     }

@@ -5,8 +5,10 @@
 //! | `exec`, [`record`] | one program on one heap and scheduler; what a process reports |
 //! | `spec`, `matrix` | what is to be run: specification → cells → blocks in order |
 //! | `invoke`, `run`, `minheap` | fresh processes, bounded in time; every outcome a row |
+//! | [`analyze`] | from files to estimates with intervals |
 //! | `results`, `manifest` | CSV files with a journal; where they came from |
 
+pub mod analyze;
 pub mod cli;
 mod doctor;
 mod exec;

@@ -47,10 +47,12 @@ macro_rules! rows {
                 };
             }
         )*
-        /// All files that a run or an analysis writes.
+        /// All files of this module.
         pub(crate) const FILES: &[FileSchema] = &[$(<$row as Row>::SCHEMA),*];
     };
 }
+
+pub(crate) use rows;
 
 rows! {
     /// One row per process, failed ones included.
