@@ -35,6 +35,10 @@ pub enum Cause {
     Stress,
     /// The last full collection before giving up (H4).
     LastResort,
+    /// A counting heap has gathered enough possible roots of garbage cycles.
+    Candidates,
+    /// A counting heap found an object dead that has a finalizer.
+    Finalization,
 }
 
 impl Cause {
@@ -46,6 +50,8 @@ impl Cause {
             Cause::Explicit => "explicit",
             Cause::Stress => "stress",
             Cause::LastResort => "last_resort",
+            Cause::Candidates => "candidates",
+            Cause::Finalization => "finalization",
         }
     }
 }
@@ -286,6 +292,11 @@ pub unsafe trait Heap: Sized + 'static {
     fn counters(&self) -> Vec<(&'static str, u64)> {
         Vec::new()
     }
+    /// How many references the heap has counted for an object; `None` when it does not count.
+    /// Checkers compare it with what they find.
+    fn reference_count(&self, _o: Obj) -> Option<u64> {
+        None
+    }
 }
 
 /// A heap whose mutators may run in parallel; parallel schedulers require it, so an invalid pair
@@ -297,6 +308,16 @@ pub unsafe trait SharedHeap: Heap + Send + Sync
 where
     Self::Mutator: Send,
 {
+}
+
+/// Why the world wants to hear of an object's death. A tracing heap finds out by itself; one that
+/// frees between collections must be told to look.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Watch {
+    /// A weak reference points at it.
+    Weak,
+    /// It has a finalizer.
+    Finalizer,
 }
 
 /// A region (`arena { }`) that a mutator has entered.
@@ -341,7 +362,8 @@ pub unsafe trait Mutator: Sized {
     fn take(&mut self, register: &mut Value, dead: &mut Value) {
         *register = *dead;
     }
-    /// Registers that go out of use (a returning frame).
+    /// Registers that go out of use (a returning frame). A counting heap drops what they hold and
+    /// sets them to nil.
     #[inline(always)]
     fn clear(&mut self, _registers: &mut [Value]) {}
 
@@ -362,6 +384,12 @@ pub unsafe trait Mutator: Sized {
     /// Frees the pending dead, iteratively.
     #[cold]
     fn drain(&mut self) {}
+    /// Whether a collection is due although nothing was allocated: asked after `drain`.
+    fn wants_collection(&self) -> Option<Cause> {
+        None
+    }
+    /// The object has got a weak reference or a finalizer.
+    fn watch(&mut self, _o: Obj, _why: Watch) {}
 
     /// `arena {`
     fn enter(&mut self) -> Region {
@@ -419,6 +447,7 @@ pub trait Roots {
 pub trait Liveness {
     /// Where the object is now, or `None` if nothing reaches it.
     fn current(&mut self, o: Obj) -> Option<Obj>;
-    /// Makes the object live again (finalization); the collector traces from it afterwards.
+    /// Makes the object live again (finalization); the collector traces from it afterwards. The
+    /// caller keeps the result in one root word: a counting heap has counted that.
     fn keep(&mut self, o: Obj) -> Obj;
 }

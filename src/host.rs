@@ -18,7 +18,7 @@
 
 use std::marker::PhantomData;
 
-use crate::heap::{Cause, Usage};
+use crate::heap::{Cause, Usage, Watch};
 use crate::names::Name;
 use crate::object::{Obj, ObjectKind, ObjectLayout};
 use crate::value::Value;
@@ -37,6 +37,8 @@ pub trait Host {
     fn init(&mut self, o: Obj, i: usize, v: Value);
     /// Overwrites a slot.
     fn store(&mut self, o: Obj, i: usize, v: Value);
+    /// The object has got a weak reference or a finalizer.
+    fn watch(&mut self, o: Obj, why: Watch);
     /// Writes a root word (argument register or temporary).
     fn set_root(&mut self, place: *mut Value, v: Value);
     /// Drops temporaries from index `from` on.
@@ -296,10 +298,21 @@ impl<'a> Native<'a> {
     /// pair holds the function strongly and the object not at all.
     pub fn add_finalizer(&mut self, object: Root, function: Root) {
         let (object, function) = (self.get(object).value(), self.get(function).value());
+        if let Some(o) = object.as_object() {
+            self.host().watch(o, Watch::Finalizer);
+        }
         let finalizers = &mut self.host().world().finalizers;
         finalizers.push((object, Value::NIL));
         let place: *mut Value = finalizers.last_mut().map(|(_, f)| f).expect("just pushed");
         self.host().set_root(place, function);
+    }
+    /// Makes a new weak reference object point at the target in `to`, which is an object.
+    pub fn init_weak(&mut self, reference: Obj, to: Value) {
+        let target = to.as_object().expect("the caller has looked");
+        let host = self.host();
+        host.init(reference, crate::object::slots::TARGET, to);
+        host.watch(target, Watch::Weak);
+        host.world().weak_references.push(Value::object(reference));
     }
     /// Collects now.
     pub fn collect(&mut self, why: Cause) {

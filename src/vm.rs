@@ -23,7 +23,7 @@ use std::time::{Duration, Instant};
 
 use crate::bytecode::verify::Verified;
 use crate::event::{Event, NullSink, Sink};
-use crate::heap::{Cause, Dirty, Heap, HeapConfig, Liveness, Mutator, Roots, Usage};
+use crate::heap::{Barrier, Cause, Dirty, Heap, HeapConfig, Liveness, Mutator, Roots, Usage};
 use crate::host::{Fatal, Host, Wait};
 use crate::interp::{Driver, Engine, Interpreter, Loaded, Outcome};
 use crate::ir::FuncId;
@@ -114,14 +114,25 @@ struct VmRoots<'a> {
     world: &'a mut World,
     failures: &'a mut Vec<(Value, Ending)>,
     loaded: &'a Loaded,
+    /// Whether the heap counts references in registers: then every register that is not nil holds
+    /// a counted reference, and only the mutator may drop it.
+    counts: bool,
 }
 
 impl VmRoots<'_> {
-    fn task(loaded: &Loaded, task: &mut Task, f: &mut dyn FnMut(&mut [Value], Dirty)) {
+    fn task(
+        (loaded, counts): (&Loaded, bool),
+        task: &mut Task,
+        f: &mut dyn FnMut(&mut [Value], Dirty),
+    ) {
         // SAFETY: the world is stopped: every task's state is saved and nobody runs it. `top` is
         // within the task's block.
         let registers = unsafe {
-            let top = loaded.clear_dead_registers(task);
+            let top = if counts {
+                task.frame_top.cast::<Value>()
+            } else {
+                loaded.clear_dead_registers(task)
+            };
             task.registers_below(top)
         };
         // Lifetimes: the slice is used before the task is touched again.
@@ -140,9 +151,10 @@ impl Roots for VmRoots<'_> {
         for (handle, _) in self.failures.iter_mut() {
             f(std::slice::from_mut(handle), Dirty::Yes);
         }
-        Self::task(self.loaded, self.running, f);
+        let how = (self.loaded, self.counts);
+        Self::task(how, self.running, f);
         for task in self.table.parked_mut() {
-            Self::task(self.loaded, task, f);
+            Self::task(how, task, f);
         }
     }
     fn weak(&mut self, live: &mut dyn Liveness) -> bool {
@@ -260,6 +272,7 @@ impl<H: Heap, S: Scheduler, E: Sink> Driver for Shared<H, S, E> {
             world: unsafe { &mut *world },
             failures: &mut self.failures,
             loaded: &self.loaded,
+            counts: self.heap.info().barrier == Barrier::Counting,
         };
         let collection = self.heap.collect(&mut roots, why);
         // Only what runs from here on can hold references that the next minor collection misses.
@@ -355,9 +368,11 @@ impl<H: Heap, S: Scheduler, E: Sink> Vm<H, S, E> {
         self.with_host(|host| {
             loaded.make_constants(host)?;
             let error = preallocated_error(host, "OutOfMemory", "the heap is exhausted")?;
-            host.world().out_of_memory = error;
+            let place: *mut Value = &mut host.world().out_of_memory;
+            host.set_root(place, error);
             let error = preallocated_error(host, "StackOverflow", "calls are nested too deeply")?;
-            host.world().stack_overflow = error;
+            let place: *mut Value = &mut host.world().stack_overflow;
+            host.set_root(place, error);
             Ok(())
         })
         .map_err(too_small)?;
@@ -506,14 +521,23 @@ impl<H: Heap, S: Scheduler, E: Sink> Vm<H, S, E> {
             };
             // The entry task's failure ends the program; others wait for a join.
             if self.shared.table.is_entry(id) {
+                drop_references(mutator, &mut task);
                 return Some(description);
             }
-            self.shared.failures.retain(|(handle, _)| !observed(*handle));
-            self.shared.failures.push((task.handle, description));
+            self.shared.failures.retain_mut(|(handle, _)| {
+                let observed = observed(*handle);
+                if observed {
+                    mutator.clear(std::slice::from_mut(handle));
+                }
+                !observed
+            });
+            self.shared.failures.push((Value::NIL, description));
+            let (place, _) = self.shared.failures.last_mut().expect("just pushed");
+            mutator.set(place, task.handle);
         }
+        drop_references(mutator, &mut task);
         self.shared.emit(|| Event::TaskEnd { task: id, failed });
         let waiters = std::mem::take(&mut task.waiters);
-        self.interpreter.mutator().clear(std::slice::from_mut(&mut task.handle));
         self.shared.table.remove(id);
         for waiter in waiters {
             self.shared.wake(waiter);
@@ -534,8 +558,10 @@ impl<H: Heap, S: Scheduler, E: Sink> Vm<H, S, E> {
             if self.spawn_finalizer(FuncId(id), values).is_err() {
                 return; // No memory now; tried again after the next slice.
             }
-            let len = self.shared.world().ready_finalizers.len();
-            self.shared.world().ready_finalizers.truncate(len - 2);
+            let ready = &mut self.shared.world().ready_finalizers;
+            let len = ready.len();
+            self.interpreter.mutator().clear(&mut ready[len - 2..]);
+            ready.truncate(len - 2);
         }
     }
     fn spawn_finalizer(&mut self, f: FuncId, values: &[Value]) -> Result<(), Value> {
@@ -550,6 +576,34 @@ impl<H: Heap, S: Scheduler, E: Sink> Vm<H, S, E> {
             self.interpreter.mutator().set(unsafe { &mut *base.add(n) }, v);
         }
         Ok(())
+    }
+
+    /// Drops every root, as if the program had never been loaded, and collects: what the heap then
+    /// still holds has leaked. The VM cannot run afterwards.
+    pub fn drop_roots(&mut self) -> Usage {
+        let mutator = self.interpreter.mutator();
+        for task in self.shared.table.parked_mut() {
+            drop_references(mutator, task);
+        }
+        self.shared.table = TaskTable::default();
+        for (handle, _) in &mut self.shared.failures {
+            mutator.clear(std::slice::from_mut(handle));
+        }
+        self.shared.failures.clear();
+        let world = self.shared.world();
+        for (_, function) in &mut world.finalizers {
+            mutator.clear(std::slice::from_mut(function));
+        }
+        world.finalizers.clear();
+        world.root_slices(&mut |slice, _| {
+            mutator.clear(slice);
+            slice.fill(Value::NIL);
+        });
+        if mutator.pending() {
+            mutator.drain();
+        }
+        self.with_host(|host| host.collect(Cause::Explicit));
+        self.with_host(|host| host.usage())
     }
 
     /// Statistics so far.
@@ -570,6 +624,16 @@ impl<H: Heap, S: Scheduler, E: Sink> Vm<H, S, E> {
     pub fn heap(&self) -> &H {
         &self.shared.heap
     }
+}
+
+/// A task that has ended holds nothing any more (counting heaps).
+fn drop_references<M: Mutator>(mutator: &mut M, task: &mut Task) {
+    if M::COUNTS {
+        // SAFETY: nobody runs the task; `frame_top` lies within its block.
+        mutator.clear(unsafe { task.registers_below(task.frame_top.cast()) });
+    }
+    mutator.clear(std::slice::from_mut(&mut task.handle));
+    mutator.clear(std::slice::from_mut(&mut task.trace_of));
 }
 
 fn observed(handle: Value) -> bool {

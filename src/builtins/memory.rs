@@ -76,9 +76,11 @@ pub(super) fn finalizer(cx: &mut Native<'_>) -> NativeResult {
 /// `weak(x)`: immediates are held as they are.
 pub(super) fn weak(cx: &mut Native<'_>) -> NativeResult {
     let weak = cx.alloc(ObjectKind::Weak, 1)?.object().expect("an object");
-    cx.init(weak, slots::TARGET, cx.arg(0));
-    if cx.arg(0).object().is_some() {
-        cx.world().weak_references.push(Value::object(weak));
+    let target = cx.arg(0).value();
+    if target.is_object() {
+        cx.init_weak(weak, target);
+    } else {
+        cx.init(weak, slots::TARGET, target);
     }
     Ok(Value::object(weak))
 }

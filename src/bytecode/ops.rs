@@ -192,9 +192,9 @@ macro_rules! for_each_op {
         CallDirect call_direct (Window Count None Func) Call "a = calls function d with the b arguments from a on";
         CallMethod call_method (Window Count None Site) Call "a = calls the method of site d on register a; b arguments, the receiver included";
         CallNative call_native (Window Count None Native) Call "a = calls builtin d with the b arguments from a on";
-        TailCall tail_call (WindowCallee Count None None) Stop "returns what Call gives; the frame is reused";
-        TailCallDirect tail_call_direct (Window Count None Func) Stop "returns what CallDirect gives; the frame is reused";
-        TailCallMethod tail_call_method (Window Count None Site) Stop "returns what CallMethod gives; the frame is reused";
+        TailCall tail_call (WindowCallee Count Frame None) Stop "returns what Call gives; the frame is reused";
+        TailCallDirect tail_call_direct (Window Count Frame Func) Stop "returns what CallDirect gives; the frame is reused";
+        TailCallMethod tail_call_method (Window Count Frame Site) Stop "returns what CallMethod gives; the frame is reused";
         Return return_ (Read Frame None None) Stop "returns a";
         ReturnV return_v (None Frame None Word) Stop "returns the immediate value with word d";
         Throw throw (Read None None None) Stop "throws a";

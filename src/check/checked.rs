@@ -454,6 +454,25 @@ impl<'a> After<'a> {
             self.shadow.known(edge, target);
         }
     }
+    /// A counting heap has counted every reference to what is reachable. (More, if garbage that it
+    /// has not found yet refers there, too.)
+    fn counts(&self, count_of: impl Fn(Obj) -> Option<u64>, now: &[Vec<Value>]) {
+        let mut references = AddressMap::<u64>::default();
+        let slots = |o: Obj| (0..o.traced_slots()).map(move |i| o.slot(i));
+        let words = now.iter().flatten().copied();
+        for v in words.chain(self.found.iter().flat_map(|&(o, _)| slots(o))) {
+            if let Some(o) = v.as_object() {
+                *references.entry(o.address()).or_default() += 1;
+            }
+        }
+        for &(o, _) in &self.found {
+            let found = references.get(&o.address()).copied().unwrap_or(0);
+            if count_of(o).is_some_and(|counted| counted < found) {
+                let why = format_args!("{found} references, {:?} counted", count_of(o));
+                self.shadow.broken(Edge::Operation("counts"), Some(o.address()), why);
+            }
+        }
+    }
     fn live_bytes(&self) -> usize {
         self.found.iter().map(|(o, _)| o.size()).sum()
     }
@@ -584,11 +603,16 @@ unsafe impl<H: Heap> Heap for Checked<H> {
             Cause::Explicit => "after a collection (explicit)",
             Cause::Stress => "after a collection (stress)",
             Cause::LastResort => "after a collection (last resort)",
+            Cause::Candidates => "after a collection (candidates)",
+            Cause::Finalization => "after a collection (finalization)",
         };
         let now = words_of(watched.roots);
         let mut after = After::new(&shadow, &before);
         after.walk(&now, &watched.slices, &watched.survivors);
         after.weak_targets(watched.asked);
+        if shadow.info.barrier == Barrier::Counting {
+            after.counts(|o| self.inner.reference_count(o), &now);
+        }
         let (reported, reached) = (collection.after_bytes, after.live_bytes());
         if reported < reached {
             let why = format_args!("{reported} live bytes reported, {reached} reachable");
@@ -600,6 +624,8 @@ unsafe impl<H: Heap> Heap for Checked<H> {
             shadow.may_reuse = false;
         } else {
             shadow.live.extend(live);
+            // A counting heap frees without asking the world what it does not know of.
+            shadow.may_reuse |= shadow.info.barrier == Barrier::Counting;
         }
         shadow.fresh.clear();
         shadow.doing = "between collections";
@@ -613,6 +639,9 @@ unsafe impl<H: Heap> Heap for Checked<H> {
     }
     fn counters(&self) -> Vec<(&'static str, u64)> {
         self.inner.counters()
+    }
+    fn reference_count(&self, o: Obj) -> Option<u64> {
+        self.inner.reference_count(o)
     }
 }
 
@@ -714,6 +743,15 @@ unsafe impl<M: Mutator> Mutator for CheckedMutator<M> {
     fn drain(&mut self) {
         self.inner.drain();
         self.tell(|shadow| shadow.may_reuse = true);
+    }
+    fn wants_collection(&self) -> Option<Cause> {
+        self.inner.wants_collection()
+    }
+    fn watch(&mut self, o: Obj, why: Watch) {
+        self.check(|shadow| {
+            shadow.known(Edge::Operation("watch"), o);
+        });
+        self.inner.watch(o, why);
     }
     fn enter(&mut self) -> Region {
         self.inner.enter()

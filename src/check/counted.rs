@@ -5,7 +5,7 @@ use std::rc::Rc;
 
 use crate::heap::{
     Cause, Collection, Heap, HeapConfig, HeapError, HeapInfo, Mutator, Oom, Region, Roots,
-    Safepoint, Usage,
+    Safepoint, Usage, Watch,
 };
 use crate::object::{Obj, ObjectLayout};
 use crate::value::Value;
@@ -76,6 +76,9 @@ unsafe impl<H: Heap> Heap for Counted<H> {
         let mut counters = self.counts.as_ref().map_or_else(Vec::new, |counts| counts.named());
         counters.extend(self.inner.counters());
         counters
+    }
+    fn reference_count(&self, o: Obj) -> Option<u64> {
+        self.inner.reference_count(o)
     }
 }
 

@@ -4,7 +4,7 @@ use std::fmt;
 
 use crate::heap::{
     Barrier, Cause, Collection, Heap, HeapConfig, HeapError, HeapInfo, Mutator, Oom, Region, Roots,
-    Safepoint, Usage,
+    Safepoint, Usage, Watch,
 };
 use crate::object::{Obj, ObjectLayout};
 use crate::value::Value;
@@ -21,6 +21,8 @@ pub trait AnyHeap {
     fn info(&self) -> HeapInfo;
     /// As [`Heap::counters`].
     fn counters(&self) -> Vec<(&'static str, u64)>;
+    /// As [`Heap::reference_count`].
+    fn reference_count(&self, o: Obj) -> Option<u64>;
 }
 
 /// A mutator, object-safe. Each method is as in [`Mutator`].
@@ -38,6 +40,8 @@ pub trait AnyMutator {
     fn store(&mut self, o: Obj, i: usize, v: Value);
     fn pending(&self) -> bool;
     fn drain(&mut self);
+    fn wants_collection(&self) -> Option<Cause>;
+    fn watch(&mut self, o: Obj, why: Watch);
     fn enter(&mut self) -> Region;
     fn leave(&mut self, region: Region, result: &mut Value);
     fn flush(&mut self);
@@ -61,6 +65,9 @@ impl<H: Heap> AnyHeap for Whole<H> {
     }
     fn counters(&self) -> Vec<(&'static str, u64)> {
         self.0.counters()
+    }
+    fn reference_count(&self, o: Obj) -> Option<u64> {
+        self.0.reference_count(o)
     }
 }
 
@@ -87,12 +94,16 @@ impl<M: Mutator> AnyMutator for Part<M> {
         init(&mut self, o: Obj, i: usize, v: Value);
         store(&mut self, o: Obj, i: usize, v: Value);
         drain(&mut self);
+        watch(&mut self, o: Obj, why: Watch);
         enter(&mut self) -> Region;
         leave(&mut self, region: Region, result: &mut Value);
         flush(&mut self);
     }
     fn pending(&self) -> bool {
         self.0.pending()
+    }
+    fn wants_collection(&self) -> Option<Cause> {
+        self.0.wants_collection()
     }
 }
 
@@ -154,6 +165,9 @@ unsafe impl Heap for Erased {
     fn counters(&self) -> Vec<(&'static str, u64)> {
         self.0.counters()
     }
+    fn reference_count(&self, o: Obj) -> Option<u64> {
+        self.0.reference_count(o)
+    }
 }
 
 // SAFETY: as the heap.
@@ -174,11 +188,15 @@ unsafe impl Mutator for ErasedMutator {
         init(&mut self, o: Obj, i: usize, v: Value);
         store(&mut self, o: Obj, i: usize, v: Value);
         drain(&mut self);
+        watch(&mut self, o: Obj, why: Watch);
         enter(&mut self) -> Region;
         leave(&mut self, region: Region, result: &mut Value);
         flush(&mut self);
     }
     fn pending(&self) -> bool {
         self.0.pending()
+    }
+    fn wants_collection(&self) -> Option<Cause> {
+        self.0.wants_collection()
     }
 }

@@ -13,6 +13,12 @@ macro_rules! forward_cold {
         fn drain(&mut self) {
             self.$inner.drain();
         }
+        fn wants_collection(&self) -> Option<Cause> {
+            self.$inner.wants_collection()
+        }
+        fn watch(&mut self, o: Obj, why: Watch) {
+            self.$inner.watch(o, why);
+        }
         fn enter(&mut self) -> Region {
             self.$inner.enter()
         }

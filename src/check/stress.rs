@@ -103,6 +103,9 @@ unsafe impl<H: Heap> Heap for Stress<H> {
     fn counters(&self) -> Vec<(&'static str, u64)> {
         self.inner.counters()
     }
+    fn reference_count(&self, o: Obj) -> Option<u64> {
+        self.inner.reference_count(o)
+    }
 }
 
 impl<M: Mutator> StressMutator<M> {

@@ -144,6 +144,7 @@ impl Host for TestHost {
         self.mutator.store(o, i, v);
     }
     #[expect(clippy::not_unsafe_ptr_arg_deref, reason = "the trait's contract says what it gets")]
+    fn watch(&mut self, _: Obj, _: Watch) {}
     fn set_root(&mut self, place: *mut Value, v: Value) {
         // SAFETY: `Native` passes places of arguments and temporaries.
         unsafe { *place = v };

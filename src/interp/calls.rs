@@ -162,6 +162,8 @@ impl<H: Heap> Ctx<H> {
         let callers = callers.map(|f| loaded.index_of(unsafe { f.pc.sub(1) }));
         let trace = [loaded.index_of(task.pc)].into_iter().chain(callers).take(TRACE_FRAMES);
         task.trace = trace.collect();
-        task.trace_of = error;
+        let trace_of: *mut Value = &mut task.trace_of;
+        // SAFETY: the task's own word; disjoint from the mutator.
+        self.mutator.set(unsafe { &mut *trace_of }, error);
     }
 }

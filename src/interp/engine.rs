@@ -107,7 +107,7 @@ mod tail {
     ) -> u64 {
         // SAFETY: as `redo`.
         unsafe {
-            (*ctx).mutator.drain();
+            (*ctx).drain(pc, base);
             go(St { pc, base, reds, ctx })
         }
     }
@@ -162,7 +162,7 @@ macro_rules! define_loop {
                         base = s.base;
                         reds = s.reds;
                         if <H::Mutator as Mutator>::COUNTS && (*ctx).mutator.pending() {
-                            (*ctx).mutator.drain();
+                            (*ctx).drain(pc, base);
                         }
                     }
                     R::Slow => match slow::<H>(w, pc, base, reds, ctx) {

@@ -642,9 +642,16 @@ unsafe fn enter<H: Heap>(s: &mut St<H>, f: FuncInfo, base: *mut Value) -> R {
         R::Next
     }
 }
-/// Replaces the running frame by `f`; its `count` window words start at `from`.
+/// Replaces the running frame by `f`; its `count` window words start at `from`. The frame's first
+/// `held` registers may hold references.
 #[inline(always)]
-unsafe fn replace<H: Heap>(s: &mut St<H>, f: FuncInfo, from: *mut Value, count: usize) -> R {
+unsafe fn replace<H: Heap>(
+    s: &mut St<H>,
+    f: FuncInfo,
+    from: *mut Value,
+    count: usize,
+    held: usize,
+) -> R {
     unsafe {
         if s.base.add(f.registers as usize).cast::<Frame>() > (*s.ctx).frame_top || poll(s) {
             return R::Slow;
@@ -654,6 +661,10 @@ unsafe fn replace<H: Heap>(s: &mut St<H>, f: FuncInfo, from: *mut Value, count: 
             for i in 0..count {
                 (*s.ctx).mutator.take(&mut *s.base.add(i), &mut *from.add(i));
             }
+        }
+        if <H::Mutator as Mutator>::COUNTS && held > count {
+            let rest = std::slice::from_raw_parts_mut(s.base.add(count), held - count);
+            (*s.ctx).mutator.clear(rest);
         }
         s.pc = f.code;
         R::Next
@@ -706,20 +717,20 @@ body!(call_method, w, s, {
 });
 body!(tail_call_direct, w, s, {
     let f = *(*s.ctx).funcs.add(D!(w, s) as usize);
-    replace(s, f, s.base.add(A!(w, s)), B!(w, s))
+    replace(s, f, s.base.add(A!(w, s)), B!(w, s), C!(w, s))
 });
 body!(tail_call, w, s, {
     let (at, args) = (A!(w, s), B!(w, s));
     match callee(s, reg(s, at + args), args) {
         // The closure moves down with its arguments.
-        Some(f) => replace(s, f, s.base.add(at), args + 1),
+        Some(f) => replace(s, f, s.base.add(at), args + 1, C!(w, s)),
         None => R::Slow,
     }
 });
 body!(tail_call_method, w, s, {
     let at = A!(w, s);
     match cached_method(s, reg(s, at), D!(w, s)) {
-        Some(f) => replace(s, f, s.base.add(at), B!(w, s)),
+        Some(f) => replace(s, f, s.base.add(at), B!(w, s), C!(w, s)),
         None => R::Slow,
     }
 });

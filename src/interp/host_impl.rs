@@ -1,7 +1,7 @@
 //! The facade that builtins see ([`Host`]), implemented by the interpreter's context.
 
 use super::Ctx;
-use crate::heap::{Cause, Heap, Mutator, Usage};
+use crate::heap::{Cause, Heap, Mutator, Usage, Watch};
 use crate::host::Host;
 use crate::object::{Obj, ObjectKind, ObjectLayout};
 use crate::value::Value;
@@ -35,6 +35,9 @@ impl<H: Heap> Host for Ctx<H> {
     }
     fn store(&mut self, o: Obj, i: usize, v: Value) {
         self.mutator.store(o, i, v);
+    }
+    fn watch(&mut self, o: Obj, why: Watch) {
+        self.mutator.watch(o, why);
     }
     fn set_root(&mut self, place: *mut Value, v: Value) {
         // SAFETY: `Native` and the loader pass places of registers, temporaries and constants.

@@ -284,6 +284,16 @@ impl<H: Heap> Ctx<H> {
         self.end_slice_for_finalizers();
         result.map_err(|_| self.world().out_of_memory)
     }
+    /// Between two instructions, counting heaps only: frees the dead, and collects if that is due.
+    #[cold]
+    fn drain(&mut self, pc: *const u64, base: *mut Value) {
+        use crate::heap::Mutator;
+        self.mutator.drain();
+        if let Some(why) = self.mutator.wants_collection() {
+            self.save(pc, base);
+            crate::host::Host::collect(self, why);
+        }
+    }
     /// Finalizers that a collection found due run in tasks of their own: the slice ends soon, so
     /// that the driver can start them.
     fn end_slice_for_finalizers(&mut self) {

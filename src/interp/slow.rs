@@ -50,7 +50,13 @@ pub(super) unsafe fn slow<H: Heap>(
     }
     // SAFETY: by the caller.
     match unsafe { run.execute() } {
-        Ok(()) => Ok(St { pc: run.next, base: run.base, reds: run.reds, ctx: run.ctx }),
+        Ok(()) => {
+            let (pc, base) = (run.next, run.base);
+            if <H::Mutator as Mutator>::COUNTS && run.ctx.mutator.pending() {
+                run.ctx.drain(pc, base);
+            }
+            Ok(St { pc, base, reds: run.reds, ctx: run.ctx })
+        }
         // SAFETY: the task's state was saved above; helpers that move the stack save again.
         Err(Exit::Throw(error)) => unsafe { run.ctx.unwind(error, run.reds + 1) },
         Err(Exit::Block(wait)) => Err(run.block(wait)),
@@ -410,6 +416,11 @@ impl<H: Heap> Slow<'_, H> {
             let moved = if from == self.base { 0 } else { args };
             for n in 0..moved {
                 self.ctx.mutator.take(&mut *self.base.add(n), &mut *from.add(n));
+            }
+            let held = self.i.c as usize;
+            if <H::Mutator as Mutator>::COUNTS && held > args {
+                let rest = std::slice::from_raw_parts_mut(self.base.add(args), held - args);
+                self.ctx.mutator.clear(rest);
             }
             self.next = f.code;
         }

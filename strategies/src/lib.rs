@@ -101,6 +101,7 @@ heaps! {
     heaps::nogc::NoGc, (0x00, 0x00, 0x00), "cross";
     heaps::mark_sweep::MarkSweep, (0x00, 0x72, 0xb2), "circle";
     heaps::semispace::SemiSpace, (0xd5, 0x5e, 0x00), "triangle";
+    heaps::rc::Rc, (0xcc, 0x79, 0xa7), "square";
 }
 schedulers! {
     schedulers::green::Green, (0x00, 0x9e, 0x73), "circle";

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
 use rustc_hash::FxHashMap as HashMap;
 
-use crate::heap::{Cause, Liveness, Usage};
+use crate::heap::{Cause, Liveness, Usage, Watch};
 use crate::host::{Exit, Host, Native, NativeFn};
 use crate::object::{Obj, ObjectLayout};
 use crate::value::Value;
@@ -128,6 +128,7 @@ impl Host for MovingHost {
     fn store(&mut self, o: Obj, i: usize, v: Value) {
         o.set_slot(i, v);
     }
+    fn watch(&mut self, _: Obj, _: Watch) {}
     fn set_root(&mut self, place: *mut Value, v: Value) {
         // SAFETY: `Native` passes places of arguments and temporaries.
         unsafe { *place = v };

@@ -1,4 +1,5 @@
-//! How many registers a returning frame has to clear: `b` of `Return` and `ReturnV`.
+//! How many registers a frame that goes away has to clear: `b` of `Return` and `ReturnV`, `c` of
+//! tail calls.
 //!
 //! A counting heap drops what the registers of a returning frame hold, so the number should be no
 //! larger than needed: one more than the highest register that may hold a reference there. A
@@ -46,6 +47,9 @@ pub(super) fn fill_in(code: &mut Code, f: &FunctionCode, entry: usize) {
                 // Register 0 gets the result.
                 let b = held.end().max(1) as u8;
                 code.words[at as usize] = Instruction { b, ..i }.encode();
+            } else if matches!(i.op, Op::TailCall | Op::TailCallDirect | Op::TailCallMethod) {
+                let c = held.end().max(1) as u8;
+                code.words[at as usize] = Instruction { c, ..i }.encode();
             }
             held = after(held, i);
         }

@@ -2,4 +2,5 @@
 
 pub mod mark_sweep;
 pub mod nogc;
+pub mod rc;
 pub mod semispace;

@@ -2,7 +2,9 @@
 
 pub mod blocks;
 pub mod bump;
+pub mod cells;
 pub mod copy;
+pub mod counts;
 pub mod mark;
 pub mod mark_bits;
 pub mod memory;

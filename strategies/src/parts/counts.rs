@@ -1,0 +1,122 @@
+//! What every counted object carries: the count in its prefix word, flags in its header's gc byte.
+
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+
+use menagerie::object::{Obj, ObjectKind};
+
+use super::memory::{Pages, Reservation};
+
+/// It is in a list of the dead.
+pub const LISTED: u8 = 1;
+/// It is in a list of candidates: possible roots of a garbage cycle ("purple").
+pub const CANDIDATE: u8 = 2;
+/// Trial deletion has subtracted the references it holds.
+pub const GRAY: u8 = 4;
+/// Nothing outside of what was visited refers to it.
+pub const WHITE: u8 = 8;
+/// Both colour bits: part of a garbage cycle, about to be freed.
+pub const GARBAGE: u8 = GRAY | WHITE;
+/// A weak reference points at it.
+pub const WEAK: u8 = 16;
+/// It has a finalizer.
+pub const FINALIZER: u8 = 32;
+/// Its count is zero and its death has been noticed; the memory is still needed.
+pub const DEAD: u8 = 64;
+/// It is in limbo: the world is to be told of its death.
+pub const LIMBO: u8 = 128;
+
+#[inline(always)]
+fn word(o: Obj) -> &'static AtomicU64 {
+    // SAFETY: counted objects have one prefix word (`HeapInfo::prefix_words`), and live as long as
+    // the reference is used (O1).
+    unsafe { &*((o.address() - 8) as *const AtomicU64) }
+}
+/// How many references there are.
+#[inline(always)]
+pub fn count(o: Obj) -> u64 {
+    word(o).load(Relaxed)
+}
+/// Sets the count.
+#[inline(always)]
+pub fn set_count(o: Obj, count: u64) {
+    word(o).store(count, Relaxed);
+}
+/// One more.
+#[inline(always)]
+pub fn increment(o: Obj) {
+    set_count(o, count(o) + 1);
+}
+/// One less; how many are left.
+#[inline(always)]
+pub fn decrement(o: Obj) -> u64 {
+    let left = count(o).wrapping_sub(1);
+    debug_assert!(left != u64::MAX, "a reference to {o:?} was dropped twice");
+    set_count(o, left);
+    left
+}
+/// Whether any of these flags is set.
+#[inline(always)]
+pub fn has(o: Obj, flags: u8) -> bool {
+    o.gc_byte() & flags != 0
+}
+/// Sets flags.
+#[inline(always)]
+pub fn add(o: Obj, flags: u8) {
+    o.set_gc_byte(o.gc_byte() | flags);
+}
+/// Clears flags.
+#[inline(always)]
+pub fn remove(o: Obj, flags: u8) {
+    o.set_gc_byte(o.gc_byte() & !flags);
+}
+/// Whether an object could be part of a cycle: those that hold no references are not ("green").
+#[inline(always)]
+pub fn may_be_cyclic(o: Obj) -> bool {
+    let kind = o.header() as u8;
+    kind < ObjectKind::Str as u8
+        && kind != ObjectKind::Weak as u8
+        && kind != ObjectKind::Range as u8
+}
+
+/// A list of objects that pushing cannot overflow and that pushing to is no call: the fast path of a
+/// counting heap. Its addresses are reserved for as many objects as the heap can hold, and an object
+/// is in it at most once (its flag says so).
+#[derive(Debug)]
+pub struct ObjectList {
+    memory: Reservation,
+    len: usize,
+}
+
+impl ObjectList {
+    /// For a heap of `limit` bytes, whose objects take at least 16; `None` when the system refuses.
+    pub fn new(limit: usize) -> Option<ObjectList> {
+        let memory = Reservation::new((limit / 16 + 1) * size_of::<Obj>(), Pages::Small)?;
+        Some(ObjectList { memory, len: 0 })
+    }
+    /// Whether there is nothing in it.
+    #[inline(always)]
+    pub fn is_empty(&self) -> bool {
+        self.len == 0
+    }
+    /// How many objects are in it.
+    pub fn len(&self) -> usize {
+        self.len
+    }
+    /// Adds an object that is not in it.
+    #[inline(always)]
+    pub fn push(&mut self, o: Obj) {
+        debug_assert!((self.len + 1) * size_of::<Obj>() <= self.memory.bytes());
+        // SAFETY: there is room for every object of the heap, each at most once.
+        unsafe { *(self.memory.start() as *mut Obj).add(self.len) = o };
+        self.len += 1;
+    }
+    /// Moves everything to `to`.
+    pub fn move_to(&mut self, to: &mut Vec<Obj>) {
+        // SAFETY: `len` objects were pushed.
+        let all = unsafe {
+            std::slice::from_raw_parts(self.memory.start() as *const Obj, self.len)
+        };
+        to.extend_from_slice(all);
+        self.len = 0;
+    }
+}
