@@ -43,6 +43,22 @@ pub enum Cause {
     Finalization,
 }
 
+impl Cause {
+    /// Its one name, in statistics, result files and plots.
+    pub fn name(self) -> &'static str {
+        match self {
+            Cause::AllocationFailure => "allocation_failure",
+            Cause::Threshold => "threshold",
+            Cause::Explicit => "explicit",
+            Cause::Stress => "stress",
+            Cause::LastResort => "last_resort",
+            Cause::NurseryFull => "nursery_full",
+            Cause::Candidates => "candidates",
+            Cause::Finalization => "finalization",
+        }
+    }
+}
+
 /// How a heap reaches its limit: kept apart from collectors, so that they can be compared at
 /// equal policy.
 #[derive(Clone, Copy, PartialEq, Debug)]

@@ -1,8 +1,38 @@
-//! Counters of a run, for `--stats`.
+//! Counters of a run, for `--stats` and for the result records of experiments.
 
 use std::collections::BTreeMap;
 
 use crate::heap::{Cause, Collection, Usage};
+
+/// One stop of the world. Both clocks are read at both ends, inside of the stop, so that a run's
+/// total minus its pauses is what the collector did not do (the distilled cost of LBO).
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Pause {
+    /// Why.
+    pub cause: Cause,
+    /// When it began, nanoseconds after the start of the world.
+    pub start_ns: u64,
+    /// How long it took.
+    pub wall_ns: u64,
+    /// Processor time of all threads of the process meanwhile.
+    pub task_clock_ns: u64,
+    /// Used before, bytes.
+    pub before_bytes: usize,
+    /// Live after, bytes.
+    pub after_bytes: usize,
+    /// Copied, bytes.
+    pub copied_bytes: usize,
+}
+
+/// Processor time of all threads of this process so far, in nanoseconds.
+///
+/// # Panics
+/// When the system has no such clock.
+pub fn task_clock_ns() -> u64 {
+    use nix::time::{ClockId, clock_gettime};
+    let now = clock_gettime(ClockId::CLOCK_PROCESS_CPUTIME_ID).expect("a processor time clock");
+    now.tv_sec() as u64 * 1_000_000_000 + now.tv_nsec() as u64
+}
 
 /// What a VM has counted.
 #[derive(Clone, Debug, Default)]
@@ -17,8 +47,10 @@ pub struct Stats {
     pub tasks_spawned: u64,
     /// Collections by cause.
     pub collections: BTreeMap<&'static str, u64>,
-    /// Wall nanoseconds of each pause, in order.
-    pub pauses_ns: Vec<u64>,
+    /// Every pause, in order.
+    pub pauses: Vec<Pause>,
+    /// The most that the heap was seen to have reserved, at pauses and at the end.
+    pub reserved_bytes_max: usize,
     /// Objects traced by all collections.
     pub traced_objects: u64,
     /// Bytes copied by all collections.
@@ -31,26 +63,22 @@ pub struct Stats {
 
 impl Stats {
     /// Notes a collection.
-    pub fn collection(&mut self, why: Cause, wall_ns: u64, collection: &Collection) {
-        let why = match why {
-            Cause::AllocationFailure => "allocation_failure",
-            Cause::Threshold => "threshold",
-            Cause::Explicit => "explicit",
-            Cause::Stress => "stress",
-            Cause::LastResort => "last_resort",
-            Cause::NurseryFull => "nursery_full",
-            Cause::Candidates => "candidates",
-            Cause::Finalization => "finalization",
-        };
-        *self.collections.entry(why).or_default() += 1;
-        self.pauses_ns.push(wall_ns);
+    pub fn collection(&mut self, pause: Pause, collection: &Collection) {
+        *self.collections.entry(pause.cause.name()).or_default() += 1;
         self.traced_objects += collection.traced_objects;
         self.copied_bytes += collection.copied_bytes as u64;
+        self.pauses.push(pause);
+    }
+
+    /// Notes the heap's use, for the maximum.
+    pub fn usage(&mut self, usage: Usage) {
+        self.reserved_bytes_max = self.reserved_bytes_max.max(usage.reserved_bytes);
+        self.usage = usage;
     }
 
     /// The pause below which the given share of pauses lies (nearest rank); 0 without pauses.
     pub fn pause_ns_at(&self, share: f64) -> u64 {
-        let mut sorted = self.pauses_ns.clone();
+        let mut sorted: Vec<_> = self.pauses.iter().map(|p| p.wall_ns).collect();
         sorted.sort_unstable();
         let rank = (share * sorted.len() as f64).ceil() as usize;
         sorted.get(rank.saturating_sub(1)).copied().unwrap_or(0)

@@ -31,7 +31,7 @@ use crate::ir::FuncId;
 use crate::object::{ObjectKind, ObjectLayout, TaskState, slots};
 use crate::report::{Ending, describe_error, trace_of};
 use crate::sched::{Pick, Ready, Scheduler, SchedulerConfig};
-use crate::stats::Stats;
+use crate::stats::{Pause, Stats, task_clock_ns};
 use crate::table::TaskTable;
 use crate::task::{Task, TaskId};
 use crate::value::Value;
@@ -284,8 +284,11 @@ fn wait_name(wait: Wait) -> &'static str {
 impl<H: Heap, S: Scheduler, E: Sink> Driver for Shared<H, S, E> {
     fn collect(&mut self, running: &mut Task, why: Cause) {
         self.emit(|| Event::CollectionBegin { cause: why });
-        let start = Instant::now();
+        let (start, start_clock_ns) = (Instant::now(), task_clock_ns());
+        self.stats.usage(self.heap.usage());
         let world = self.world.as_ptr();
+        // Real time, even when the program sees virtual time.
+        let start_ns = start.duration_since(self.world().start).as_nanos() as u64;
         let mut roots = VmRoots {
             table: &mut self.table,
             running,
@@ -297,8 +300,18 @@ impl<H: Heap, S: Scheduler, E: Sink> Driver for Shared<H, S, E> {
         };
         let collection = self.heap.collect(&mut roots, why);
         self.table.all_seen();
+        self.stats.usage(self.heap.usage());
         let wall_ns = start.elapsed().as_nanos() as u64;
-        self.stats.collection(why, wall_ns, &collection);
+        let pause = Pause {
+            cause: why,
+            start_ns,
+            wall_ns,
+            task_clock_ns: task_clock_ns() - start_clock_ns,
+            before_bytes: collection.before_bytes,
+            after_bytes: collection.after_bytes,
+            copied_bytes: collection.copied_bytes,
+        };
+        self.stats.collection(pause, &collection);
         for &(phase, wall_ns) in &collection.phases {
             self.emit(|| Event::CollectionPhase { phase, wall_ns });
         }
@@ -631,7 +644,7 @@ impl<H: Heap, S: Scheduler, E: Sink> Vm<H, S, E> {
         self.interpreter.mutator().flush();
         let mut stats = self.shared.stats.clone();
         stats.reductions = self.interpreter.reductions;
-        stats.usage = self.shared.heap.usage();
+        stats.usage(self.shared.heap.usage());
         stats.counters = self.shared.heap.counters();
         stats
     }

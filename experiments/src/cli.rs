@@ -5,7 +5,7 @@ use std::process::ExitCode;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
-use crate::{exec, list, output, show};
+use crate::{analyze, doctor, exec, list, output, run, schema, show};
 
 const EXIT_HELP: &str = "\
 Exit status of `exec`:
@@ -33,6 +33,20 @@ enum Command {
     List,
     /// Print a program in one of its forms
     Dump(DumpArgs),
+    /// Show what an experiment would run
+    Plan(run::PlanArgs),
+    /// Run an experiment, or what is left of it
+    Run(run::RunArgs),
+    /// Find the minimum heaps of an experiment's workloads
+    Minheap(run::MinheapArgs),
+    /// Show how far an experiment has come
+    Status(run::StatusArgs),
+    /// Report what on this machine disturbs measurements
+    Doctor,
+    /// Compute estimates with intervals from an experiment's results
+    Analyze(analyze::AnalyzeArgs),
+    /// Explain every column of the result files
+    Schema,
     /// Compile a program and report its errors, without running it
     Check {
         /// The program
@@ -57,6 +71,9 @@ pub struct ExecArgs {
     /// Collect only when the limit is reached, instead of growing with the live data
     #[arg(long)]
     pub fixed_heap: bool,
+    /// Collect whenever this much has been allocated: the largest live size is then known within it
+    #[arg(long, value_name = "SIZE", value_parser = parse_bytes, conflicts_with = "fixed_heap")]
+    pub collect_every: Option<u64>,
     /// A parameter of the heap
     #[arg(long, value_name = "NAME=VALUE", value_parser = parse_pair)]
     pub heap_param: Vec<(String, String)>,
@@ -81,6 +98,15 @@ pub struct ExecArgs {
     /// Write every event to this file, as CSV
     #[arg(long, value_name = "FILE")]
     pub events: Option<PathBuf>,
+    /// OS threads that run the program, for schedulers that use more than one
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..))]
+    pub workers: u16,
+    /// Run the program N times in this process, each time in a new VM
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..))]
+    pub iterations: u32,
+    /// Write the result record to this file, as JSON: what `menagerie run` reads
+    #[arg(long, value_name = "FILE")]
+    pub record: Option<PathBuf>,
     /// End the program after N calls and loop rounds
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
     pub step_limit: Option<u64>,
@@ -157,5 +183,17 @@ pub fn main() -> ExitCode {
         Command::List => list::list(),
         Command::Dump(args) => show::dump(&args),
         Command::Check { program } => show::check(&program),
+        Command::Plan(args) => or_say(run::plan(&args)),
+        Command::Run(args) => or_say(run::run(&args)),
+        Command::Minheap(args) => or_say(run::minheap(&args)),
+        Command::Status(args) => or_say(run::status(&args)),
+        Command::Analyze(args) => or_say(analyze::analyze(&args)),
+        Command::Doctor => doctor::doctor(),
+        Command::Schema => schema::schema(),
     }
+}
+
+/// The status, or that of an error after saying it.
+fn or_say(result: Result<ExitCode, String>) -> ExitCode {
+    result.unwrap_or_else(|message| exec::usage_error(&message))
 }

@@ -18,9 +18,11 @@ use menagerie::stats::Stats;
 use menagerie::table::Stuck;
 use menagerie::vm::VmConfig;
 use menagerie::world::World;
+use menagerie_strategies::SCHEDULERS;
 
 use crate::cli::{EngineArg, ExecArgs};
 use crate::output::{say, say_error};
+use crate::record::{self, Iteration, Record, Stopwatch};
 
 const USAGE: u8 = 2;
 
@@ -56,20 +58,65 @@ fn run(args: &ExecArgs) -> Result<ExitCode, ExitCode> {
     if args.events.is_some() && !cfg!(feature = "events") {
         return Err(usage_error("this build has no events: build it with the feature `events`"));
     }
+    check_workers(args)?;
+    if args.record.is_some() {
+        die_with_parent();
+    }
     let bytes = read(&args.program)?;
+    let events = args.events.as_deref().map(EventFile::create).transpose()?;
+    let mut record = Record { schema: record::SCHEMA, ..Record::default() };
+    let mut status = 0;
+    for iteration in 0..args.iterations {
+        status = iterate(args, &config, &bytes, events.as_ref(), &mut record, iteration == 0)?;
+        if status != 0 {
+            break;
+        }
+    }
+    record.process = record::Process::now();
+    // A failed program's status says more than that of a file that could not be written.
+    let recorded = args.record.as_deref().map_or(Ok(()), |path| write_record(&record, path));
+    let written = events.map_or(Ok(()), EventFile::finish);
+    match recorded.and(written) {
+        Err(code) if status == 0 => Err(code),
+        _ => Ok(ExitCode::from(status)),
+    }
+}
+
+/// Compiles the program and runs it in a VM of its own; the exit status.
+fn iterate(
+    args: &ExecArgs,
+    config: &VmConfig,
+    bytes: &[u8],
+    events: Option<&EventFile>,
+    record: &mut Record,
+    first: bool,
+) -> Result<u8, ExitCode> {
     let mut compilation = Compilation::default();
-    let program = compilation.program(&args.program, &bytes);
+    let program = compilation.program(&args.program, bytes);
     let code = program.and_then(|p| Ok((compilation.code(&p)?, p)));
-    print_diagnostics(&compilation);
+    if first {
+        print_diagnostics(&compilation);
+    }
     let (code, program) = code.map_err(|_| ExitCode::from(USAGE))?;
     let names = program.names.clone();
+    let stopwatch = Stopwatch::start();
     let mut world = World::new(program);
     world.args = args.args.clone();
     world.params = args.param.iter().cloned().collect();
-    let events = args.events.as_deref().map(EventFile::create).transpose()?;
-    let sink = events.as_ref().map(EventFile::sink);
-    let result = menagerie_strategies::run(&args.heap, &args.sched, &config, code, world, sink);
-    let (ending, stats) = result.map_err(|e| usage_error(&e.0))?;
+    let sink = events.map(EventFile::sink);
+    let result = menagerie_strategies::run(&args.heap, &args.sched, config, code, world, sink);
+    let times = stopwatch.stop();
+    let (ending, stats) = match result {
+        Ok(ran) => ran,
+        Err(e) => {
+            record.ending = "not_started".to_owned();
+            record.message = e.0.clone();
+            say_error(&e.0);
+            return Ok(USAGE);
+        }
+    };
+    record.iterations.push(Iteration::new(times, &stats));
+    record.ended(&ending);
     say(&ending_text(&compilation, &names, &ending));
     if args.stats {
         say(&statistics(&stats));
@@ -78,13 +125,22 @@ fn run(args: &ExecArgs) -> Result<ExitCode, ExitCode> {
         let lines = stats.counters.iter().map(|(name, n)| format!("{name:<24} {n}\n"));
         say(&lines.collect::<String>());
     }
-    // A failed program's status says more than that of an events file that could not be written.
-    let status = ending.status();
-    let written = events.map_or(Ok(()), EventFile::finish);
-    match written {
-        Err(code) if status == 0 => Err(code),
-        _ => Ok(ExitCode::from(status)),
+    Ok(ending.status())
+}
+
+/// A measured process must not outlive a runner that was killed: it would disturb the next one.
+fn die_with_parent() {
+    #[cfg(target_os = "linux")]
+    if let Err(e) = nix::sys::prctl::set_pdeathsig(nix::sys::signal::Signal::SIGKILL) {
+        say_error(&format!("cannot tie this process to the runner's life: {e}"));
     }
+}
+
+fn write_record(record: &Record, path: &Path) -> Result<(), ExitCode> {
+    record.write(path).map_err(|e| {
+        say_error(&format!("cannot write the result record to {}: {e}", path.display()));
+        ExitCode::from(1)
+    })
 }
 
 fn config(args: &ExecArgs) -> Result<VmConfig, ExitCode> {
@@ -98,7 +154,7 @@ fn config(args: &ExecArgs) -> Result<VmConfig, ExitCode> {
     Ok(VmConfig {
         heap: HeapConfig {
             limit_bytes,
-            sizer: if args.fixed_heap { Sizer::Fixed } else { Sizer::default() },
+            sizer: sizer(args),
             parameters: args.heap_param.clone(),
             checks: CheckOptions {
                 check: args.check,
@@ -108,12 +164,32 @@ fn config(args: &ExecArgs) -> Result<VmConfig, ExitCode> {
             },
             ..HeapConfig::default()
         },
-        scheduler: SchedulerConfig { workers: 1, parameters: args.sched_param.clone() },
+        scheduler: SchedulerConfig {
+            workers: args.workers.into(),
+            parameters: args.sched_param.clone(),
+        },
         engine,
         step_limit: args.step_limit,
         max_stack_words: None,
         virtual_time: false,
     })
+}
+
+fn check_workers(args: &ExecArgs) -> Result<(), ExitCode> {
+    let parallel = SCHEDULERS.iter().any(|(info, _)| info.name == args.sched && info.parallel);
+    if args.workers > 1 && !parallel {
+        let message = format!("scheduler `{}` runs on one worker: leave --workers out", args.sched);
+        return Err(usage_error(&message));
+    }
+    Ok(())
+}
+
+fn sizer(args: &ExecArgs) -> Sizer {
+    match args.collect_every {
+        Some(bytes) => Sizer::Growable { min_bytes: bytes as usize, factor: 1.0 },
+        None if args.fixed_heap => Sizer::Fixed,
+        None => Sizer::default(),
+    }
 }
 
 fn engine_tail() -> Result<Engine, ExitCode> {
@@ -228,11 +304,11 @@ fn statistics(stats: &Stats) -> String {
     line("allocated", bytes(stats.usage.allocated_bytes));
     line("reserved at the end", bytes(stats.usage.reserved_bytes as u64));
     line("live after last gc", bytes(stats.usage.live_bytes as u64));
-    line("collections", stats.pauses_ns.len().to_string());
+    line("collections", stats.pauses.len().to_string());
     for (cause, n) in &stats.collections {
         line(&format!("  {cause}"), n.to_string());
     }
-    if !stats.pauses_ns.is_empty() {
+    if !stats.pauses.is_empty() {
         for (name, share) in [("p50", 0.5), ("p90", 0.9), ("p99", 0.99), ("max", 1.0)] {
             let ns = stats.pause_ns_at(share);
             line(&format!("  pause {name}"), format!("{:.1} µs", ns as f64 / 1e3));

@@ -1,7 +1,29 @@
 //! Running programs and experiments: the `menagerie` command's library.
+//!
+//! | where | what |
+//! |---|---|
+//! | `exec`, [`record`] | one program on one heap and scheduler; what a process reports |
+//! | `spec`, `matrix` | what is to be run: specification → cells → blocks in order |
+//! | `invoke`, `run`, `minheap` | fresh processes, bounded in time; every outcome a row |
+//! | [`analyze`] | from files to estimates with intervals |
+//! | `results`, `manifest` | CSV files with a journal; where they came from |
 
+pub mod analyze;
 pub mod cli;
+mod doctor;
 mod exec;
+pub mod experiment;
+pub mod invoke;
 mod list;
+mod manifest;
+mod matrix;
+mod minheap;
 mod output;
+mod progress;
+pub mod record;
+mod results;
+pub mod run;
+mod schema;
 mod show;
+mod spec;
+mod workload;

@@ -1,0 +1,189 @@
+//! The result record of `menagerie exec --record`: one JSON document per process, which the runner
+//! turns into rows of its CSV files. One event, one name: fields are called like the columns.
+
+use std::path::Path;
+
+use menagerie::report::Ending;
+use menagerie::stats::{Stats, task_clock_ns};
+use serde::{Deserialize, Serialize};
+
+/// The version of this record; a reader refuses any other.
+pub const SCHEMA: u32 = 1;
+
+/// What one process did.
+#[derive(Clone, PartialEq, Debug, Default, Serialize, Deserialize)]
+pub struct Record {
+    /// [`SCHEMA`] of the writer.
+    pub schema: u32,
+    /// How the last iteration ended: `finished`, `exit`, an error kind such as `OutOfMemory`, or
+    /// `not_started` when the VM could not be built.
+    pub ending: String,
+    /// What there is to say about it, on one line.
+    pub message: String,
+    /// One entry per iteration that was begun.
+    pub iterations: Vec<Iteration>,
+    /// The process's use of the system.
+    pub process: Process,
+}
+
+/// One run of the program in a VM of its own.
+#[derive(Clone, PartialEq, Debug, Default, Serialize, Deserialize)]
+pub struct Iteration {
+    /// From before the VM is built until the program's output is flushed.
+    pub wall_ns: u64,
+    /// Processor time of all threads meanwhile.
+    pub task_clock_ns: u64,
+    /// Calls and back-edges.
+    pub reductions: u64,
+    /// Slices run.
+    pub slices: u64,
+    /// Slices that ended at the quantum.
+    pub preemptions: u64,
+    /// Tasks made, the entry included.
+    pub tasks_spawned: u64,
+    /// Bytes allocated.
+    pub alloc_bytes: u64,
+    /// Objects traced by all collections.
+    pub traced_objects: u64,
+    /// Bytes copied by all collections.
+    pub copied_bytes: u64,
+    /// The most that the heap was seen to have reserved.
+    pub reserved_bytes_max: u64,
+    /// Live after the last collection.
+    pub live_bytes: u64,
+    /// In order.
+    pub pauses: Vec<Pause>,
+}
+
+/// One stop of the world.
+#[derive(Clone, PartialEq, Debug, Default, Serialize, Deserialize)]
+pub struct Pause {
+    /// Why, in the words of `Cause::name`.
+    pub kind: String,
+    /// When it began, after the start of the iteration.
+    pub start_ns: u64,
+    /// When it ended.
+    pub end_ns: u64,
+    /// Processor time of all threads meanwhile.
+    pub task_clock_ns: u64,
+    /// Used before.
+    pub heap_before_bytes: u64,
+    /// Live after.
+    pub heap_after_bytes: u64,
+    /// Copied.
+    pub copied_bytes: u64,
+}
+
+/// What the system counted for the process (`getrusage`).
+#[derive(Clone, PartialEq, Debug, Default, Serialize, Deserialize)]
+pub struct Process {
+    /// Processor time in user mode.
+    pub user_ns: u64,
+    /// Processor time in the kernel.
+    pub sys_ns: u64,
+    /// Largest resident set.
+    pub maxrss_bytes: u64,
+    /// Page faults without input or output.
+    pub minflt: u64,
+    /// Page faults with.
+    pub majflt: u64,
+    /// Times that the process gave up the processor.
+    pub nvcsw: u64,
+    /// Times that it was taken away.
+    pub nivcsw: u64,
+}
+
+/// Both clocks, read together.
+#[derive(Debug)]
+pub(crate) struct Stopwatch {
+    wall: std::time::Instant,
+    task_clock_ns: u64,
+}
+
+impl Stopwatch {
+    pub(crate) fn start() -> Stopwatch {
+        Stopwatch { task_clock_ns: task_clock_ns(), wall: std::time::Instant::now() }
+    }
+    /// Wall and processor nanoseconds since the start.
+    pub(crate) fn stop(&self) -> (u64, u64) {
+        let wall_ns = self.wall.elapsed().as_nanos() as u64;
+        (wall_ns, task_clock_ns() - self.task_clock_ns)
+    }
+}
+
+impl Iteration {
+    pub(crate) fn new((wall_ns, task_clock_ns): (u64, u64), stats: &Stats) -> Iteration {
+        let pause = |p: &menagerie::stats::Pause| Pause {
+            kind: p.cause.name().to_owned(),
+            start_ns: p.start_ns,
+            end_ns: p.start_ns + p.wall_ns,
+            task_clock_ns: p.task_clock_ns,
+            heap_before_bytes: p.before_bytes as u64,
+            heap_after_bytes: p.after_bytes as u64,
+            copied_bytes: p.copied_bytes as u64,
+        };
+        Iteration {
+            wall_ns,
+            task_clock_ns,
+            reductions: stats.reductions,
+            slices: stats.slices,
+            preemptions: stats.preemptions,
+            tasks_spawned: stats.tasks_spawned,
+            alloc_bytes: stats.usage.allocated_bytes,
+            traced_objects: stats.traced_objects,
+            copied_bytes: stats.copied_bytes,
+            reserved_bytes_max: stats.reserved_bytes_max as u64,
+            live_bytes: stats.usage.live_bytes as u64,
+            pauses: stats.pauses.iter().map(pause).collect(),
+        }
+    }
+}
+
+impl Process {
+    /// Of this process, so far.
+    pub(crate) fn now() -> Process {
+        use nix::sys::resource::{UsageWho, getrusage};
+        let Ok(usage) = getrusage(UsageWho::RUSAGE_SELF) else { return Process::default() };
+        let ns = |t: nix::sys::time::TimeVal| {
+            t.tv_sec() as u64 * 1_000_000_000 + t.tv_usec() as u64 * 1_000
+        };
+        Process {
+            user_ns: ns(usage.user_time()),
+            sys_ns: ns(usage.system_time()),
+            maxrss_bytes: usage.max_rss() as u64 * 1024,
+            minflt: usage.minor_page_faults() as u64,
+            majflt: usage.major_page_faults() as u64,
+            nvcsw: usage.voluntary_context_switches() as u64,
+            nivcsw: usage.involuntary_context_switches() as u64,
+        }
+    }
+}
+
+impl Record {
+    /// Sets the ending from how a program ended.
+    pub(crate) fn ended(&mut self, ending: &Ending) {
+        let name = match ending {
+            Ending::Finished => "finished",
+            Ending::Exit(_) => "exit",
+            other => other.error_kind().unwrap_or("unknown"),
+        };
+        self.ending = name.to_owned();
+        if let Ending::Uncaught(u) = ending {
+            self.message = u.message.lines().next().unwrap_or_default().to_owned();
+        }
+    }
+    /// Writes the record.
+    pub(crate) fn write(&self, path: &Path) -> std::io::Result<()> {
+        std::fs::write(path, serde_json::to_vec(self)?)
+    }
+    /// Reads a record; what is wrong with it otherwise.
+    pub(crate) fn read(path: &Path) -> Result<Record, String> {
+        let bytes = std::fs::read(path).map_err(|e| format!("no result record: {e}"))?;
+        let record: Record =
+            serde_json::from_slice(&bytes).map_err(|e| format!("a broken result record: {e}"))?;
+        match record.schema {
+            SCHEMA => Ok(record),
+            other => Err(format!("a result record of version {other}, not {SCHEMA}")),
+        }
+    }
+}

@@ -1,0 +1,8 @@
+//! Result files: one folder per experiment, tidy CSV written as it comes, and a journal that makes
+//! every invocation all or nothing.
+
+pub(crate) mod columns;
+pub(crate) mod journal;
+
+pub(crate) use columns::{InvocationRow, IterationRow, MinheapRow, PauseRow, RequestRow, TrialRow};
+pub(crate) use journal::{AppendFile, Store};
