@@ -143,7 +143,7 @@ unsafe impl<M: Mutator, const BUG: u8> Mutator for BrokenMutator<M, BUG> {
     }
 }
 
-fn checked(wrapped: Factory) -> Machine {
+pub(crate) fn checked(wrapped: Factory) -> Machine {
     let config = HeapConfig {
         limit_bytes: 1 << 20,
         sizer: Sizer::Fixed,
@@ -172,7 +172,7 @@ fn message(f: impl FnOnce()) -> Option<String> {
 }
 
 /// The checker must end this with a message that contains the text and the seed.
-fn caught(name: &str, text: &str, f: impl FnOnce()) {
+pub(crate) fn caught(name: &str, text: &str, f: impl FnOnce()) {
     let message = message(f).unwrap_or_else(|| panic!("mutant `{name}` lives"));
     assert!(message.contains(text), "{name}: {message}");
     assert!(message.contains("seed 77"), "{name}: {message}");
