@@ -98,9 +98,10 @@ pub struct ExecArgs {
     /// Write every event to this file, as CSV
     #[arg(long, value_name = "FILE")]
     pub events: Option<PathBuf>,
-    /// OS threads that run the program, for schedulers that use more than one
-    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..))]
-    pub workers: u16,
+    /// OS threads that run the program, for schedulers that use more than one; otherwise as many as
+    /// there are processors
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
+    pub workers: Option<u16>,
     /// Run the program N times in this process, each time in a new VM
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..))]
     pub iterations: u32,
