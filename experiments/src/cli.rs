@@ -33,6 +33,8 @@ enum Command {
     List,
     /// Print a program in one of its forms
     Dump(DumpArgs),
+    /// Explain what the compiler found out about a program
+    Explain(ExplainArgs),
     /// Show what an experiment would run
     Plan(run::PlanArgs),
     /// Run an experiment, or what is left of it
@@ -142,6 +144,23 @@ pub struct DumpArgs {
     pub prelude: bool,
 }
 
+/// `menagerie explain`
+#[derive(Args, Debug)]
+pub struct ExplainArgs {
+    /// What to explain
+    #[arg(value_enum)]
+    pub topic: Topic,
+    /// The program
+    pub program: PathBuf,
+}
+
+/// What can be explained.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, ValueEnum)]
+pub enum Topic {
+    /// For every allocation site: whether its objects outlive their frame, and why
+    Escape,
+}
+
 /// The forms of a program.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, ValueEnum)]
 pub enum Stage {
@@ -182,6 +201,7 @@ pub fn main() -> ExitCode {
         Command::Exec(args) => exec::exec(&args),
         Command::List => list::list(),
         Command::Dump(args) => show::dump(&args),
+        Command::Explain(args) => show::explain(&args),
         Command::Check { program } => show::check(&program),
         Command::Plan(args) => or_say(run::plan(&args)),
         Command::Run(args) => or_say(run::run(&args)),

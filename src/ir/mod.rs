@@ -25,6 +25,7 @@
 mod arbitrary;
 pub mod build;
 pub mod dominance;
+pub mod escape;
 pub mod liveness;
 pub mod oracle;
 pub mod passes;

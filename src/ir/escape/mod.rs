@@ -1,0 +1,179 @@
+//! Escape analysis: which objects outlive the call that makes them, and why.
+//!
+//! For every allocation site the analysis finds a [`Verdict`]: `Frame` when nothing that the site
+//! makes can be reached once its function has returned (or was left by an error, or replaced by a
+//! tail call), `Heap` with a [`Reason`] otherwise.
+//!
+//! ```text
+//!   function bodies ──► flow graphs ──► summaries ─┐      who may be whom, what is in what
+//!                            ▲                     │      (graph, function)
+//!                            └──── fixpoint ◄──────┘      over the call graph (summary)
+//!                                     │
+//!                                     ▼
+//!                         verdicts, with their reasons    (reason)
+//! ```
+//!
+//! It follows Choi et al., "Escape Analysis for Java" (1999): per function a graph, per call the
+//! callee's summary. Departures: the inside of objects is merged where objects may be the same
+//! (see `graph`), and a call whose target is unknown in part takes all methods of that name.
+//!
+//! What the language makes necessary:
+//! - A closure escapes with what it captures; what its body does to captured variables happens
+//!   where it is made.
+//! - A thrown value escapes, even when it is caught in the same function; a caught one may be
+//!   anything.
+//! - A weak reference or a finalizer observes when an object ends, so it must be one (a real one).
+//! - Arguments of a tail call outlive the frame that made them.
+//! - A task may be stopped at any poll, its frames and registers stay: that is no escape. What is
+//!   passed to another task is one.
+
+mod effects;
+mod explain;
+mod function;
+mod graph;
+mod reason;
+mod summary;
+
+pub use explain::explain;
+pub use reason::{Reason, Why};
+
+use super::{BlockId, FuncId, Op, Program};
+use crate::class::{ClassId, RecordKind};
+use crate::lang::ast::Span;
+use crate::lang::diagnostics::Sources;
+use summary::Summaries;
+
+/// Where an object of a site may live.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Verdict {
+    /// It does not outlive the frame of the function that makes it.
+    Frame,
+    /// It may.
+    Heap,
+}
+
+impl Verdict {
+    /// Its name in listings.
+    pub fn name(self) -> &'static str {
+        match self {
+            Verdict::Frame => "frame",
+            Verdict::Heap => "heap",
+        }
+    }
+}
+
+/// What a site makes.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum SiteKind {
+    /// A record literal.
+    Record(ClassId),
+    /// A copy of a record with other fields: `P { ..p, x: 1 }`.
+    Update(ClassId),
+    /// A tuple.
+    Tuple,
+    /// A list literal.
+    List,
+    /// What a list pattern binds `..rest` to.
+    Rest,
+    /// A map literal.
+    Map,
+    /// A set literal.
+    Set,
+    /// A range as a value.
+    Range,
+    /// A closure with captured variables.
+    Closure(FuncId),
+    /// A variable that is captured and assigned.
+    Cell,
+}
+
+impl SiteKind {
+    /// What an instruction makes, if it is a site.
+    fn of(op: &Op) -> Option<SiteKind> {
+        Some(match op {
+            Op::MakeRecord(class, _) => SiteKind::Record(*class),
+            Op::UpdateRecord(class, ..) => SiteKind::Update(*class),
+            Op::MakeTuple(_) => SiteKind::Tuple,
+            Op::MakeList(_) => SiteKind::List,
+            Op::ListRest { .. } => SiteKind::Rest,
+            Op::MakeMap(_) => SiteKind::Map,
+            Op::MakeSet(_) => SiteKind::Set,
+            Op::MakeRange { .. } => SiteKind::Range,
+            Op::Closure(f, _) => SiteKind::Closure(*f),
+            Op::CellNew(_) => SiteKind::Cell,
+            _ => return None,
+        })
+    }
+
+    /// In a word or two.
+    fn text(self, program: &Program) -> String {
+        let class = |class: ClassId| {
+            let class = &program.classes[usize::from(class.0 - ClassId::FIRST_RECORD)];
+            match class.kind {
+                RecordKind::Dynamic => "#{}".to_owned(),
+                _ => program.names.text(class.name).to_owned(),
+            }
+        };
+        match self {
+            SiteKind::Record(id) => format!("record {}", class(id)),
+            SiteKind::Update(id) => format!("copy of {}", class(id)),
+            SiteKind::Tuple => "tuple".to_owned(),
+            SiteKind::List => "list".to_owned(),
+            SiteKind::Rest => "list rest".to_owned(),
+            SiteKind::Map => "map".to_owned(),
+            SiteKind::Set => "set".to_owned(),
+            SiteKind::Range => "range".to_owned(),
+            SiteKind::Closure(_) => "closure".to_owned(),
+            SiteKind::Cell => "cell".to_owned(),
+        }
+    }
+}
+
+/// An allocation site and what was found out about it.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Site {
+    /// The function it is in.
+    pub function: FuncId,
+    /// The block.
+    pub block: BlockId,
+    /// The instruction's index in the block.
+    pub inst: u32,
+    /// What it makes.
+    pub kind: SiteKind,
+    /// Where it stands in the source.
+    pub span: Span,
+    /// The verdict.
+    pub verdict: Verdict,
+    /// Why it is not `Frame`.
+    pub why: Option<Why>,
+}
+
+/// The analysis of a program.
+#[derive(Debug)]
+pub struct Analysis {
+    summaries: Summaries,
+}
+
+impl Analysis {
+    /// Analyses a well-formed program.
+    pub fn new(program: &Program) -> Analysis {
+        Analysis { summaries: Summaries::new(program) }
+    }
+
+    /// The sites of one function, in the order of its blocks.
+    pub fn sites(&self, program: &Program, function: FuncId) -> Vec<Site> {
+        function::sites(program, &self.summaries, function)
+    }
+
+    /// Why a site has its verdict, in words.
+    pub fn reason_text(&self, program: &Program, sources: &Sources, site: &Site) -> String {
+        let behind = |f: FuncId, argument: u32| {
+            let input = self.summaries.of(f).inputs.get(argument as usize)?;
+            input.escapes.or(input.content_escapes)
+        };
+        site.why.map_or_else(
+            || "does not outlive its frame".to_owned(),
+            |why| why.text(program, sources, &behind),
+        )
+    }
+}
