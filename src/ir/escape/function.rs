@@ -1,9 +1,9 @@
 //! The flow graph of one function, and what is read off it: its summary and its sites' verdicts.
 
-use super::effects;
+use super::effects::{self, Effect};
 use super::graph::{Escapes, Graph, Node, Step, is_reached};
 use super::reason::{Reason, Why};
-use super::summary::{Callee, Input, Inputs, NOWHERE, Summaries, Summary, of_effect};
+use super::summary::{Callee, Input, Inputs, NOWHERE, Summaries, Summary};
 use super::{Site, SiteKind, Verdict};
 use crate::builtins::FUNCTIONS;
 use crate::class::ClassId;
@@ -14,7 +14,7 @@ use crate::names::Name;
 /// What a call of the function does.
 pub(super) fn summarise(program: &Program, summaries: &Summaries, function: &Function) -> Summary {
     let mut body = Body::new(program, summaries, function);
-    let escapes = body.graph.spread(&body.escapes);
+    let escapes = body.graph.spread(&[&body.escapes]);
     let inputs = (0..body.inputs.len()).map(|n| body.input(&escapes, n)).collect();
     let content = body.graph.content(body.result);
     Summary {
@@ -29,14 +29,14 @@ pub(super) fn summarise(program: &Program, summaries: &Summaries, function: &Fun
 pub(super) fn sites(program: &Program, summaries: &Summaries, id: FuncId) -> Vec<Site> {
     let function = &program.funcs[id.index()];
     let mut body = Body::new(program, summaries, function);
-    let mut seeds = std::mem::take(&mut body.escapes);
-    seeds.append(&mut body.leaves);
+    let mut reached = Vec::new();
     for (n, &input) in body.inputs.iter().enumerate() {
         let is_param = n < function.params.len();
         let reason = if is_param { Reason::Argument } else { Reason::CapturedVariable };
-        seeds.push((body.graph.content(input), Why::new(reason, NOWHERE)));
+        reached.push((body.graph.content(input), Why::new(reason, NOWHERE)));
     }
-    let escapes = body.graph.spread(&seeds);
+    // The plainest reasons first.
+    let escapes = body.graph.spread(&[&body.leaves, &body.escapes, &reached]);
     let mut sites = Vec::new();
     for (block, n) in function.blocks.iter().zip(0..) {
         for (inst, at) in block.insts.iter().zip(0..) {
@@ -152,13 +152,13 @@ impl<'a> Body<'a> {
         handlers.dedup();
         for handler in handlers {
             for &param in &self.function.blocks[handler.index()].params {
-                self.from_elsewhere(self.value(param), Why::new(Reason::Caught, NOWHERE));
+                self.has_shared_content(self.value(param), Why::new(Reason::Caught, NOWHERE));
             }
         }
     }
 
     /// What is in the node is also reached from elsewhere.
-    fn from_elsewhere(&mut self, node: Node, why: Why) {
+    fn has_shared_content(&mut self, node: Node, why: Why) {
         let content = self.graph.content(node);
         self.escapes.push((content, why));
     }
@@ -198,7 +198,7 @@ impl<'a> Body<'a> {
             | Op::Yield
             | Op::RegionEnter => {}
             Op::GlobalGet(global) => {
-                self.from_elsewhere(result, Why::new(Reason::FromGlobal(*global), span));
+                self.has_shared_content(result, Why::new(Reason::FromGlobal(*global), span));
             }
             Op::SlotGet(slot) => {
                 let slot = self.graph.node(self.function.value_count + slot.0);
@@ -247,7 +247,7 @@ impl<'a> Body<'a> {
             Op::CallNative(native, args) => {
                 let effect = effects::of_function(&FUNCTIONS[native.index()]);
                 let why = match effect {
-                    effects::Effect::Watches => Reason::Watched,
+                    Effect::Watches => Reason::Watched,
                     _ => Reason::Builtin(*native),
                 };
                 let args = self.values(args);
@@ -256,7 +256,7 @@ impl<'a> Body<'a> {
             Op::Spawn(callee, args) => {
                 self.escape(*callee, Reason::Task, span);
                 args.iter().for_each(|&arg| self.escape(arg, Reason::Task, span));
-                self.from_elsewhere(result, Why::new(Reason::FromCall, span));
+                self.has_shared_content(result, Why::new(Reason::FromCall, span));
             }
             Op::RegionLeave(_, value) => self.graph.flow(self.value(*value), result),
             Op::GlobalSet(..)
@@ -348,7 +348,7 @@ impl<'a> Body<'a> {
             }
             _ => {
                 args.iter().for_each(|&arg| self.escape(arg, Reason::UnknownCall, span));
-                self.from_elsewhere(result, Why::new(Reason::FromCall, span));
+                self.has_shared_content(result, Why::new(Reason::FromCall, span));
             }
         }
     }
@@ -404,20 +404,47 @@ impl<'a> Body<'a> {
         }
     }
 
-    fn builtin(
-        &mut self,
-        effect: effects::Effect,
-        reason: Reason,
-        args: &[Node],
-        result: Node,
-        span: Span,
-    ) {
+    fn builtin(&mut self, effect: Effect, reason: Reason, args: &[Node], result: Node, span: Span) {
         let why = Why::new(reason, span);
-        match of_effect(effect, args.len(), why) {
-            Some(summary) => self.replay(&summary, |_| reason, args, result, span),
-            None => {
+        let (first, others) = args.split_at(args.len().min(1));
+        match effect {
+            Effect::Reads => {}
+            Effect::Contains => {
+                args.iter().for_each(|&arg| self.graph.put(arg, result, Reason::Part, span));
+            }
+            Effect::Chooses => args.iter().for_each(|&arg| self.graph.flow(arg, result)),
+            Effect::Takes => {
+                first.iter().for_each(|&whole| self.graph.take(whole, result));
+                others.iter().for_each(|&other| self.graph.flow(other, result));
+            }
+            Effect::Adds => {
+                for &whole in first {
+                    self.graph.take(whole, result);
+                    for &part in others {
+                        self.graph.put(part, whole, Reason::Element, span);
+                    }
+                }
+            }
+            Effect::Copies => {
+                self.graph.collapse(result);
+                for &arg in args {
+                    let content = self.graph.content(arg);
+                    self.graph.put(content, result, Reason::Part, span);
+                }
+            }
+            Effect::Mixes => {
+                for &arg in args {
+                    self.graph.collapse(arg);
+                    self.graph.flow(arg, result);
+                    self.graph.take(arg, result);
+                    let content = self.graph.content(arg);
+                    self.graph.put(content, result, Reason::Part, span);
+                }
+            }
+            Effect::Brings => self.has_shared_content(result, why),
+            Effect::Watches | Effect::Keeps => {
                 self.escapes.extend(args.iter().map(|&arg| (arg, why)));
-                self.from_elsewhere(result, why);
+                self.has_shared_content(result, why);
             }
         }
     }

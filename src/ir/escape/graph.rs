@@ -175,9 +175,17 @@ impl Graph {
         reached
     }
 
-    /// Spreads the escapes of `seeds` (I2). Breadth first, so what is noted is a shortest way out.
-    pub(super) fn spread(&mut self, seeds: &[(Node, Why)]) -> Escapes {
+    /// Spreads the escapes of `seeds` (I2), one lot after the other: what is noted is the first lot
+    /// that reaches a node. Breadth first, so it is a shortest way out.
+    pub(super) fn spread(&mut self, seeds: &[&[(Node, Why)]]) -> Escapes {
         let mut why: Vec<Option<Why>> = vec![None; self.class.len()];
+        for lot in seeds {
+            self.spread_lot(lot, &mut why);
+        }
+        Escapes(why)
+    }
+
+    fn spread_lot(&mut self, seeds: &[(Node, Why)], why: &mut [Option<Why>]) {
         let mut work: VecDeque<(Node, Why)> = seeds.iter().copied().collect();
         while let Some((node, because)) = work.pop_front() {
             if why[node.index()].is_some() {
@@ -195,7 +203,6 @@ impl Graph {
                 work.push_back((content, because));
             }
         }
-        Escapes(why)
     }
 }
 

@@ -280,41 +280,5 @@ fn callees_first(callees: &[Vec<FuncId>]) -> Vec<FuncId> {
     order
 }
 
-/// What a builtin does, as a summary of as many inputs.
-pub(super) fn of_effect(effect: Effect, count: usize, why: Why) -> Option<Summary> {
-    if count > INPUTS_MAX {
-        return None;
-    }
-    let mut all = Inputs::default();
-    let mut whole = Inputs::default();
-    for input in 0..count {
-        whole.add(input, false);
-        all.add(input, false);
-        all.add(input, true);
-    }
-    let mut summary = Summary { inputs: vec![Input::default(); count], ..Summary::default() };
-    match effect {
-        Effect::Reads => {}
-        Effect::Contains => summary.result_filled_from = whole,
-        Effect::Mixes => (summary.result_from, summary.result_filled_from) = (all, all),
-        Effect::Collects => {
-            (summary.result_from, summary.result_filled_from) = (all, all);
-            if let Some((first, _)) = summary.inputs.split_first_mut() {
-                first.is_filled = count > 1;
-                first.filled_from = all;
-                // The receiver is not put into itself.
-                first.filled_from.remove(0, false);
-                first.filled_from.remove(0, true);
-            }
-        }
-        Effect::Brings => summary.result_content_escapes = Some(why),
-        Effect::Watches | Effect::Keeps => {
-            summary.inputs.iter_mut().for_each(|input| input.escapes = Some(why));
-            summary.result_content_escapes = Some(why);
-        }
-    }
-    Some(summary)
-}
-
 /// A place that nobody wrote.
 pub(super) const NOWHERE: Span = Span { file: 0, start: 0, end: 0 };
