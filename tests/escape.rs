@@ -13,12 +13,13 @@ use menagerie::lang::diagnostics::{RenderOptions, render};
 #[test]
 fn verdicts_and_reasons() {
     cases::check("escape.txt", |case| {
-        let mut compilation = Compilation::default();
+        let off = escape::Options { mode: escape::Mode::Off, ..escape::Options::default() };
+        let mut compilation = Compilation::new(off);
         let program = compilation.program(Path::new("main.mena"), case.program.as_bytes());
         let program = program.unwrap_or_else(|_| {
             let (sources, diagnostics) = (&compilation.sources, &compilation.diagnostics);
             panic!("{}: {}", case.name, render(sources, diagnostics, RenderOptions::default()))
         });
-        escape::explain(&program, &compilation.sources)
+        escape::explain(&program, &compilation.sources, escape::Options::default())
     });
 }

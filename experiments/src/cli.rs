@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
+use menagerie::ir::escape;
 
 use crate::{analyze, doctor, exec, list, output, run, schema, show};
 
@@ -115,9 +116,46 @@ pub struct ExecArgs {
     /// The dispatch engine (--check, --stress and --count always take the loop)
     #[arg(long, value_enum, default_value = "default")]
     pub engine: EngineArg,
+    #[command(flatten)]
+    pub escape: EscapeArgs,
     /// Arguments of the program: `args()` gives them
     #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
     pub args: Vec<String>,
+}
+
+/// What escape analysis is told.
+#[derive(Args, Clone, Copy, Debug)]
+pub struct EscapeArgs {
+    /// What is made of escape analysis
+    #[arg(long, value_enum, default_value = "frame")]
+    pub escape: EscapeArg,
+    /// How many fields of objects a frame may hold as values of its own
+    #[arg(long, value_name = "N", default_value_t = escape::Options::default().frame_budget)]
+    pub frame_budget: u32,
+}
+
+impl EscapeArgs {
+    /// As the compiler takes it.
+    pub fn options(self) -> escape::Options {
+        let mode = match self.escape {
+            EscapeArg::Off => escape::Mode::Off,
+            EscapeArg::Frame => escape::Mode::Frame,
+            EscapeArg::FrameRegion => escape::Mode::FrameRegion,
+        };
+        escape::Options { mode, frame_budget: self.frame_budget }
+    }
+}
+
+/// What is made of escape analysis.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, ValueEnum)]
+pub enum EscapeArg {
+    /// Nothing: every object is allocated on the heap
+    Off,
+    /// What does not outlive its frame becomes values, or is allocated as local
+    Frame,
+    /// As frame; what does not outlive its arena is allocated in its region
+    #[value(name = "frame+region")]
+    FrameRegion,
 }
 
 /// A dispatch engine.
@@ -139,6 +177,8 @@ pub struct DumpArgs {
     /// Which form
     #[arg(long, value_enum)]
     pub stage: Stage,
+    #[command(flatten)]
+    pub escape: EscapeArgs,
     /// All of it: classes, globals and the functions of the prelude too
     #[arg(long)]
     pub prelude: bool,
@@ -152,6 +192,8 @@ pub struct ExplainArgs {
     pub topic: Topic,
     /// The program
     pub program: PathBuf,
+    #[command(flatten)]
+    pub escape: EscapeArgs,
 }
 
 /// What can be explained.

@@ -91,7 +91,7 @@ fn iterate(
     record: &mut Record,
     first: bool,
 ) -> Result<u8, ExitCode> {
-    let mut compilation = Compilation::default();
+    let mut compilation = Compilation::new(args.escape.options());
     let program = compilation.program(&args.program, bytes);
     let code = program.and_then(|p| Ok((compilation.code(&p)?, p)));
     if first {

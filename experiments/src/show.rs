@@ -27,7 +27,7 @@ pub(crate) fn dump(args: &DumpArgs) -> ExitCode {
         Ok(bytes) => bytes,
         Err(code) => return code,
     };
-    let mut compilation = Compilation::default();
+    let mut compilation = Compilation::new(args.escape.options());
     let text = form(&mut compilation, args, &bytes);
     shown(&compilation, text)
 }
@@ -75,10 +75,13 @@ pub(crate) fn explain(args: &ExplainArgs) -> ExitCode {
         Ok(bytes) => bytes,
         Err(code) => return code,
     };
-    let mut compilation = Compilation::default();
+    let options = args.escape.options();
+    // What the pass would do is explained of a program on which it was not run.
+    let off = escape::Options { mode: escape::Mode::Off, ..options };
+    let mut compilation = Compilation::new(off);
     let program = compilation.program(&args.program, &bytes);
     let text = program.map(|program| match args.topic {
-        Topic::Escape => escape::explain(&program, &compilation.sources),
+        Topic::Escape => escape::explain(&program, &compilation.sources, options),
     });
     shown(&compilation, text)
 }

@@ -2,7 +2,8 @@
 //!
 //! For every allocation site the analysis finds a [`Verdict`]: `Frame` when nothing that the site
 //! makes can be reached once its function has returned (or was left by an error, or replaced by a
-//! tail call), `Heap` with a [`Reason`] otherwise.
+//! tail call), `Heap` with a [`Reason`] otherwise. Objects that their function sees whole are not
+//! allocated at all: `Scalar` (`scalars`).
 //!
 //! ```text
 //!   function bodies ──► flow graphs ──► summaries ─┐      who may be whom, what is in what
@@ -32,10 +33,12 @@ mod explain;
 mod function;
 mod graph;
 mod reason;
+mod scalars;
 mod summary;
 
 pub use explain::explain;
 pub use reason::{Reason, Why};
+pub use scalars::Dissolved;
 
 use super::{BlockId, FuncId, Op, Program};
 use crate::class::{ClassId, RecordKind};
@@ -43,9 +46,60 @@ use crate::lang::ast::Span;
 use crate::lang::diagnostics::Sources;
 use summary::Summaries;
 
+/// What is made of the analysis.
+#[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
+pub enum Mode {
+    /// Nothing: every object is allocated on the heap.
+    Off,
+    /// Objects that do not outlive their frame become values, or are allocated as local ones.
+    #[default]
+    Frame,
+    /// As `Frame`, and objects that do not outlive their `arena` are allocated in its region.
+    FrameRegion,
+}
+
+impl Mode {
+    /// All of them.
+    pub const ALL: [Mode; 3] = [Mode::Off, Mode::Frame, Mode::FrameRegion];
+
+    /// Its name on the command line and in result files.
+    pub fn name(self) -> &'static str {
+        match self {
+            Mode::Off => "off",
+            Mode::Frame => "frame",
+            Mode::FrameRegion => "frame+region",
+        }
+    }
+}
+
+/// What the pass is told.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Options {
+    /// What is made of the analysis.
+    pub mode: Mode,
+    /// How many fields of objects a frame may hold. What does not fit is allocated as ever.
+    pub frame_budget: u32,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Options { mode: Mode::default(), frame_budget: 64 }
+    }
+}
+
+/// Runs the pass on a well-formed program.
+pub fn run(program: &mut Program, options: Options) -> Dissolved {
+    match options.mode {
+        Mode::Off => Dissolved::default(),
+        Mode::Frame | Mode::FrameRegion => scalars::run(program, options.frame_budget),
+    }
+}
+
 /// Where an object of a site may live.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Verdict {
+    /// Nowhere: its fields are values of its function.
+    Scalar,
     /// It does not outlive the frame of the function that makes it.
     Frame,
     /// It may.
@@ -53,9 +107,13 @@ pub enum Verdict {
 }
 
 impl Verdict {
+    /// All of them.
+    pub const ALL: [Verdict; 3] = [Verdict::Scalar, Verdict::Frame, Verdict::Heap];
+
     /// Its name in listings.
     pub fn name(self) -> &'static str {
         match self {
+            Verdict::Scalar => "scalar",
             Verdict::Frame => "frame",
             Verdict::Heap => "heap",
         }
@@ -171,9 +229,10 @@ impl Analysis {
             let input = self.summaries.of(f).inputs.get(argument as usize)?;
             input.escapes.or(input.content_escapes)
         };
-        site.why.map_or_else(
-            || "does not outlive its frame".to_owned(),
-            |why| why.text(program, sources, &behind),
-        )
+        match (site.verdict, site.why) {
+            (Verdict::Heap, Some(why)) => why.text(program, sources, &behind),
+            (Verdict::Scalar, _) => "its function sees all of it".to_owned(),
+            _ => "does not outlive its frame".to_owned(),
+        }
     }
 }
