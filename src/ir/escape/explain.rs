@@ -12,7 +12,7 @@ use crate::lang::diagnostics::Sources;
 /// program is one on which the pass has not been run.
 pub fn explain(program: &Program, sources: &Sources, options: Options) -> String {
     let analysis = Analysis::new(program);
-    let mut dissolved = super::run(&mut program.clone(), options);
+    let mut dissolved = super::dissolve(&mut program.clone(), options);
     let functions = (0..program.funcs.len() as u32).map(FuncId);
     let mut sites: Vec<Site> = functions
         .flat_map(|f| analysis.sites(program, f))

@@ -3,11 +3,14 @@
 use super::effects::{self, Effect};
 use super::graph::{Escapes, Graph, Node, Step, is_reached};
 use super::reason::{Reason, Why};
+use super::regions::Regions;
 use super::summary::{Callee, Input, Inputs, NOWHERE, Summaries, Summary};
 use super::{Site, SiteKind, Verdict};
+use rustc_hash::FxHashMap as HashMap;
+
 use crate::builtins::FUNCTIONS;
 use crate::class::ClassId;
-use crate::ir::{Block, Const, FuncId, Function, Inst, Op, Program, Terminator, ValueId};
+use crate::ir::{Block, Const, FuncId, Function, Inst, Op, Program, SlotId, Terminator, ValueId};
 use crate::lang::ast::Span;
 use crate::names::Name;
 
@@ -38,15 +41,33 @@ pub(super) fn sites(program: &Program, summaries: &Summaries, id: FuncId) -> Vec
     // The plainest reasons first.
     let escapes = body.graph.spread(&[&body.leaves, &body.escapes, &reached]);
     let mut sites = Vec::new();
-    for (block, n) in function.blocks.iter().zip(0..) {
-        for (inst, at) in block.insts.iter().zip(0..) {
-            let Some(kind) = SiteKind::of(&inst.op) else { continue };
-            let why = inst.result.and_then(|value| escapes.of(body.value(value)));
-            let verdict = if why.is_some() { Verdict::Heap } else { Verdict::Frame };
-            let (block, inst, span) = (crate::ir::BlockId(n), at, inst.span);
-            sites.push(Site { function: id, block, inst, kind, span, verdict, why });
-        }
+    let regions = Regions::new(function);
+    let mut of_region: HashMap<ValueId, Escapes> = HashMap::default();
+    for &token in &regions.tokens {
+        let outside = body.outside(&regions, token);
+        let seeds: [&[_]; 4] = [&body.leaves, &body.escapes, &reached, &outside];
+        of_region.insert(token, body.graph.spread(&seeds));
     }
+    regions.places(function, |block, n, open| {
+        let Some(inst) = function.blocks[block.index()].insts.get(n) else { return };
+        let Some(kind) = SiteKind::of(&inst.op) else { return };
+        let node = inst.result.map(|value| body.value(value));
+        let region = open.last();
+        let why = match region {
+            Some(_) if !regions.are_known() => Some(Why::new(Reason::UnknownRegion, inst.span)),
+            Some(token) => node.and_then(|node| of_region[token].of(node)),
+            None => node.and_then(|node| escapes.of(node)),
+        };
+        let verdict = match (why, region) {
+            (Some(_), _) => Verdict::Heap,
+            (None, Some(_)) => Verdict::Region,
+            (None, None) => Verdict::Frame,
+        };
+        let inst_number = n as u32;
+        let site =
+            Site { function: id, block, inst: inst_number, kind, span: inst.span, verdict, why };
+        sites.push(site);
+    });
     sites
 }
 
@@ -108,6 +129,40 @@ impl<'a> Body<'a> {
 
     fn values(&self, values: &[ValueId]) -> Vec<Node> {
         values.iter().map(|&value| self.value(value)).collect()
+    }
+
+    /// What outlives a region, if it was made in it: everything that is defined or used where the
+    /// region is not open.
+    fn outside(&self, regions: &Regions, token: ValueId) -> Vec<(Node, Why)> {
+        let mut seeds = Vec::new();
+        let slot = |slot: &SlotId| self.graph.node(self.function.value_count + slot.0);
+        regions.places(self.function, |id, n, open| {
+            let block = &self.function.blocks[id.index()];
+            let is_open = open.contains(&token);
+            let Some(inst) = block.insts.get(n) else {
+                if !is_open {
+                    let why = Why::new(Reason::OutsideRegion, block.term_span);
+                    seeds.extend(block.term.operands().map(|value| (self.value(value), why)));
+                    seeds.extend(block.params.iter().map(|&value| (self.value(value), why)));
+                }
+                return;
+            };
+            let is_end = matches!(inst.op, Op::RegionLeave(of, _) if of == token);
+            if is_open && !is_end {
+                return;
+            }
+            let reason = if is_end { Reason::RegionValue } else { Reason::OutsideRegion };
+            let why = Why::new(reason, inst.span);
+            let values = inst.op.operands().chain(inst.result);
+            seeds.extend(values.map(|value| (self.value(value), why)));
+            if let Op::SlotGet(of) | Op::SlotSet(of, _) = &inst.op {
+                seeds.push((slot(of), why));
+            }
+            if n == 0 {
+                seeds.extend(block.params.iter().map(|&value| (self.value(value), why)));
+            }
+        });
+        seeds
     }
 
     // ---- What is read off -------------------------------------------------------------------
@@ -317,9 +372,17 @@ impl<'a> Body<'a> {
                 self.call_direct(*f, args, self.result, span);
             }
             Terminator::TailCallMethod(receiver, name, args) => {
-                self.passed_on(&[*receiver], span);
-                self.passed_on(args, span);
-                self.call_method(*receiver, *name, args, self.result, span);
+                let class = self.class(*receiver);
+                let mut callees = self.summaries.methods.callees(*name, args.len() + 1, class);
+                // A builtin has returned before the frame ends.
+                if callees.any(|callee| matches!(callee, Callee::Mena(_))) {
+                    self.passed_on(&[*receiver], span);
+                    self.passed_on(args, span);
+                }
+                let result = self.graph.add();
+                self.leaves.push((result, Why::new(Reason::Returned, span)));
+                self.graph.flow(result, self.result);
+                self.call_method(*receiver, *name, args, result, span);
             }
             Terminator::Branch { .. }
             | Terminator::Switch { .. }

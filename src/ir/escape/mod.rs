@@ -33,6 +33,7 @@ mod explain;
 mod function;
 mod graph;
 mod reason;
+mod regions;
 mod scalars;
 mod summary;
 
@@ -40,7 +41,7 @@ pub use explain::explain;
 pub use reason::{Reason, Why};
 pub use scalars::Dissolved;
 
-use super::{BlockId, FuncId, Op, Program};
+use super::{BlockId, FuncId, Lifetime, Op, Program};
 use crate::class::{ClassId, RecordKind};
 use crate::lang::ast::Span;
 use crate::lang::diagnostics::Sources;
@@ -87,11 +88,32 @@ impl Default for Options {
     }
 }
 
-/// Runs the pass on a well-formed program.
-pub fn run(program: &mut Program, options: Options) -> Dissolved {
+/// Dissolves objects into values, in a well-formed program.
+pub fn dissolve(program: &mut Program, options: Options) -> Dissolved {
     match options.mode {
         Mode::Off => Dissolved::default(),
         Mode::Frame | Mode::FrameRegion => scalars::run(program, options.frame_budget),
+    }
+}
+
+/// Notes on every allocation of a well-formed program how long its object lives at most (rule R7
+/// of the IR). Passes that come afterwards must not make anything live longer.
+///
+/// An object that is noted as local is used neither after its frame has ended nor after the
+/// innermost region has been left that was open when it was made, be it a caller's.
+pub fn note_lifetimes(program: &mut Program, options: Options) {
+    if options.mode == Mode::Off {
+        return;
+    }
+    let analysis = Analysis::new(program);
+    for function in (0..program.funcs.len() as u32).map(FuncId) {
+        for site in analysis.sites(program, function) {
+            let block = &mut program.funcs[function.index()].blocks[site.block.index()];
+            let inst = &mut block.insts[site.inst as usize];
+            if inst.op.may_be_local() {
+                inst.lifetime = site.verdict.lifetime(options.mode);
+            }
+        }
     }
 }
 
@@ -102,19 +124,31 @@ pub enum Verdict {
     Scalar,
     /// It does not outlive the frame of the function that makes it.
     Frame,
+    /// It does not outlive the `arena` that it is made in.
+    Region,
     /// It may.
     Heap,
 }
 
 impl Verdict {
     /// All of them.
-    pub const ALL: [Verdict; 3] = [Verdict::Scalar, Verdict::Frame, Verdict::Heap];
+    pub const ALL: [Verdict; 4] = [Verdict::Scalar, Verdict::Frame, Verdict::Region, Verdict::Heap];
+
+    /// What is noted on the allocation.
+    fn lifetime(self, mode: Mode) -> Lifetime {
+        match self {
+            Verdict::Frame => Lifetime::Frame,
+            Verdict::Region if mode == Mode::FrameRegion => Lifetime::Region,
+            _ => Lifetime::Heap,
+        }
+    }
 
     /// Its name in listings.
     pub fn name(self) -> &'static str {
         match self {
             Verdict::Scalar => "scalar",
             Verdict::Frame => "frame",
+            Verdict::Region => "region",
             Verdict::Heap => "heap",
         }
     }
@@ -232,6 +266,7 @@ impl Analysis {
         match (site.verdict, site.why) {
             (Verdict::Heap, Some(why)) => why.text(program, sources, &behind),
             (Verdict::Scalar, _) => "its function sees all of it".to_owned(),
+            (Verdict::Region, _) => "does not outlive its arena".to_owned(),
             _ => "does not outlive its frame".to_owned(),
         }
     }

@@ -48,6 +48,12 @@ pub enum Reason {
     FromCall,
     /// (of what something is put into) It was caught.
     Caught,
+    /// It is the value of the region that it was made in.
+    RegionValue,
+    /// It is reached where the region that it was made in is not open.
+    OutsideRegion,
+    /// It was made in a region of which the compiler does not see where it ends.
+    UnknownRegion,
     /// The function has too many parameters to be looked into.
     TooLarge,
 }
@@ -142,6 +148,9 @@ impl Words<'_> {
             Reason::Element => "put into an element".to_owned(),
             Reason::Variable => "put into a captured variable".to_owned(),
             Reason::Part => "a part".to_owned(),
+            Reason::RegionValue => "the value of its arena".to_owned(),
+            Reason::OutsideRegion => "used outside of its arena".to_owned(),
+            Reason::UnknownRegion => "made in an arena with an end that is not known".to_owned(),
             Reason::Argument
             | Reason::CapturedVariable
             | Reason::FromGlobal(_)

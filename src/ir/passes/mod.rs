@@ -49,9 +49,10 @@ const FIRST_ONLY: usize = 4;
 /// analysis, and what cleans up behind it.
 pub fn run_all(program: &mut Program, options: escape::Options) {
     run(PASSES, program);
-    if !escape::run(program, options).sites.is_empty() {
+    if !escape::dissolve(program, options).sites.is_empty() {
         run(&PASSES[FIRST_ONLY..], program);
     }
+    escape::note_lifetimes(program, options);
 }
 
 fn run(passes: &[Pass], program: &mut Program) {
@@ -478,7 +479,9 @@ mod tests {
                 let errors = verify::verify(&program, 1);
                 prop_assert!(errors.is_empty(), "{} broke {:?}", pass.name, errors);
             }
-            escape::run(&mut program, escape::Options::default());
+            let options = escape::Options { mode: escape::Mode::FrameRegion, ..escape::Options::default() };
+            escape::dissolve(&mut program, options);
+            escape::note_lifetimes(&mut program, options);
             let errors = verify::verify(&program, 1);
             prop_assert!(errors.is_empty(), "escape broke {:?}", errors);
         }

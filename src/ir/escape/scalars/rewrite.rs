@@ -8,6 +8,7 @@
 use rustc_hash::FxHashMap as HashMap;
 
 use super::groups::{Group, Shape};
+use crate::class::ClassId;
 use crate::ir::passes::Replacements;
 use crate::ir::{BinaryOp, Const, Function, Inst, Op, Program, SlotId, Terminator, ValueId};
 use crate::lang::ast::Span;
@@ -43,12 +44,11 @@ pub(super) fn dissolve(
         }
     }
     let mut replacements = Replacements::none(function);
-    let constants = constants(function);
     rewriter.parameters(function);
     for block in &mut function.blocks {
         let insts = std::mem::take(&mut block.insts);
         for inst in insts {
-            rewriter.inst(inst, &constants, &mut replacements, &mut block.insts, dissolved);
+            rewriter.inst(inst, &mut replacements, &mut block.insts, dissolved);
         }
     }
     // What was read from fields is what is there; only now is it known what that stands for.
@@ -61,17 +61,6 @@ pub(super) fn dissolve(
 fn take(count: &mut u32, len: u32) -> u32 {
     *count += len;
     *count - len
-}
-
-/// By value: whether it is a constant.
-fn constants(function: &Function) -> Vec<bool> {
-    let mut constants = vec![false; function.value_count as usize];
-    for inst in function.blocks.iter().flat_map(|block| &block.insts) {
-        if let Some(result) = inst.result {
-            constants[result.index()] = matches!(inst.op, Op::Const(_));
-        }
-    }
-    constants
 }
 
 struct Rewriter<'a> {
@@ -112,7 +101,6 @@ impl Rewriter<'_> {
     fn inst(
         &mut self,
         mut inst: Inst,
-        constants: &[bool],
         replacements: &mut Replacements,
         out: &mut Vec<Inst>,
         dissolved: &mut dyn FnMut(&Inst),
@@ -123,70 +111,61 @@ impl Rewriter<'_> {
             dissolved(&inst);
             return self.allocation(&inst, shape, fields, replacements, out);
         }
-        let object = |value: &ValueId| self.objects.get(value).copied();
-        match &inst.op {
-            // A base that stays an object: its class is known, so nothing here can raise.
-            Op::UpdateRecord(class, base, updates) => {
-                if let Some((shape, fields)) = object(base) {
-                    let mut parts = self.read_all(shape, fields, inst.span, replacements, out);
-                    for &(n, value) in updates {
-                        parts[n as usize] = value;
-                    }
-                    inst.op = Op::MakeRecord(*class, parts);
-                }
+        let used = inst.op.operands().find_map(|value| self.objects.get(&value).copied());
+        if let Some((shape, fields)) = used {
+            match self.access(&inst, shape, fields, replacements, out) {
+                Some(op) => inst.op = op,
+                None => return,
             }
-            Op::Field(base, _)
-            | Op::Elem(base, _)
-            | Op::TupleField(base, _)
-            | Op::CellGet(base) => {
-                if let Some((shape, fields)) = object(base) {
-                    let n = self.number(&inst.op, shape);
-                    let Some(result) = inst.result else { return };
-                    match fields {
-                        Fields::Values(first) => {
-                            return self.loads.push((result, ValueId(first + n)));
-                        }
-                        Fields::Slots(first) => inst.op = Op::SlotGet(SlotId(first + n)),
-                    }
-                }
-            }
-            Op::SetField(base, _, value) | Op::CellSet(base, value) => {
-                if let Some((shape, fields)) = object(base) {
-                    let Fields::Slots(first) = fields else { unreachable!("it is written to") };
-                    let n = self.number(&inst.op, shape);
-                    inst.op = Op::SlotSet(SlotId(first + n), *value);
-                }
-            }
-            Op::IsClass(value, class) => {
-                if let Some((shape, _)) = object(value) {
-                    let is = match shape {
-                        Shape::Record(of) => of == *class,
-                        Shape::Tuple(_) => crate::class::ClassId::TUPLE == *class,
-                        Shape::Cell => unreachable!("a cell is no value of the language (G3)"),
-                    };
-                    inst.op = Op::Const(Const::Bool(is));
-                }
-            }
-            Op::IsTuple(value, len) => {
-                if let Some((shape, _)) = object(value) {
-                    inst.op = Op::Const(Const::Bool(shape == Shape::Tuple(*len)));
-                }
-            }
-            Op::IsList { value, .. } => {
-                if object(value).is_some() {
-                    inst.op = Op::Const(Const::Bool(false));
-                }
-            }
-            Op::Binary(op @ (BinaryOp::Eq | BinaryOp::Ne), a, b) => {
-                if object(a).is_some() || object(b).is_some() {
-                    let other = if object(a).is_some() { b } else { a };
-                    assert!(constants[other.index()], "G3: compared with a constant");
-                    inst.op = Op::Const(Const::Bool(*op == BinaryOp::Ne));
-                }
-            }
-            _ => {}
         }
         out.push(inst);
+    }
+
+    /// What an instruction becomes that looks at a dissolved object or writes to it (G3); `None` when
+    /// its result is a value that there is already.
+    fn access(
+        &mut self,
+        inst: &Inst,
+        shape: Shape,
+        fields: Fields,
+        replacements: &mut Replacements,
+        out: &mut Vec<Inst>,
+    ) -> Option<Op> {
+        let is = |is| Some(Op::Const(Const::Bool(is)));
+        match &inst.op {
+            // The copy is an object still. Its class is known, so nothing here can raise.
+            Op::UpdateRecord(class, _, updates) => {
+                let mut parts = self.read_all(shape, fields, inst.span, replacements, out);
+                updates.iter().for_each(|&(n, value)| parts[n as usize] = value);
+                Some(Op::MakeRecord(*class, parts))
+            }
+            Op::Field(..) | Op::Elem(..) | Op::TupleField(..) | Op::CellGet(_) => {
+                let n = self.number(&inst.op, shape);
+                match fields {
+                    Fields::Slots(first) => Some(Op::SlotGet(SlotId(first + n))),
+                    Fields::Values(first) => {
+                        let field = ValueId(first + n);
+                        self.loads.extend(inst.result.map(|result| (result, field)));
+                        None
+                    }
+                }
+            }
+            Op::SetField(_, _, value) | Op::CellSet(_, value) => {
+                let Fields::Slots(first) = fields else { unreachable!("it is written to") };
+                let n = self.number(&inst.op, shape);
+                Some(Op::SlotSet(SlotId(first + n), *value))
+            }
+            Op::IsClass(_, class) => match shape {
+                Shape::Record(of) => is(of == *class),
+                Shape::Tuple(_) => is(*class == ClassId::TUPLE),
+                Shape::Cell => unreachable!("a cell is no value of the language (G3)"),
+            },
+            Op::IsTuple(_, len) => is(shape == Shape::Tuple(*len)),
+            Op::IsList { .. } => is(false),
+            // The other one is a constant.
+            Op::Binary(op @ (BinaryOp::Eq | BinaryOp::Ne), ..) => is(*op == BinaryOp::Ne),
+            op => unreachable!("{op:?} shows the object (G3)"),
+        }
     }
 
     /// The number of the field that an access means (G3: it is there).
@@ -232,7 +211,7 @@ impl Rewriter<'_> {
                 Fields::Values(first) => self.loads.push((ValueId(first + n), part)),
                 Fields::Slots(first) => {
                     let op = Op::SlotSet(SlotId(first + n), part);
-                    out.push(Inst { result: None, op, span: inst.span });
+                    out.push(Inst::new(None, op, inst.span));
                 }
             }
         }
@@ -260,6 +239,6 @@ impl Rewriter<'_> {
 /// One more instruction; its result.
 fn read(op: Op, span: Span, replacements: &mut Replacements, out: &mut Vec<Inst>) -> ValueId {
     let value = replacements.add();
-    out.push(Inst { result: Some(value), op, span });
+    out.push(Inst::new(Some(value), op, span));
     value
 }
