@@ -643,6 +643,7 @@ fn counts_are_exact() {
     let expected = [
         ("allocations", 3),
         ("allocated_bytes", 16 + 24 + 24),
+        ("local_allocations", 0),
         ("loads", 2),
         ("stores", 1),
         ("inits", 3),

@@ -131,7 +131,7 @@ fn iterate(
     events: Option<&EventFile>,
     record: &mut Record,
 ) -> Result<u8, ExitCode> {
-    let mut compilation = Compilation::default();
+    let mut compilation = Compilation::new(args.escape.options());
     let program = compilation.program(&args.program, bytes);
     let code = program.and_then(|p| Ok((compilation.code(&p)?, p)));
     if first {

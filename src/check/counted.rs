@@ -24,6 +24,7 @@ macro_rules! counts {
 counts! {
     allocations: "objects",
     allocated_bytes: "of objects, headers included",
+    local_allocations: "of them by `try_alloc_local`",
     loads: "slots read",
     stores: "slots overwritten",
     inits: "slots of fresh objects filled",
@@ -111,6 +112,7 @@ unsafe impl<M: Mutator> Mutator for CountedMutator<M> {
     fn try_alloc_local(&mut self, layout: ObjectLayout) -> Option<Obj> {
         let o = self.inner.try_alloc_local(layout)?;
         self.allocated(layout);
+        add(&self.counts.local_allocations, 1);
         Some(o)
     }
     fn set(&mut self, register: &mut Value, v: Value) {

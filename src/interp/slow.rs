@@ -207,14 +207,14 @@ impl<H: Heap> Slow<'_, H> {
         use operators as o;
         let i = self.i;
         match i.op {
-            Op::CellNew => {
+            Op::CellNew | Op::CellNewLocal => {
                 let cell = self.ctx.alloc(ObjectLayout::new(ObjectKind::Cell, 1));
                 let cell = cell.map_err(Exit::Throw)?;
                 let v = self.b();
                 self.ctx.mutator.init(cell, slots::CELL, v);
                 self.set(i.a, Value::object(cell))
             }
-            Op::Closure => self.closure(),
+            Op::Closure | Op::ClosureLocal => self.closure(),
             Op::Add => self.binary(o::add),
             Op::Sub => self.binary(o::sub),
             Op::Mul => self.binary(o::mul),
@@ -293,8 +293,12 @@ impl<H: Heap> Slow<'_, H> {
             }
             Op::Index => self.binary(o::index),
             Op::SetIndex => self.native(o::set_index, &[self.a(), self.b(), self.c()]).map(drop),
-            Op::MakeTuple => self.construct(ObjectLayout::new(ObjectKind::Tuple, i.c.into())),
-            Op::MakeRecord => self.construct(ObjectLayout::record(ClassId(i.d as u16), i.c.into())),
+            Op::MakeTuple | Op::MakeTupleLocal => {
+                self.construct(ObjectLayout::new(ObjectKind::Tuple, i.c.into()))
+            }
+            Op::MakeRecord | Op::MakeRecordLocal => {
+                self.construct(ObjectLayout::record(ClassId(i.d as u16), i.c.into()))
+            }
             Op::MakeList => self.construct_native(o::make_list),
             Op::MakeMap => self.construct_native(o::make_map),
             Op::MakeSet => self.construct_native(o::make_set),

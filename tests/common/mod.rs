@@ -10,8 +10,8 @@ use menagerie::bytecode::verify::Verified;
 use menagerie::compile::Compilation;
 use menagerie::heap::{CheckOptions, HeapConfig, Sizer};
 use menagerie::interp::Engine;
-use menagerie::ir::Program;
 use menagerie::ir::oracle::{self, OracleConfig};
+use menagerie::ir::{Program, escape};
 use menagerie::lang::diagnostics::{RenderOptions, render};
 use menagerie::report::Ending;
 use menagerie::sched::SchedulerConfig;
@@ -107,7 +107,16 @@ pub struct Compiled {
 
 /// Compiles a program's text, or says what is wrong with it.
 pub fn compile(path: &Path, source: &str) -> Result<Compiled, String> {
-    let mut compilation = Compilation::default();
+    compile_with(path, source, escape::Options::default())
+}
+
+/// As [`compile`], with escape analysis as it is told.
+pub fn compile_with(
+    path: &Path,
+    source: &str,
+    escape: escape::Options,
+) -> Result<Compiled, String> {
+    let mut compilation = Compilation::new(escape);
     let program = compilation.program(path, source.as_bytes());
     let code = program.and_then(|p| Ok((compilation.code(&p)?, p)));
     code.map(|(code, program)| Compiled { program, code }).map_err(|_| {
