@@ -5,7 +5,7 @@ use std::process::ExitCode;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
-use crate::{analyze, doctor, exec, list, output, run, schema, show};
+use crate::{analyze, doctor, exec, list, output, plot, report, run, schema, show, tables};
 
 const EXIT_HELP: &str = "\
 Exit status of `exec`:
@@ -45,6 +45,12 @@ enum Command {
     Doctor,
     /// Compute estimates with intervals from an experiment's results
     Analyze(analyze::AnalyzeArgs),
+    /// Draw figures from an experiment's results
+    Plot(plot::PlotArgs),
+    /// Write LaTeX tables from an experiment's results
+    Table(tables::TableArgs),
+    /// Write one page with figures, tables and provenance
+    Report(report::ReportArgs),
     /// Explain every column of the result files
     Schema,
     /// Compile a program and report its errors, without running it
@@ -188,6 +194,9 @@ pub fn main() -> ExitCode {
         Command::Minheap(args) => or_say(run::minheap(&args)),
         Command::Status(args) => or_say(run::status(&args)),
         Command::Analyze(args) => or_say(analyze::analyze(&args)),
+        Command::Plot(args) => or_say(plot::plot(&args)),
+        Command::Table(args) => or_say(tables::table(&args)),
+        Command::Report(args) => or_say(report::report(&args)),
         Command::Doctor => doctor::doctor(),
         Command::Schema => schema::schema(),
     }
