@@ -1,5 +1,5 @@
-//! What `plan`, `run`, `minheap` and `status` have in common: the specification, the results folder,
-//! the binary that is measured, and the minima known so far.
+//! What `plan`, `run`, `minheap` and `status` have in common: the specification, the results
+//! folder, the binary that is measured, and the minima known so far.
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;

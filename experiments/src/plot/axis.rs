@@ -53,14 +53,18 @@ fn linear_ticks(low: f64, high: f64, n: f64) -> Vec<f64> {
     (first..=last).map(|k| k as f64 * step).collect()
 }
 
-/// Powers of ten, and between them 2 and 5 when the range is short; linear ticks when it is shorter
+/// Powers of ten, and more between them when the range is short; linear ticks when it is shorter
 /// than a factor of three.
 fn log_ticks(low: f64, high: f64) -> Vec<f64> {
     if high / low < 3.0 {
         return linear_ticks(low, high, 4.0);
     }
     let decades = (high / low).log10();
-    let factors: &[f64] = if decades > 2.5 { &[1.0] } else { &[1.0, 2.0, 5.0] };
+    let factors: &[f64] = match decades {
+        d if d > 2.5 => &[1.0],
+        d if d > 1.2 => &[1.0, 2.0, 5.0],
+        _ => &[1.0, 1.5, 2.0, 3.0, 5.0, 7.0],
+    };
     let (first, last) = (low.log10().floor() as i32, high.log10().ceil() as i32);
     let every = if decades > 7.0 { 2 } else { 1 };
     let powers = (first..=last).filter(|p| p.rem_euclid(every) == 0);

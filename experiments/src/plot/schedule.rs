@@ -121,10 +121,17 @@ pub(crate) fn workers(analysis: &Analysis) -> Option<Figure> {
     })
 }
 
-/// Programs that were run with several values of one numeric parameter, others alike: (program,
-/// parameter, [(value, workload)]).
-fn sweeps(analysis: &Analysis) -> Vec<(String, String, Vec<(f64, String)>)> {
-    let mut out: Vec<(String, String, Vec<(f64, String)>)> = Vec::new();
+/// A program that was run with several values of one numeric parameter, others alike.
+struct Sweep {
+    /// The program and its other parameters.
+    family: String,
+    parameter: String,
+    /// Value and workload, by value.
+    values: Vec<(f64, String)>,
+}
+
+fn sweeps(analysis: &Analysis) -> Vec<Sweep> {
+    let mut out: Vec<Sweep> = Vec::new();
     for workload in workloads(analysis) {
         let mut words = workload.split(' ');
         let program = words.next().unwrap_or_default().to_owned();
@@ -135,14 +142,15 @@ fn sweeps(analysis: &Analysis) -> Vec<(String, String, Vec<(f64, String)>)> {
         for (name, value) in &params {
             let others: Vec<_> = params.iter().filter(|(n, _)| n != name).collect();
             let family = format!("{program} {others:?}");
-            match out.iter_mut().find(|(f, n, _)| *f == family && n == name) {
-                Some((_, _, values)) => values.push((*value, workload.clone())),
-                None => out.push((family, name.clone(), vec![(*value, workload.clone())])),
+            let one = (*value, workload.clone());
+            match out.iter_mut().find(|s| s.family == family && s.parameter == *name) {
+                Some(sweep) => sweep.values.push(one),
+                None => out.push(Sweep { family, parameter: name.clone(), values: vec![one] }),
             }
         }
     }
-    out.retain(|(_, _, values)| values.len() >= 3);
-    out.iter_mut().for_each(|(_, _, values)| values.sort_by(|a, b| a.0.total_cmp(&b.0)));
+    out.retain(|s| s.values.len() >= 3);
+    out.iter_mut().for_each(|s| s.values.sort_by(|a, b| a.0.total_cmp(&b.0)));
     out
 }
 
@@ -150,7 +158,7 @@ fn sweeps(analysis: &Analysis) -> Vec<(String, String, Vec<(f64, String)>)> {
 pub(crate) fn grain(analysis: &Analysis) -> Option<Figure> {
     let mut panels = Vec::new();
     let schedulers = schedulers(analysis);
-    for (family, parameter, values) in sweeps(analysis) {
+    for Sweep { family, parameter, values } in sweeps(analysis) {
         let spawned = |c: &CellData| c.complete() && c.mean(Metric::TasksSpawned) > 1.0;
         let middle = middle_factor(analysis);
         let of = |w: &str, s: &str| {
