@@ -476,7 +476,11 @@ impl<H: Heap, S: Scheduler, E: Sink> Vm<H, S, E> {
         }
         let unobserved = self.shared.failures.iter().position(|(handle, _)| !observed(*handle));
         match unobserved {
-            Some(i) => self.shared.failures.swap_remove(i).1,
+            Some(i) => {
+                let (mut handle, failure) = self.shared.failures.swap_remove(i);
+                self.interpreter.mutator().clear(std::slice::from_mut(&mut handle));
+                failure
+            }
             None => Ending::Finished,
         }
     }
@@ -510,6 +514,7 @@ impl<H: Heap, S: Scheduler, E: Sink> Vm<H, S, E> {
             Outcome::Preempted => {
                 if self.step_limit.is_some_and(|limit| self.interpreter.reductions >= limit) {
                     let trace = vec![self.shared.loaded.index_of(task.pc)];
+                    self.shared.table.park(task, None);
                     return Some(Ending::StepLimit(trace_of(&self.shared.loaded, &trace)));
                 }
                 self.shared.emit(|| Event::TaskPreempt { task: id });
@@ -525,8 +530,13 @@ impl<H: Heap, S: Scheduler, E: Sink> Vm<H, S, E> {
             }
             Outcome::Done(v) => self.end(task, TaskState::Done, v),
             Outcome::Failed(v) => self.end(task, TaskState::Failed, v),
-            Outcome::Fatal(Fatal::StepLimit) => Some(Ending::StepLimit(Vec::new())),
-            Outcome::Fatal(Fatal::Exit(status)) => Some(Ending::Exit(status)),
+            Outcome::Fatal(fatal) => {
+                self.shared.table.park(task, None);
+                Some(match fatal {
+                    Fatal::StepLimit => Ending::StepLimit(Vec::new()),
+                    Fatal::Exit(status) => Ending::Exit(status),
+                })
+            }
         }
     }
 

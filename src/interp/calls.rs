@@ -44,6 +44,7 @@ impl<H: Heap> Ctx<H> {
         registers: usize,
         base: *mut Value,
     ) -> Result<*mut Value, Exit> {
+        let registers = registers + self.red_zone;
         // SAFETY: addresses within or just above the block are compared, not read.
         let fits = unsafe { base.add(registers).cast::<Frame>() <= self.frame_top.sub(1) };
         if fits {

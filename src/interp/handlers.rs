@@ -629,7 +629,11 @@ loop_op!(loop_le, le_ints);
 unsafe fn enter<H: Heap>(s: &mut St<H>, f: FuncInfo, base: *mut Value) -> R {
     unsafe {
         let frame = (*s.ctx).frame_top.sub(1);
-        if base.add(f.registers as usize).cast::<Frame>() > frame || poll(s) {
+        let mut room = f.registers as usize;
+        if <H::Mutator as Mutator>::COUNTS {
+            room += (*s.ctx).red_zone;
+        }
+        if base.add(room).cast::<Frame>() > frame || poll(s) {
             return R::Slow;
         }
         *frame = Frame { pc: s.pc, base: s.base };

@@ -99,6 +99,9 @@ pub(crate) struct Ctx<H: Heap> {
     driver: *mut dyn Driver,
     loaded: *const Loaded,
     scratch: *mut Value,
+    /// Registers to keep free above a new window (counting heaps, else 0): callers' registers may
+    /// reach there, dead, but counted.
+    red_zone: usize,
     max_stack_words: usize,
     outcome: Outcome,
 }
@@ -190,6 +193,11 @@ impl<H: Heap> Interpreter<H> {
             driver: no_driver,
             loaded: Arc::as_ptr(&loaded),
             scratch: std::ptr::null_mut(),
+            red_zone: if <H::Mutator as crate::heap::Mutator>::COUNTS {
+                loaded.funcs().iter().map(|f| f.registers as usize).max().unwrap_or(0)
+            } else {
+                0
+            },
             max_stack_words,
             outcome: Outcome::Preempted,
         });

@@ -353,9 +353,17 @@ impl Machine {
             return;
         }
         let live = self.reachable();
+        for pair in self.world.ready_finalizers[2 * self.ready.len()..].chunks(2) {
+            let of_tag = |&(n, tag): &(usize, Value)| tag == pair[1] && !live[n];
+            let at = self.finalizers.iter().position(of_tag).expect("a dead object's finalizer");
+            self.ready.push(self.finalizers.remove(at));
+        }
         let mut walk = Walk { place: vec![None; self.nodes.len()], ..Walk::default() };
         for (&v, &word) in self.world.globals.iter().zip(&self.roots) {
             walk.pair(v, word, &|| "a root".into());
+        }
+        for (pair, &(n, _)) in self.world.ready_finalizers.chunks(2).zip(&self.ready) {
+            walk.pair(pair[0], Word::Node(n), &|| "a due finalizer's object".into());
         }
         walk.objects(&self.nodes, &mut self.mutator);
         for &holder in &self.weak {
@@ -364,11 +372,6 @@ impl Machine {
             if dead && walk.place[holder].is_some_and(|o| o.slot(slots::TARGET) == Value::NIL) {
                 *slot = NIL;
             }
-        }
-        for pair in self.world.ready_finalizers[2 * self.ready.len()..].chunks(2) {
-            let of_tag = |&(n, tag): &(usize, Value)| tag == pair[1] && !live[n];
-            let at = self.finalizers.iter().position(of_tag).expect("a dead object's finalizer");
-            self.ready.push(self.finalizers.remove(at));
         }
     }
     /// The heap's graph is the model's: same shape, same sharing, same content; and the counters
