@@ -34,6 +34,7 @@ pub struct AnalyzeArgs {
 /// Everything that an analysis gives; figures, tables and the report are drawn from it.
 #[derive(Debug)]
 pub(crate) struct Analysis {
+    pub(crate) manifest: Manifest,
     pub(crate) data: Data,
     pub(crate) cells: Vec<CellRow>,
     pub(crate) lbo: Vec<LboRow>,
@@ -65,6 +66,7 @@ impl Analysis {
             variance: derive::variance(&data, manifest.seed),
             repetition: derive::repetition(&data),
             data,
+            manifest,
         })
     }
 
