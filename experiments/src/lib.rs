@@ -25,6 +25,7 @@ mod progress;
 pub mod record;
 pub mod report;
 mod results;
+mod rows;
 pub mod run;
 mod schema;
 mod show;
