@@ -1,7 +1,7 @@
 //! `menagerie report`: one HTML page with every figure, its caption, sortable tables, and the
 //! manifest. It needs no network and no other file.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::Args;
@@ -11,8 +11,8 @@ use crate::analyze::Analysis;
 use crate::experiment::read_rows;
 use crate::manifest::Manifest;
 use crate::output::show;
-use crate::plot::{figures, svg};
-use crate::tables::{Table, tables};
+use crate::plot::{self, figures, svg};
+use crate::tables::{self, Table, tables};
 
 /// `menagerie report`
 #[derive(Args, Debug)]
@@ -27,20 +27,29 @@ const SCRIPT: &str = include_str!("report.js");
 
 /// Runs `menagerie report`.
 pub(crate) fn report(args: &ReportArgs) -> Result<ExitCode, String> {
-    let analysis = Analysis::of(&args.folder)?;
-    let mut drawn = Vec::new();
-    for figure in figures(&analysis, &args.folder)? {
-        drawn.push((figure.id.clone(), svg(&figure)?, figure.caption));
-    }
-    let tables = tables(&analysis, &read_rows(&args.folder)?);
-    let page = page(&analysis.manifest, &drawn, &tables);
-    let path = args.folder.join("report.html");
-    std::fs::write(&path, page.into_string())
-        .map_err(|e| format!("cannot write {}: {e}", path.display()))?;
-    Ok(show(&format!("{}\n", path.display())))
+    Ok(show(&format!("{}\n", write(&args.folder)?.display())))
 }
 
-fn page(manifest: &Manifest, drawn: &[(String, String, String)], tables: &[Table]) -> Markup {
+/// Analyses a results folder and writes all that is made from it: `analysis/`, `figures/`,
+/// `tables/`, and the page, whose path it gives.
+pub(crate) fn write(folder: &Path) -> Result<PathBuf, String> {
+    let analysis = Analysis::of(folder)?;
+    analysis.write(&folder.join("analysis"))?;
+    let figures = figures(&analysis, folder)?;
+    plot::write(&figures, folder)?;
+    let tables = tables(&analysis, &read_rows(folder)?);
+    tables::write(&tables, folder)?;
+    let drawn: Vec<_> = figures
+        .iter()
+        .map(|f| Ok((f.id.as_str(), svg(f)?, f.caption.as_str())))
+        .collect::<Result<_, String>>()?;
+    let path = folder.join("report.html");
+    let page = page(&analysis.manifest, &drawn, &tables);
+    crate::output::write_file(&path, &page.into_string())?;
+    Ok(path)
+}
+
+fn page(manifest: &Manifest, drawn: &[(&str, String, &str)], tables: &[Table]) -> Markup {
     let counts: Vec<_> =
         manifest.recorded.iter().map(|(status, n)| format!("{n} {status}")).collect();
     html! {

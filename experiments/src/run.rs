@@ -15,7 +15,7 @@ use crate::output::{say, show};
 use crate::results::journal::recorded;
 use crate::results::{InvocationRow, Store};
 use crate::rows::{Context, details};
-use crate::spec::file::Fsync;
+use crate::spec::file::{Fsync, MinimumHeaps};
 
 /// `menagerie run`
 #[derive(Args, Debug)]
@@ -31,6 +31,9 @@ pub struct RunArgs {
     /// Go on although the measured binary is not the one that the results so far came from
     #[arg(long)]
     allow_other_binary: bool,
+    /// Then write analysis, figures, tables and report.html
+    #[arg(long, conflicts_with = "shard")]
+    report: bool,
 }
 
 /// `menagerie plan`
@@ -218,6 +221,9 @@ pub(crate) fn run(args: &RunArgs) -> Result<ExitCode, String> {
     manifest.write(&experiment.folder)?;
     let counts: Vec<_> = manifest.recorded.iter().map(|(s, n)| format!("{n} {s}")).collect();
     say(&format!("{}: {}\n", experiment.folder.display(), counts.join(", ")));
+    if args.report {
+        return Ok(show(&format!("{}\n", crate::report::write(&experiment.folder)?.display())));
+    }
     Ok(ExitCode::SUCCESS)
 }
 
@@ -234,8 +240,11 @@ fn prepare(
     }
     let _lock = Store::open(&experiment.folder)?;
     experiment.probe(invoker)?;
-    if planned.is_err() {
-        minheap::find(experiment, invoker, false)?;
+    match experiment.spec.minimum_heaps {
+        _ if sharded => {}
+        MinimumHeaps::All => minheap::find(experiment, invoker, true)?,
+        MinimumHeaps::Reference if planned.is_err() => minheap::find(experiment, invoker, false)?,
+        MinimumHeaps::Reference => {}
     }
     experiment.minima()
 }

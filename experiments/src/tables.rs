@@ -1,6 +1,6 @@
 //! Tables as data, written as LaTeX (`menagerie table`) and into the report.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::Args;
@@ -250,20 +250,25 @@ pub(crate) fn latex(table: &Table) -> String {
     out
 }
 
+/// Writes tables as LaTeX and gives their paths.
+pub(crate) fn write(tables: &[Table], folder: &Path) -> Result<Vec<PathBuf>, String> {
+    let folder = folder.join("tables");
+    crate::output::make_folder(&folder)?;
+    let mut written = Vec::new();
+    for table in tables {
+        let path = folder.join(format!("{}.tex", table.id));
+        crate::output::write_file(&path, &latex(table))?;
+        written.push(path);
+    }
+    Ok(written)
+}
+
 /// Runs `menagerie table`.
 pub(crate) fn table(args: &TableArgs) -> Result<ExitCode, String> {
     let analysis = Analysis::of(&args.folder)?;
-    let folder = args.folder.join("tables");
-    std::fs::create_dir_all(&folder)
-        .map_err(|e| format!("cannot make {}: {e}", folder.display()))?;
-    let mut out = String::new();
-    for table in tables(&analysis, &read_rows(&args.folder)?) {
-        let path = folder.join(format!("{}.tex", table.id));
-        std::fs::write(&path, latex(&table))
-            .map_err(|e| format!("cannot write {}: {e}", path.display()))?;
-        out += &format!("{}\n", path.display());
-    }
-    Ok(show(&out))
+    let written = write(&tables(&analysis, &read_rows(&args.folder)?), &args.folder)?;
+    let lines = written.iter().map(|path| format!("{}\n", path.display()));
+    Ok(show(&lines.collect::<String>()))
 }
 
 #[cfg(test)]

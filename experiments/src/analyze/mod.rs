@@ -70,9 +70,9 @@ impl Analysis {
         })
     }
 
-    fn write(&self, folder: &Path) -> Result<(), String> {
-        std::fs::create_dir_all(folder)
-            .map_err(|e| format!("cannot make {}: {e}", folder.display()))?;
+    /// Writes every derived table.
+    pub(crate) fn write(&self, folder: &Path) -> Result<(), String> {
+        crate::output::make_folder(folder)?;
         write(folder, &self.cells)?;
         write(folder, &self.lbo)?;
         write(folder, &self.ratios)?;

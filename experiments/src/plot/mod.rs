@@ -11,8 +11,8 @@ mod select;
 mod space;
 mod time;
 
-use std::path::PathBuf;
-use std::process::ExitCode;
+use std::path::{Path, PathBuf};
+use std::process::{Command, ExitCode};
 
 use clap::Args;
 
@@ -32,13 +32,13 @@ pub struct PlotArgs {
     /// Only figures whose name contains this
     #[arg(long, value_name = "WORD")]
     pub only: Option<String>,
+    /// As PDF too, for papers (by rsvg-convert)
+    #[arg(long)]
+    pub pdf: bool,
 }
 
 /// All figures that the results have something for, in order of their numbers.
-pub(crate) fn figures(
-    analysis: &Analysis,
-    folder: &std::path::Path,
-) -> Result<Vec<Figure>, String> {
+pub(crate) fn figures(analysis: &Analysis, folder: &Path) -> Result<Vec<Figure>, String> {
     let minima = read_rows(folder)?;
     let pauses = read_rows(folder)?;
     let all = [
@@ -66,21 +66,59 @@ pub(crate) fn figures(
     Ok(all.into_iter().flatten().collect())
 }
 
+/// Writes figures as SVG and gives their paths.
+pub(crate) fn write(figures: &[Figure], folder: &Path) -> Result<Vec<PathBuf>, String> {
+    let folder = folder.join("figures");
+    crate::output::make_folder(&folder)?;
+    let mut written = Vec::new();
+    for figure in figures {
+        let path = folder.join(format!("{}.svg", figure.id));
+        crate::output::write_file(&path, &svg(figure)?)?;
+        written.push(path);
+    }
+    Ok(written)
+}
+
+/// Converts an SVG beside it to PDF, of the same size and with its fonts embedded.
+///
+/// librsvg's program does it: the crate that could (svg2pdf) would bring 88 others, and ninety
+/// seconds to every build, for what only a paper needs.
+fn to_pdf(svg: &Path) -> Result<PathBuf, String> {
+    let pdf = svg.with_extension("pdf");
+    let mut command = Command::new("rsvg-convert");
+    command.args(["--format", "pdf", "--output"]).arg(&pdf).arg(svg);
+    let ran = command.output().map_err(|e| match e.kind() {
+        std::io::ErrorKind::NotFound => {
+            "PDF needs rsvg-convert: apt-get install librsvg2-bin".to_owned()
+        }
+        _ => format!("cannot start rsvg-convert: {e}"),
+    })?;
+    match ran.status.success() {
+        true => Ok(pdf),
+        false => Err(format!(
+            "rsvg-convert cannot convert {}: {}",
+            svg.display(),
+            String::from_utf8_lossy(&ran.stderr).trim()
+        )),
+    }
+}
+
 /// Runs `menagerie plot`.
 pub(crate) fn plot(args: &PlotArgs) -> Result<ExitCode, String> {
     let analysis = Analysis::of(&args.folder)?;
-    let folder = args.folder.join("figures");
-    std::fs::create_dir_all(&folder)
-        .map_err(|e| format!("cannot make {}: {e}", folder.display()))?;
-    let mut out = String::new();
-    for figure in figures(&analysis, &args.folder)? {
-        if args.only.as_ref().is_some_and(|word| !figure.id.contains(word)) {
-            continue;
+    let mut chosen = figures(&analysis, &args.folder)?;
+    if let Some(word) = &args.only {
+        let known: Vec<_> = chosen.iter().map(|f| f.id.clone()).collect();
+        chosen.retain(|f| f.id.contains(word));
+        if chosen.is_empty() {
+            return Err(format!("no figure's name contains `{word}`: {}", known.join(", ")));
         }
-        let path = folder.join(format!("{}.svg", figure.id));
-        std::fs::write(&path, svg(&figure)?)
-            .map_err(|e| format!("cannot write {}: {e}", path.display()))?;
-        out += &format!("{}\n", path.display());
     }
-    Ok(show(&out))
+    let mut written = write(&chosen, &args.folder)?;
+    if args.pdf {
+        let pdfs: Vec<_> = written.iter().map(|svg| to_pdf(svg)).collect::<Result<_, _>>()?;
+        written.extend(pdfs);
+    }
+    let lines = written.iter().map(|path| format!("{}\n", path.display()));
+    Ok(show(&lines.collect::<String>()))
 }

@@ -14,6 +14,7 @@ use std::path::{Path, PathBuf};
 
 use super::columns::Row;
 use super::{InvocationRow, IterationRow, PauseRow, RequestRow};
+use crate::output::cannot;
 
 /// A CSV file that only grows.
 #[derive(Debug)]
@@ -22,21 +23,6 @@ pub(crate) struct AppendFile<R> {
     file: File,
     bytes: u64,
     row: PhantomData<R>,
-}
-
-/// An error with the file's name and the remedy.
-pub(super) fn cannot(what: &str, path: &Path, e: &std::io::Error) -> String {
-    use std::io::ErrorKind;
-    let remedy = match e.kind() {
-        ErrorKind::StorageFull | ErrorKind::QuotaExceeded => {
-            "; free some space and give the same command again: it resumes"
-        }
-        ErrorKind::ReadOnlyFilesystem | ErrorKind::PermissionDenied => {
-            "; name a folder that can be written with --results DIR"
-        }
-        _ => "",
-    };
-    format!("cannot {what} {}: {e}{remedy}", path.display())
 }
 
 fn header<R: Row>() -> Vec<u8> {
