@@ -8,6 +8,7 @@ use std::time::Instant;
 use crate::heap::{Dirty, Liveness};
 use crate::ir::Program;
 use crate::object::slots;
+use crate::requests::RequestLog;
 use crate::value::Value;
 
 /// Words of [`World::scratch`].
@@ -50,6 +51,8 @@ pub struct World {
     pub args: Vec<String>,
     /// `--param name=value`.
     pub params: BTreeMap<String, String>,
+    /// What `note_request` notes; whoever runs the VM keeps a clone.
+    pub requests: RequestLog,
     /// When the VM started.
     pub start: Instant,
     /// Virtual time: when set, `clock_ns` and `sleep` use it instead of the real clock.
@@ -84,6 +87,7 @@ impl World {
             input: Box::new(std::io::BufReader::new(std::io::stdin())),
             args: Vec::new(),
             params: BTreeMap::new(),
+            requests: RequestLog::default(),
             start: Instant::now(),
             virtual_ns: None,
         }

@@ -7,7 +7,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use menagerie::ir::escape;
 
 use crate::catalogue::Size;
-use crate::{analyze, doctor, exec, list, output, run, schema, show};
+use crate::{analyze, doctor, exec, list, output, plot, report, run, schema, show, tables};
 
 const EXIT_HELP: &str = "\
 Exit status of `exec`:
@@ -49,6 +49,12 @@ enum Command {
     Doctor,
     /// Compute estimates with intervals from an experiment's results
     Analyze(analyze::AnalyzeArgs),
+    /// Draw figures from an experiment's results
+    Plot(plot::PlotArgs),
+    /// Write LaTeX tables from an experiment's results
+    Table(tables::TableArgs),
+    /// Write one page with figures, tables and provenance
+    Report(report::ReportArgs),
     /// Explain every column of the result files
     Schema,
     /// Compile a program and report its errors, without running it
@@ -110,7 +116,8 @@ pub struct ExecArgs {
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
     pub workers: Option<u16>,
     /// Run the program N times in this process, each time in a new VM
-    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..))]
+    #[arg(long, value_name = "N", default_value_t = 1)]
+    #[arg(value_parser = clap::value_parser!(u32).range(1..))]
     pub iterations: u32,
     /// Write the result record to this file, as JSON: what `menagerie run` reads
     #[arg(long, value_name = "FILE")]
@@ -255,6 +262,9 @@ pub fn main() -> ExitCode {
         Command::Minheap(args) => or_say(run::minheap(&args)),
         Command::Status(args) => or_say(run::status(&args)),
         Command::Analyze(args) => or_say(analyze::analyze(&args)),
+        Command::Plot(args) => or_say(plot::plot(&args)),
+        Command::Table(args) => or_say(tables::table(&args)),
+        Command::Report(args) => or_say(report::report(&args)),
         Command::Doctor => doctor::doctor(),
         Command::Schema => schema::schema(),
     }

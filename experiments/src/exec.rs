@@ -143,6 +143,7 @@ fn iterate(
     let mut world = World::new(program);
     world.args = args.args.clone();
     world.params = params.clone();
+    let requests = world.requests.clone();
     let sink = events.map(EventFile::sink);
     let result = menagerie_strategies::run(&args.heap, &args.sched, config, code, world, sink);
     let times = stopwatch.stop();
@@ -155,7 +156,7 @@ fn iterate(
             return Ok(USAGE);
         }
     };
-    record.iterations.push(Iteration::new(times, &stats));
+    record.iterations.push(Iteration::new(times, &stats, &requests.take()));
     record.ended(&ending);
     say(&ending_text(&compilation, &names, &ending));
     if args.stats {

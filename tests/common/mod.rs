@@ -184,7 +184,8 @@ pub fn end_of(compiled: &Compiled, how: &How) -> Result<(String, Ending, u64), V
         virtual_time: true,
     };
     let code = compiled.code.clone();
-    let (ending, stats) = menagerie_strategies::run(how.heap, how.scheduler, &config, code, world, None)?;
+    let (ending, stats) =
+        menagerie_strategies::run(how.heap, how.scheduler, &config, code, world, None)?;
     Ok((capture.text(), ending, stats.reductions))
 }
 
