@@ -13,3 +13,4 @@ pub mod memory;
 pub mod objects;
 pub mod phases;
 pub mod size_class;
+pub mod slot;
