@@ -110,10 +110,20 @@ pub(crate) struct Ctx<H: Heap> {
     red_zone: usize,
     max_stack_words: usize,
     outcome: Outcome,
+    /// Where the run goes on after a slow path.
+    resume: Resume,
     /// The slice's limit, while others may have lowered [`Ctx::limit`].
     quantum: u64,
     gate: Arc<Gate>,
     lane: Lane,
+}
+
+/// Where a run goes on, in memory.
+#[derive(Clone, Copy, Debug)]
+struct Resume {
+    pc: *const u64,
+    base: *mut Value,
+    reds: u64,
 }
 
 /// Where a run is. Copied, never borrowed by a function that is not inlined (E2).
@@ -211,6 +221,7 @@ impl<H: Heap> Interpreter<H> {
             },
             max_stack_words,
             outcome: Outcome::Preempted,
+            resume: Resume { pc: std::ptr::null(), base: std::ptr::null_mut(), reds: 0 },
             quantum: 0,
             gate,
             lane: Lane::default(),
