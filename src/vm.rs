@@ -24,7 +24,9 @@ use std::time::{Duration, Instant};
 use crate::bytecode::verify::Verified;
 use crate::concurrency::{Critical, scope};
 use crate::event::{Event, NullSink, Sink};
-use crate::heap::{Barrier, Cause, Dirty, Heap, HeapConfig, Liveness, Mutator, Roots, Usage};
+use crate::heap::{
+    Barrier, Cause, Dirty, Heap, HeapConfig, Liveness, Mutator, Region, Roots, Usage,
+};
 use crate::host::{Fatal, Host, Wait};
 use crate::interp::{Driver, Engine, Interpreter, Loaded, Outcome};
 use crate::ir::FuncId;
@@ -286,14 +288,13 @@ impl<H: Heap, S: Scheduler, E: Sink> Driver for Shared<H, S, E> {
         self.emit(|| Event::CollectionBegin { cause: why });
         let (start, start_clock_ns) = (Instant::now(), task_clock_ns());
         self.stats.usage(self.heap.usage());
-        let world = self.world.as_ptr();
         // Real time, even when the program sees virtual time.
         let start_ns = start.duration_since(self.world().start).as_nanos() as u64;
         let mut roots = VmRoots {
             table: &mut self.table,
             running,
             // SAFETY: as `Shared::world`; the world is stopped.
-            world: unsafe { &mut *world },
+            world: unsafe { self.world.as_mut() },
             failures: &mut self.failures,
             loaded: &self.loaded,
             counts: self.heap.info().barrier == Barrier::Counting,
@@ -320,6 +321,17 @@ impl<H: Heap, S: Scheduler, E: Sink> Driver for Shared<H, S, E> {
             after_bytes: collection.after_bytes,
             traced_objects: collection.traced_objects,
             wall_ns,
+        });
+    }
+    fn roots(&mut self, running: &mut Task, f: &mut dyn FnMut(&mut dyn Roots)) {
+        f(&mut VmRoots {
+            table: &mut self.table,
+            running,
+            // SAFETY: as `Shared::world`; the world is stopped.
+            world: unsafe { self.world.as_mut() },
+            failures: &mut self.failures,
+            loaded: &self.loaded,
+            counts: self.heap.info().barrier == Barrier::Counting,
         });
     }
     fn fresh_id(&mut self) -> TaskId {
@@ -671,6 +683,7 @@ impl<H: Heap, S: Scheduler, E: Sink> Vm<H, S, E> {
 
 /// A task that has ended holds nothing any more (counting heaps).
 fn drop_references<M: Mutator>(mutator: &mut M, task: &mut Task) {
+    mutator.abandon(std::mem::replace(&mut task.region, Region::NONE));
     if M::COUNTS {
         // SAFETY: nobody runs the task; `frame_top` lies within its block.
         mutator.clear(unsafe { task.registers_below(task.frame_top.cast()) });

@@ -4,8 +4,8 @@ use std::cell::Cell;
 use std::rc::Rc;
 
 use crate::heap::{
-    Cause, Collection, Heap, HeapConfig, HeapError, HeapInfo, Mutator, Oom, Region, Roots,
-    Safepoint, Usage, Watch,
+    Cause, Collection, Heap, HeapConfig, HeapError, HeapInfo, LiveWords, Mutator, Oom, Region,
+    Roots, Safepoint, Usage, Watch,
 };
 use crate::object::{Obj, ObjectLayout};
 use crate::value::Value;
@@ -93,6 +93,7 @@ impl<M> CountedMutator<M> {
 unsafe impl<M: Mutator> Mutator for CountedMutator<M> {
     const COUNTS: bool = M::COUNTS;
     const INLINE: bool = false;
+    const REGIONS: bool = M::REGIONS;
 
     fn try_alloc(&mut self, layout: ObjectLayout) -> Option<Obj> {
         let o = self.inner.try_alloc(layout)?;

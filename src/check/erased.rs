@@ -3,8 +3,8 @@
 use std::fmt;
 
 use crate::heap::{
-    Barrier, Cause, Collection, Heap, HeapConfig, HeapError, HeapInfo, Mutator, Oom, Region, Roots,
-    Safepoint, Usage, Watch,
+    Barrier, Cause, Collection, Heap, HeapConfig, HeapError, HeapInfo, LiveWords, Mutator, Oom,
+    Region, Roots, Safepoint, Usage, Watch,
 };
 use crate::object::{Obj, ObjectLayout};
 use crate::value::Value;
@@ -43,7 +43,18 @@ pub trait AnyMutator {
     fn wants_collection(&self) -> Option<Cause>;
     fn watch(&mut self, o: Obj, why: Watch);
     fn enter(&mut self) -> Region;
-    fn leave(&mut self, region: Region, result: &mut Value);
+    fn leave(
+        &mut self,
+        region: Region,
+        result: &mut Value,
+        live: &mut LiveWords<'_>,
+        at: &mut Safepoint<'_>,
+    );
+    fn promoted(&self, f: &mut dyn FnMut(Obj));
+    fn escape(&mut self, v: Value);
+    fn suspend(&mut self) -> Region;
+    fn resume(&mut self, innermost: Region);
+    fn abandon(&mut self, innermost: Region);
     fn flush(&mut self);
 }
 
@@ -96,7 +107,14 @@ impl<M: Mutator> AnyMutator for Part<M> {
         drain(&mut self);
         watch(&mut self, o: Obj, why: Watch);
         enter(&mut self) -> Region;
-        leave(&mut self, region: Region, result: &mut Value);
+        leave(
+            &mut self, region: Region, result: &mut Value, live: &mut LiveWords<'_>,
+            at: &mut Safepoint<'_>
+        );
+        escape(&mut self, v: Value);
+        suspend(&mut self) -> Region;
+        resume(&mut self, innermost: Region);
+        abandon(&mut self, innermost: Region);
         flush(&mut self);
     }
     fn pending(&self) -> bool {
@@ -104,6 +122,9 @@ impl<M: Mutator> AnyMutator for Part<M> {
     }
     fn wants_collection(&self) -> Option<Cause> {
         self.0.wants_collection()
+    }
+    fn promoted(&self, f: &mut dyn FnMut(Obj)) {
+        self.0.promoted(f);
     }
 }
 
@@ -175,6 +196,8 @@ unsafe impl Mutator for ErasedMutator {
     /// The wrapped heap may count.
     const COUNTS: bool = true;
     const INLINE: bool = false;
+    /// And have regions.
+    const REGIONS: bool = true;
 
     forward! {
         try_alloc(&mut self, layout: ObjectLayout) -> Option<Obj>;
@@ -190,7 +213,14 @@ unsafe impl Mutator for ErasedMutator {
         drain(&mut self);
         watch(&mut self, o: Obj, why: Watch);
         enter(&mut self) -> Region;
-        leave(&mut self, region: Region, result: &mut Value);
+        leave(
+            &mut self, region: Region, result: &mut Value, live: &mut LiveWords<'_>,
+            at: &mut Safepoint<'_>
+        );
+        escape(&mut self, v: Value);
+        suspend(&mut self) -> Region;
+        resume(&mut self, innermost: Region);
+        abandon(&mut self, innermost: Region);
         flush(&mut self);
     }
     fn pending(&self) -> bool {
@@ -198,5 +228,8 @@ unsafe impl Mutator for ErasedMutator {
     }
     fn wants_collection(&self) -> Option<Cause> {
         self.0.wants_collection()
+    }
+    fn promoted(&self, f: &mut dyn FnMut(Obj)) {
+        self.0.promoted(f);
     }
 }

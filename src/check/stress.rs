@@ -123,6 +123,7 @@ impl<M: Mutator> StressMutator<M> {
 unsafe impl<M: Mutator> Mutator for StressMutator<M> {
     const COUNTS: bool = M::COUNTS;
     const INLINE: bool = false;
+    const REGIONS: bool = M::REGIONS;
 
     #[inline]
     fn try_alloc(&mut self, layout: ObjectLayout) -> Option<Obj> {

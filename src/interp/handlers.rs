@@ -123,7 +123,9 @@ body!(load_v, w, s, { set(s, A!(w, s), Value::from_bits(u64::from(D!(w, s) as u3
 body!(get_global, w, s, { set(s, A!(w, s), *(*s.ctx).globals.add(D!(w, s) as usize)) });
 body!(set_global, w, s, {
     let global = (*s.ctx).globals.add(D!(w, s) as usize);
-    (*s.ctx).mutator.set(&mut *global, reg(s, A!(w, s)));
+    let v = reg(s, A!(w, s));
+    (*s.ctx).mutator.escape(v);
+    (*s.ctx).mutator.set(&mut *global, v);
     R::Next
 });
 body!(get_capture, w, s, {

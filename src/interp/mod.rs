@@ -15,7 +15,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
-use crate::heap::{Cause, Heap, Usage};
+use crate::heap::{Cause, Heap, Mutator, Roots, Safepoint, Stop, Usage};
 use crate::host::{Fatal, Wait};
 use crate::object::{Obj, ObjectLayout};
 use crate::task::{Frame, Task, TaskId};
@@ -52,6 +52,8 @@ pub enum Outcome {
 pub trait Driver {
     /// Stops the world and collects; `running` is the task of the calling worker.
     fn collect(&mut self, running: &mut Task, why: Cause);
+    /// Stops the world and shows its roots.
+    fn roots(&mut self, running: &mut Task, f: &mut dyn FnMut(&mut dyn Roots));
     /// A number for a new task.
     fn fresh_id(&mut self) -> TaskId;
     /// Takes over a new task.
@@ -154,6 +156,9 @@ impl Driver for NoDriver {
     fn collect(&mut self, _: &mut Task, _: Cause) {
         unreachable!("no slice is running")
     }
+    fn roots(&mut self, _: &mut Task, _: &mut dyn FnMut(&mut dyn Roots)) {
+        unreachable!("no slice is running")
+    }
     fn fresh_id(&mut self) -> TaskId {
         unreachable!("no slice is running")
     }
@@ -193,7 +198,7 @@ impl<H: Heap> Interpreter<H> {
             driver: no_driver,
             loaded: Arc::as_ptr(&loaded),
             scratch: std::ptr::null_mut(),
-            red_zone: if <H::Mutator as crate::heap::Mutator>::COUNTS {
+            red_zone: if <H::Mutator as Mutator>::COUNTS {
                 loaded.funcs().iter().map(|f| f.registers as usize).max().unwrap_or(0)
             } else {
                 0
@@ -247,6 +252,7 @@ impl<H: Heap> Interpreter<H> {
     /// Runs `task` until it ends, waits, or has used `quantum` reductions.
     pub fn run_slice(&mut self, task: &mut Task, driver: &mut dyn Driver, quantum: u64) -> Outcome {
         self.enter(task, driver);
+        self.ctx.mutator.resume(task.region);
         self.ctx.limit.store(quantum, Relaxed);
         let (pc, base) = (task.pc, task.base);
         let ctx: *mut Ctx<H> = &mut *self.ctx;
@@ -254,12 +260,31 @@ impl<H: Heap> Interpreter<H> {
         // to outlives the slice.
         let reds = unsafe { engine::run(self.engine, St { pc, base, reds: 0, ctx }) };
         self.reductions += reds;
+        task.region = self.ctx.mutator.suspend();
         self.ctx.outcome
     }
 
     /// The program.
     pub fn loaded(&self) -> &Arc<Loaded> {
         &self.loaded
+    }
+}
+
+/// Stops the world around the running slice: its task and its driver, which are valid for the slice
+/// and disjoint from the mutator.
+struct SliceStop {
+    task: *mut Task,
+    driver: *mut dyn Driver,
+}
+
+impl Stop for SliceStop {
+    fn collect(&mut self, why: Cause) {
+        // SAFETY: valid for the slice; short borrows.
+        unsafe { (*self.driver).collect(&mut *self.task, why) };
+    }
+    fn roots(&mut self, f: &mut dyn FnMut(&mut dyn Roots)) {
+        // SAFETY: as `collect`.
+        unsafe { (*self.driver).roots(&mut *self.task, f) };
     }
 }
 
@@ -285,21 +310,21 @@ impl<H: Heap> Ctx<H> {
         task.frame_top = frame_top;
     }
     fn alloc(&mut self, layout: ObjectLayout) -> Result<Obj, Value> {
-        use crate::heap::{Mutator, Safepoint};
         if let Some(o) = self.mutator.try_alloc(layout) {
             return Ok(o);
         }
-        let (task, driver) = (self.task, self.driver);
-        // SAFETY: the task and the driver are valid for the slice and disjoint from the mutator.
-        let mut collect = |why| unsafe { (*driver).collect(&mut *task, why) };
-        let result = self.mutator.alloc_slow(layout, &mut Safepoint::new(&mut collect));
+        let mut stop = self.stop();
+        let result = self.mutator.alloc_slow(layout, &mut Safepoint::new(&mut stop));
         self.end_slice_for_finalizers();
         result.map_err(|_| self.world().out_of_memory)
+    }
+    /// Who stops the world for the running slice.
+    fn stop(&self) -> SliceStop {
+        SliceStop { task: self.task, driver: self.driver }
     }
     /// Between two instructions, counting heaps only: frees the dead, and collects if that is due.
     #[cold]
     fn drain(&mut self, pc: *const u64, base: *mut Value) {
-        use crate::heap::Mutator;
         self.mutator.drain();
         if let Some(why) = self.mutator.wants_collection() {
             self.save(pc, base);

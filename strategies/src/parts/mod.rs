@@ -2,6 +2,7 @@
 
 pub mod blocks;
 pub mod bump;
+pub mod bytes;
 pub mod cells;
 pub mod copy;
 pub mod counts;
@@ -10,4 +11,5 @@ pub mod mark_bits;
 pub mod memory;
 pub mod objects;
 pub mod phases;
+pub mod regions;
 pub mod size_class;
