@@ -21,7 +21,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
 use crate::gate::{Gate, Lane};
-use crate::heap::{Cause, Heap, Mutator, Usage};
+use crate::heap::{Cause, Heap, Mutator, Roots, Safepoint, Stop, Usage};
 use crate::host::{Fatal, Wait};
 use crate::object::{Obj, ObjectLayout};
 use crate::task::{Frame, Task, TaskId};
@@ -58,6 +58,8 @@ pub enum Outcome {
 pub trait Driver {
     /// Stops the world and collects; `running` is the task of the calling worker.
     fn collect(&mut self, running: &mut Task, why: Cause);
+    /// Stops the world and shows its roots.
+    fn roots(&mut self, running: &mut Task, f: &mut dyn FnMut(&mut dyn Roots));
     /// A number for a new task.
     fn fresh_id(&mut self) -> TaskId;
     /// Takes over a new task; whether the running one should give way to it.
@@ -174,6 +176,9 @@ impl Driver for NoDriver {
     fn collect(&mut self, _: &mut Task, _: Cause) {
         unreachable!("no slice is running")
     }
+    fn roots(&mut self, _: &mut Task, _: &mut dyn FnMut(&mut dyn Roots)) {
+        unreachable!("no slice is running")
+    }
     fn fresh_id(&mut self) -> TaskId {
         unreachable!("no slice is running")
     }
@@ -275,6 +280,7 @@ impl<H: Heap> Interpreter<H> {
     pub fn run_slice(&mut self, task: &mut Task, driver: &mut dyn Driver, quantum: u64) -> Outcome {
         self.enter(task, driver);
         self.ctx.quantum = quantum;
+        self.ctx.mutator.resume(task.region);
         self.ctx.limit.store(quantum, Relaxed);
         let (pc, base) = (task.pc, task.base);
         let ctx: *mut Ctx<H> = &mut *self.ctx;
@@ -293,6 +299,7 @@ impl<H: Heap> Interpreter<H> {
             // SAFETY: a block has at least one register.
             ctx.outcome = Outcome::Done(unsafe { *low });
         }
+        task.region = ctx.mutator.suspend();
         ctx.task = std::ptr::null_mut();
         ctx.outcome
     }
@@ -300,6 +307,24 @@ impl<H: Heap> Interpreter<H> {
     /// The program.
     pub fn loaded(&self) -> &Arc<Loaded> {
         &self.loaded
+    }
+}
+
+/// Stops the world around the running slice: its task and its driver, which are valid for the slice
+/// and disjoint from the mutator.
+struct SliceStop {
+    task: *mut Task,
+    driver: *mut dyn Driver,
+}
+
+impl Stop for SliceStop {
+    fn collect(&mut self, why: Cause) {
+        // SAFETY: valid for the slice; short borrows.
+        unsafe { (*self.driver).collect(&mut *self.task, why) };
+    }
+    fn roots(&mut self, f: &mut dyn FnMut(&mut dyn Roots)) {
+        // SAFETY: as `collect`.
+        unsafe { (*self.driver).roots(&mut *self.task, f) };
     }
 }
 
@@ -340,16 +365,17 @@ impl<H: Heap> Ctx<H> {
         }
     }
     fn alloc(&mut self, layout: ObjectLayout) -> Result<Obj, Value> {
-        use crate::heap::Safepoint;
         if let Some(o) = self.mutator.try_alloc(layout) {
             return Ok(o);
         }
-        let (task, driver) = (self.task, self.driver);
-        // SAFETY: the task and the driver are valid for the slice and disjoint from the mutator.
-        let mut collect = |why| unsafe { (*driver).collect(&mut *task, why) };
-        let result = self.mutator.alloc_slow(layout, &mut Safepoint::new(&mut collect));
+        let mut stop = self.stop();
+        let result = self.mutator.alloc_slow(layout, &mut Safepoint::new(&mut stop));
         self.end_slice_for_finalizers();
         result.map_err(|_| self.world().out_of_memory)
+    }
+    /// Who stops the world for the running slice.
+    fn stop(&self) -> SliceStop {
+        SliceStop { task: self.task, driver: self.driver }
     }
     /// Between two instructions, counting heaps only: frees the dead, and collects if that is due.
     #[cold]
