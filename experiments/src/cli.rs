@@ -6,7 +6,8 @@ use std::process::ExitCode;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use menagerie::ir::escape;
 
-use crate::{analyze, doctor, exec, list, output, run, schema, show};
+use crate::catalogue::Size;
+use crate::{analyze, doctor, exec, list, output, plot, report, run, schema, show, tables};
 
 const EXIT_HELP: &str = "\
 Exit status of `exec`:
@@ -30,8 +31,8 @@ struct Cli {
 enum Command {
     /// Run a Mena program on a heap and a scheduler
     Exec(Box<ExecArgs>),
-    /// List heaps, schedulers and their parameters
-    List,
+    /// List heaps, schedulers and workloads
+    List(list::ListArgs),
     /// Print a program in one of its forms
     Dump(DumpArgs),
     /// Explain what the compiler found out about a program
@@ -48,11 +49,17 @@ enum Command {
     Doctor,
     /// Compute estimates with intervals from an experiment's results
     Analyze(analyze::AnalyzeArgs),
+    /// Draw figures from an experiment's results
+    Plot(plot::PlotArgs),
+    /// Write LaTeX tables from an experiment's results
+    Table(tables::TableArgs),
+    /// Write one page with figures, tables and provenance
+    Report(report::ReportArgs),
     /// Explain every column of the result files
     Schema,
     /// Compile a program and report its errors, without running it
     Check {
-        /// The program
+        /// The program: a file or a workload
         program: PathBuf,
     },
 }
@@ -60,7 +67,7 @@ enum Command {
 /// `menagerie exec`
 #[derive(Args, Debug)]
 pub struct ExecArgs {
-    /// The program
+    /// The program: a file, or a workload such as awfy/richards (see `menagerie list workloads`)
     pub program: PathBuf,
     /// The memory manager (see `menagerie list`)
     #[arg(long, default_value = "mark-sweep", value_name = "NAME")]
@@ -86,6 +93,9 @@ pub struct ExecArgs {
     /// A parameter of the program: `param("n", …)` gives it
     #[arg(long, value_name = "NAME=VALUE", value_parser = parse_pair)]
     pub param: Vec<(String, String)>,
+    /// The parameters of this size, as the program's header declares them; --param goes before
+    #[arg(long, value_enum, value_name = "SIZE")]
+    pub size: Option<Size>,
     /// Verify the heap after every collection (slow)
     #[arg(long)]
     pub check: bool,
@@ -101,11 +111,13 @@ pub struct ExecArgs {
     /// Write every event to this file, as CSV
     #[arg(long, value_name = "FILE")]
     pub events: Option<PathBuf>,
-    /// OS threads that run the program, for schedulers that use more than one
-    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..))]
-    pub workers: u16,
+    /// OS threads that run the program, for schedulers that use more than one; otherwise as many as
+    /// there are processors
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
+    pub workers: Option<u16>,
     /// Run the program N times in this process, each time in a new VM
-    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..))]
+    #[arg(long, value_name = "N", default_value_t = 1)]
+    #[arg(value_parser = clap::value_parser!(u32).range(1..))]
     pub iterations: u32,
     /// Write the result record to this file, as JSON: what `menagerie run` reads
     #[arg(long, value_name = "FILE")]
@@ -172,7 +184,7 @@ pub enum EngineArg {
 /// `menagerie dump`
 #[derive(Args, Debug)]
 pub struct DumpArgs {
-    /// The program
+    /// The program: a file or a workload
     pub program: PathBuf,
     /// Which form
     #[arg(long, value_enum)]
@@ -241,7 +253,7 @@ pub fn main() -> ExitCode {
     output::exit_on_panic();
     match Cli::parse().command {
         Command::Exec(args) => exec::exec(&args),
-        Command::List => list::list(),
+        Command::List(args) => list::list(&args),
         Command::Dump(args) => show::dump(&args),
         Command::Explain(args) => show::explain(&args),
         Command::Check { program } => show::check(&program),
@@ -250,6 +262,9 @@ pub fn main() -> ExitCode {
         Command::Minheap(args) => or_say(run::minheap(&args)),
         Command::Status(args) => or_say(run::status(&args)),
         Command::Analyze(args) => or_say(analyze::analyze(&args)),
+        Command::Plot(args) => or_say(plot::plot(&args)),
+        Command::Table(args) => or_say(tables::table(&args)),
+        Command::Report(args) => or_say(report::report(&args)),
         Command::Doctor => doctor::doctor(),
         Command::Schema => schema::schema(),
     }

@@ -120,10 +120,14 @@ body!(move_last, w, s, {
 body!(load_k, w, s, { set(s, A!(w, s), *(*s.ctx).constants.add(D!(w, s) as usize)) });
 body!(load_i, w, s, { set(s, A!(w, s), Value::small(i64::from(D!(w, s)))) });
 body!(load_v, w, s, { set(s, A!(w, s), Value::from_bits(u64::from(D!(w, s) as u32))) });
-body!(get_global, w, s, { set(s, A!(w, s), *(*s.ctx).globals.add(D!(w, s) as usize)) });
+body!(get_global, w, s, {
+    let (to, global) = (A!(w, s), &*(*s.ctx).globals.add(D!(w, s) as usize));
+    (*s.ctx).mutator.load_word(&mut *s.base.add(to), global);
+    R::Next
+});
 body!(set_global, w, s, {
-    let global = (*s.ctx).globals.add(D!(w, s) as usize);
-    (*s.ctx).mutator.set(&mut *global, reg(s, A!(w, s)));
+    let global = &*(*s.ctx).globals.add(D!(w, s) as usize);
+    (*s.ctx).mutator.store_word(global, reg(s, A!(w, s)));
     R::Next
 });
 body!(get_capture, w, s, {

@@ -10,11 +10,11 @@
 //! other, statistics and clocks, when a stack overflows, and everything that depends on
 //! collections (finalizers never run here, weak references never clear).
 
-use std::cell::RefCell;
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BinaryHeap, VecDeque};
 use std::io::{Cursor, Write};
 use std::rc::Rc;
+use std::sync::{Arc, Mutex};
 
 use rustc_hash::FxHashMap as HashMap;
 
@@ -127,17 +127,17 @@ pub fn run(program: &Program, config: &OracleConfig) -> OracleRun {
 
 /// A stream into memory.
 #[derive(Clone, Default)]
-struct Captured(Rc<RefCell<Vec<u8>>>);
+struct Captured(Arc<Mutex<Vec<u8>>>);
 
 impl Captured {
     fn text(&self) -> String {
-        String::from_utf8_lossy(&self.0.borrow()).into_owned()
+        String::from_utf8_lossy(&self.0.lock().expect("writing does not panic")).into_owned()
     }
 }
 
 impl Write for Captured {
     fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
-        self.0.borrow_mut().write(bytes)
+        self.0.lock().expect("writing does not panic").write(bytes)
     }
     fn flush(&mut self) -> std::io::Result<()> {
         Ok(())

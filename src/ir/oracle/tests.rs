@@ -20,10 +20,12 @@ struct Fifo;
 
 impl Scheduler for Fifo {
     type Local = VecDeque<TaskId>;
+    type Threads = crate::sync::OneThread;
     const INFO: SchedulerInfo = SchedulerInfo {
         name: "fifo",
         summary: "cooperative, first come, first served",
         parallel: false,
+        virtual_time: false,
         parameters: &[],
     };
     fn new(_: &SchedulerConfig) -> Result<(Self, Vec<Self::Local>), SchedulerError> {
