@@ -5,6 +5,7 @@ mod common;
 
 use common::{How, Workload, collects, heaps, run, run_oracle, workloads};
 use menagerie::interp::Engine;
+use menagerie::ir::escape::Mode;
 
 fn runs_on(workload: &Workload, heap: &str) -> bool {
     collects(heap) || !workload.says_needs_collection()
@@ -33,6 +34,39 @@ fn on_every_heap(shard: usize, how: fn(&'static str) -> How, stress: bool) {
 }
 const SHARDS: usize = 4;
 
+/// The default is what all other tests run with.
+fn with_escape_analysis(shard: usize) {
+    for escape in [Mode::Off, Mode::FrameRegion] {
+        let how = How { escape, ..How::on("mark-sweep") };
+        let stressed = How { escape, ..How::stressed("mark-sweep") };
+        for workload in workloads("language").iter().skip(shard).step_by(SHARDS) {
+            workload.check(how.clone());
+            if !workload.says("stress") {
+                workload.check(stressed.clone());
+            }
+        }
+    }
+}
+
+/// The oracle destroys what is said to be local when it has to have ended.
+#[test]
+fn local_objects_do_not_outlive_their_frames_and_regions() {
+    let small = real().into_iter();
+    let language = workloads("language").into_iter().map(|w| (w, Vec::new()));
+    for (workload, params) in small.chain(language) {
+        if workload.says_needs_collection() || workload.says("heap-bytes") {
+            continue;
+        }
+        let outcome = |escape| {
+            let mut how = How { escape, params: params.clone(), ..How::on("nogc") };
+            workload.adjust(&mut how);
+            run_oracle(&workload.path, &workload.source, &how)
+        };
+        let name = workload.path.display();
+        assert_eq!(outcome(Mode::Off), outcome(Mode::FrameRegion), "{name}");
+    }
+}
+
 macro_rules! sharded {
     ($($name:ident $shard:literal;)*) => { $( mod $name {
         #[test]
@@ -42,6 +76,10 @@ macro_rules! sharded {
         #[test]
         fn language_programs_checked_with_a_collection_at_every_allocation() {
             super::on_every_heap($shard, super::How::stressed, true);
+        }
+        #[test]
+        fn language_programs_whatever_escape_analysis_does() {
+            super::with_escape_analysis($shard);
         }
         #[test]
         fn language_programs_with_tiny_nurseries() {
