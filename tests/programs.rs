@@ -36,34 +36,21 @@ const SHARDS: usize = 4;
 
 /// The default is what all other tests run with.
 fn with_escape_analysis(shard: usize) {
-    for escape in [Mode::Off, Mode::FrameRegion] {
-        let how = How { escape, ..How::on("mark-sweep") };
-        let stressed = How { escape, ..How::stressed("mark-sweep") };
-        for workload in workloads("language").iter().skip(shard).step_by(SHARDS) {
-            workload.check(how.clone());
-            if !workload.says("stress") {
-                workload.check(stressed.clone());
-            }
+    for workload in workloads("language").iter().skip(shard).step_by(SHARDS) {
+        for escape in [Mode::Off, Mode::FrameRegion] {
+            workload.check(How { escape, ..How::on("mark-sweep") });
         }
-    }
-}
-
-/// The oracle destroys what is said to be local when it has to have ended.
-#[test]
-fn local_objects_do_not_outlive_their_frames_and_regions() {
-    let small = real().into_iter();
-    let language = workloads("language").into_iter().map(|w| (w, Vec::new()));
-    for (workload, params) in small.chain(language) {
-        if workload.says_needs_collection() || workload.says("heap-bytes") {
-            continue;
+        if !workload.says("stress") {
+            let escape = Mode::FrameRegion;
+            workload.check(How { escape, ..How::stressed("mark-sweep") });
         }
-        let outcome = |escape| {
-            let mut how = How { escape, params: params.clone(), ..How::on("nogc") };
+        if !workload.says_needs_collection() && !workload.says("heap-bytes") {
+            // It destroys what is said to be local when it has to have ended.
+            let mut how = How { escape: Mode::FrameRegion, ..How::on("nogc") };
             workload.adjust(&mut how);
-            run_oracle(&workload.path, &workload.source, &how)
-        };
-        let name = workload.path.display();
-        assert_eq!(outcome(Mode::Off), outcome(Mode::FrameRegion), "{name}");
+            let outcome = run_oracle(&workload.path, &workload.source, &how);
+            workload.compare(&outcome, "oracle, frame+region");
+        }
     }
 }
 
