@@ -1,5 +1,5 @@
-//! What `plan`, `run`, `minheap` and `status` have in common: the specification, the results folder,
-//! the binary that is measured, and the minima known so far.
+//! What `plan`, `run`, `minheap` and `status` have in common: the specification, the results
+//! folder, the binary that is measured, and the minima known so far.
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -15,7 +15,7 @@ use crate::spec::{self, HeapChoice, SchedulerChoice, Spec, WorkloadChoice};
 /// Arguments of every subcommand that takes a specification.
 #[derive(Args, Clone, Debug)]
 pub struct ExperimentArgs {
-    /// The specification, such as experiments/specs/quick.toml
+    /// The specification: a file, or the name of one in experiments/specs, such as quick
     pub spec: PathBuf,
     /// The folder of all results
     #[arg(long, default_value = "results", value_name = "DIR")]
@@ -26,6 +26,37 @@ pub struct ExperimentArgs {
     /// The `menagerie` to measure (default: this one)
     #[arg(long, value_name = "FILE")]
     pub binary: Option<PathBuf>,
+}
+
+/// The file as it was named, or the shipped one of that name.
+fn specification(named: &Path) -> Result<PathBuf, String> {
+    let is_name = named.components().count() == 1 && named.extension().is_none();
+    if !is_name || named.exists() {
+        return Ok(named.to_owned());
+    }
+    let here = std::env::current_dir().map_err(|e| format!("cannot find this folder: {e}"))?;
+    let shipped = here.ancestors().map(|a| a.join("experiments").join("specs"));
+    let Some(folder) = shipped.into_iter().find(|folder| folder.is_dir()) else {
+        return Err(format!(
+            "there is no file {} and no folder experiments/specs here or above: name a file",
+            named.display()
+        ));
+    };
+    let file = folder.join(named).with_extension("toml");
+    if file.is_file() {
+        return Ok(file);
+    }
+    let entries =
+        std::fs::read_dir(&folder).map_err(|e| format!("cannot read {}: {e}", folder.display()))?;
+    let mut known: Vec<String> = entries
+        .filter_map(|e| Some(e.ok()?.path().file_stem()?.to_string_lossy().into_owned()))
+        .collect();
+    known.sort();
+    Err(format!(
+        "unknown specification `{}`; there are: {} (or name a file)",
+        named.display(),
+        known.join(", ")
+    ))
 }
 
 /// A specification with everything around it.
@@ -42,7 +73,7 @@ impl Experiment {
             Some(root) => Catalogue::read(root)?,
             None => Catalogue::embedded(),
         };
-        let spec = spec::read(&args.spec, &catalogue)?;
+        let spec = spec::read(&specification(&args.spec)?, &catalogue)?;
         let folder = args.results.join(&spec.name);
         let binary = match &args.binary {
             Some(binary) => binary.clone(),
@@ -52,15 +83,16 @@ impl Experiment {
         Ok(Experiment { spec, folder, binary })
     }
 
-    /// The minima of the reference heap that are recorded.
+    /// The minima of the reference heap that are recorded, found or not.
     pub(crate) fn minima(&self) -> Result<Minima, String> {
         let rows: Vec<MinheapRow> = read_rows(&self.folder)?;
         let of_reference = rows.into_iter().filter(|r| {
             r.heap == self.spec.reference_heap && r.heap_opts == self.reference_heap_options()
         });
         Ok(of_reference
-            .filter_map(|r| {
-                Some((format!("{} {}", r.workload, r.params).trim_end().to_owned(), r.min_bytes?))
+            .map(|r| {
+                let key = format!("{} {}", r.workload, r.params).trim_end().to_owned();
+                (key, r.min_bytes.ok_or(r.message))
             })
             .collect())
     }

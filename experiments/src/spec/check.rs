@@ -7,7 +7,7 @@ use std::ops::Range;
 use menagerie::heap::Parameter;
 use menagerie_strategies::{HEAPS, SCHEDULERS};
 
-use super::file::{Exclude, Factors, Fsync, SpecFile, StrategyEntry};
+use super::file::{Exclude, Factors, Fsync, MinimumHeaps, SpecFile, StrategyEntry};
 use super::line_of;
 use crate::catalogue::{Catalogue, Workload};
 
@@ -36,6 +36,7 @@ pub(crate) struct Spec {
     pub(crate) timeout_factor: f64,
     pub(crate) timeout_s: f64,
     pub(crate) fsync: Fsync,
+    pub(crate) minimum_heaps: MinimumHeaps,
 }
 
 /// A workload with its parameters, and the output of a right run.
@@ -146,6 +147,7 @@ pub(super) fn check(
         timeout_factor: *file.run.timeout_factor.get_ref(),
         timeout_s: *file.run.timeout_s.get_ref(),
         fsync: file.run.fsync,
+        minimum_heaps: file.run.minimum_heaps,
     };
     check_run(&mut c, file);
     check_reference(&mut c, file, &spec);

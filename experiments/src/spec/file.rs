@@ -214,6 +214,20 @@ pub(crate) struct Run {
     /// When rows are forced to the disk.
     #[serde(default)]
     pub(crate) fsync: Fsync,
+    /// Of which heaps the minimum is searched before the run.
+    #[serde(default)]
+    pub(crate) minimum_heaps: MinimumHeaps,
+}
+
+/// Of which heaps the minimum is searched before the run; `menagerie minheap` searches all.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum MinimumHeaps {
+    /// The reference heap's, which factors multiply.
+    #[default]
+    Reference,
+    /// All: they are a result.
+    All,
 }
 
 /// When rows are forced to the disk. Rows are complete or dropped either way.

@@ -1,7 +1,7 @@
 //! Experiment specifications: what is run, as TOML (`experiments/specs/*.toml`).
 //!
-//! [`toml`] is the text's shape, [`check`] what must hold of it; [`crate::matrix`] multiplies it out. Every
-//! complaint names the line and the remedy, and all of them are reported at once.
+//! [`file`] is the text's shape, [`check`] what must hold of it; [`crate::matrix`] multiplies it
+//! out. Every complaint names the line and the remedy, and all of them are reported at once.
 
 mod check;
 pub(crate) mod file;
