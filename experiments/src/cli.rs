@@ -5,6 +5,7 @@ use std::process::ExitCode;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
+use crate::catalogue::Size;
 use crate::{analyze, doctor, exec, list, output, plot, report, run, schema, show, tables};
 
 const EXIT_HELP: &str = "\
@@ -29,8 +30,8 @@ struct Cli {
 enum Command {
     /// Run a Mena program on a heap and a scheduler
     Exec(Box<ExecArgs>),
-    /// List heaps, schedulers and their parameters
-    List,
+    /// List heaps, schedulers and workloads
+    List(list::ListArgs),
     /// Print a program in one of its forms
     Dump(DumpArgs),
     /// Show what an experiment would run
@@ -55,7 +56,7 @@ enum Command {
     Schema,
     /// Compile a program and report its errors, without running it
     Check {
-        /// The program
+        /// The program: a file or a workload
         program: PathBuf,
     },
 }
@@ -63,7 +64,7 @@ enum Command {
 /// `menagerie exec`
 #[derive(Args, Debug)]
 pub struct ExecArgs {
-    /// The program
+    /// The program: a file, or a workload such as awfy/richards (see `menagerie list workloads`)
     pub program: PathBuf,
     /// The memory manager (see `menagerie list`)
     #[arg(long, default_value = "mark-sweep", value_name = "NAME")]
@@ -89,6 +90,9 @@ pub struct ExecArgs {
     /// A parameter of the program: `param("n", …)` gives it
     #[arg(long, value_name = "NAME=VALUE", value_parser = parse_pair)]
     pub param: Vec<(String, String)>,
+    /// The parameters of this size, as the program's header declares them; --param goes before
+    #[arg(long, value_enum, value_name = "SIZE")]
+    pub size: Option<Size>,
     /// Verify the heap after every collection (slow)
     #[arg(long)]
     pub check: bool,
@@ -140,7 +144,7 @@ pub enum EngineArg {
 /// `menagerie dump`
 #[derive(Args, Debug)]
 pub struct DumpArgs {
-    /// The program
+    /// The program: a file or a workload
     pub program: PathBuf,
     /// Which form
     #[arg(long, value_enum)]
@@ -188,7 +192,7 @@ pub fn main() -> ExitCode {
     output::exit_on_panic();
     match Cli::parse().command {
         Command::Exec(args) => exec::exec(&args),
-        Command::List => list::list(),
+        Command::List(args) => list::list(&args),
         Command::Dump(args) => show::dump(&args),
         Command::Check { program } => show::check(&program),
         Command::Plan(args) => or_say(run::plan(&args)),

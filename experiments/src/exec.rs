@@ -1,6 +1,7 @@
 //! `menagerie exec`: one program on one heap and one scheduler.
 
 use std::cell::RefCell;
+use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::path::Path;
 use std::process::ExitCode;
@@ -20,6 +21,7 @@ use menagerie::vm::VmConfig;
 use menagerie::world::World;
 use menagerie_strategies::SCHEDULERS;
 
+use crate::catalogue;
 use crate::cli::{EngineArg, ExecArgs};
 use crate::output::{say, say_error};
 use crate::record::{self, Iteration, Record, Stopwatch};
@@ -40,10 +42,40 @@ pub(crate) fn print_diagnostics(compilation: &Compilation) {
     }
 }
 
-/// Reads a program's file.
+/// Reads a program's file, or finds a workload of this binary.
 pub(crate) fn read(program: &Path) -> Result<Vec<u8>, ExitCode> {
-    std::fs::read(program)
-        .map_err(|e| usage_error(&format!("cannot read {}: {e}", program.display())))
+    let embedded = program.to_str().and_then(catalogue::embedded_text);
+    match (std::fs::read(program), embedded) {
+        (Ok(bytes), _) => Ok(bytes),
+        (Err(_), Some(text)) => Ok(text.as_bytes().to_vec()),
+        (Err(e), None) => {
+            let hint = match program.extension() {
+                Some(_) => "",
+                None => " (and no workload has this name: see `menagerie list workloads`)",
+            };
+            Err(usage_error(&format!("cannot read {}: {e}{hint}", program.display())))
+        }
+    }
+}
+
+/// The program's parameters: those of `--size`, then those of `--param`.
+fn params(args: &ExecArgs, bytes: &[u8]) -> Result<BTreeMap<String, String>, ExitCode> {
+    let mut params = BTreeMap::new();
+    if let Some(size) = args.size {
+        let text = String::from_utf8_lossy(bytes);
+        let declared = catalogue::params(&text, size)
+            .map_err(|e| usage_error(&format!("{}:{e}", args.program.display())))?;
+        if declared.is_empty() {
+            return Err(usage_error(&format!(
+                "--size: {} declares no parameters; it would by a line at its head such as \
+                 `// param n = 500 (small 2, large 1000)`",
+                args.program.display()
+            )));
+        }
+        params.extend(declared);
+    }
+    params.extend(args.param.iter().cloned());
+    Ok(params)
 }
 
 /// Runs `menagerie exec`.
@@ -63,11 +95,13 @@ fn run(args: &ExecArgs) -> Result<ExitCode, ExitCode> {
         die_with_parent();
     }
     let bytes = read(&args.program)?;
+    let params = params(args, &bytes)?;
     let events = args.events.as_deref().map(EventFile::create).transpose()?;
     let mut record = Record { schema: record::SCHEMA, ..Record::default() };
     let mut status = 0;
     for iteration in 0..args.iterations {
-        status = iterate(args, &config, &bytes, events.as_ref(), &mut record, iteration == 0)?;
+        let input = Input { bytes: &bytes, params: &params, first: iteration == 0 };
+        status = iterate(args, &config, &input, events.as_ref(), &mut record)?;
         if status != 0 {
             break;
         }
@@ -82,14 +116,21 @@ fn run(args: &ExecArgs) -> Result<ExitCode, ExitCode> {
     }
 }
 
+/// What an iteration runs.
+struct Input<'a> {
+    bytes: &'a [u8],
+    params: &'a BTreeMap<String, String>,
+    /// Whether to say what the compiler has to say.
+    first: bool,
+}
+
 /// Compiles the program and runs it in a VM of its own; the exit status.
 fn iterate(
     args: &ExecArgs,
     config: &VmConfig,
-    bytes: &[u8],
+    &Input { bytes, params, first }: &Input<'_>,
     events: Option<&EventFile>,
     record: &mut Record,
-    first: bool,
 ) -> Result<u8, ExitCode> {
     let mut compilation = Compilation::default();
     let program = compilation.program(&args.program, bytes);
@@ -102,7 +143,7 @@ fn iterate(
     let stopwatch = Stopwatch::start();
     let mut world = World::new(program);
     world.args = args.args.clone();
-    world.params = args.param.iter().cloned().collect();
+    world.params = params.clone();
     let requests = world.requests.clone();
     let sink = events.map(EventFile::sink);
     let result = menagerie_strategies::run(&args.heap, &args.sched, config, code, world, sink);

@@ -6,11 +6,11 @@ use std::time::Duration;
 
 use clap::Args;
 
+use crate::catalogue::Catalogue;
 use crate::invoke::{Invocation, Invoker, Limits, Sizing, Status};
 use crate::matrix::{Cell, Minima, pairs};
 use crate::results::{InvocationRow, MinheapRow};
 use crate::spec::{self, HeapChoice, SchedulerChoice, Spec, WorkloadChoice};
-use crate::workload::Workloads;
 
 /// Arguments of every subcommand that takes a specification.
 #[derive(Args, Clone, Debug)]
@@ -20,7 +20,7 @@ pub struct ExperimentArgs {
     /// The folder of all results
     #[arg(long, default_value = "results", value_name = "DIR")]
     pub results: PathBuf,
-    /// The folder of the workloads (default: experiments/workloads, from the specification upwards)
+    /// The folder of the workloads (default: those that are part of the measured binary)
     #[arg(long, value_name = "DIR")]
     pub workloads: Option<PathBuf>,
     /// The `menagerie` to measure (default: this one)
@@ -69,17 +69,11 @@ pub(crate) struct Experiment {
 
 impl Experiment {
     pub(crate) fn open(args: &ExperimentArgs) -> Result<Experiment, String> {
-        let file = &specification(&args.spec)?;
-        let beside = file.parent().unwrap_or(Path::new("."));
-        let beside = if beside.as_os_str().is_empty() { Path::new(".") } else { beside };
-        let root = match &args.workloads {
-            Some(root) => root.clone(),
-            None => Workloads::find(beside).or_else(|| Workloads::find(Path::new("."))).ok_or(
-                "no folder experiments/workloads here or above: name it with --workloads DIR",
-            )?,
+        let catalogue = match &args.workloads {
+            Some(root) => Catalogue::read(root)?,
+            None => Catalogue::embedded(),
         };
-        let workloads = Workloads::read(&root)?;
-        let spec = spec::read(file, &workloads)?;
+        let spec = spec::read(&specification(&args.spec)?, &catalogue)?;
         let folder = args.results.join(&spec.name);
         let binary = match &args.binary {
             Some(binary) => binary.clone(),
@@ -126,7 +120,7 @@ impl Experiment {
         fastest: Option<Duration>,
     ) -> Invocation {
         Invocation {
-            program: workload.workload.path.clone(),
+            program: workload.workload.program.clone(),
             params: workload.params.clone(),
             expected: workload.expected.clone(),
             heap: heap.name.clone(),

@@ -2,6 +2,7 @@
 //!
 //! | where | what |
 //! |---|---|
+//! | [`catalogue`] | the measured programs, from their headers |
 //! | `exec`, [`record`] | one program on one heap and scheduler; what a process reports |
 //! | `spec`, `matrix` | what is to be run: specification → cells → blocks in order |
 //! | `invoke`, `run`, `minheap` | fresh processes, bounded in time; every outcome a row |
@@ -10,6 +11,7 @@
 //! | `results`, `manifest` | CSV files with a journal; where they came from |
 
 pub mod analyze;
+pub mod catalogue;
 pub mod cli;
 mod doctor;
 mod exec;
@@ -31,4 +33,3 @@ mod schema;
 mod show;
 mod spec;
 pub mod tables;
-mod workload;

@@ -225,10 +225,10 @@ impl Builder<'_> {
         for heap in &spec.heaps {
             for scheduler in &spec.schedulers {
                 let reference = scheduler.name == spec.reference_scheduler;
-                if !workload.workload.uses_tasks && !reference {
+                if !workload.workload.is_concurrent() && !reference {
                     continue;
                 }
-                let parallel = scheduler.parallel && workload.workload.uses_tasks;
+                let parallel = scheduler.parallel && workload.workload.is_concurrent();
                 let workers = if parallel { spec.workers.as_slice() } else { &[1] };
                 out.extend(workers.iter().map(|&n| (heap.clone(), scheduler.clone(), n)));
             }

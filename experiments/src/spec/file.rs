@@ -6,6 +6,8 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Deserializer};
 use toml::Spanned;
 
+use crate::catalogue::Size;
+
 /// The whole file.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -71,6 +73,8 @@ fn unit() -> f64 {
 #[derive(Debug)]
 pub(crate) struct WorkloadEntry {
     pub(crate) id: String,
+    /// Which parameters it begins from.
+    pub(crate) size: Size,
     pub(crate) params: BTreeMap<String, String>,
     pub(crate) expect: Option<String>,
 }
@@ -112,7 +116,8 @@ impl<'de> Deserialize<'de> for WorkloadEntry {
         #[serde(
             untagged,
             expecting = "a workload: \"folder/name\", \"@tag\", or \
-            { id = \"folder/name\", params = { … }, expect = \"line\" }"
+            { id = \"folder/name\", size = \"small\", params = { … }, expect = \"line\" }, where size is \
+            small, default or large"
         )]
         enum Shape {
             Id(String),
@@ -120,15 +125,19 @@ impl<'de> Deserialize<'de> for WorkloadEntry {
             Table {
                 id: String,
                 #[serde(default)]
+                size: Size,
+                #[serde(default)]
                 params: BTreeMap<String, Scalar>,
                 #[serde(default)]
                 expect: Option<String>,
             },
         }
         Ok(match Shape::deserialize(d)? {
-            Shape::Id(id) => WorkloadEntry { id, params: BTreeMap::new(), expect: None },
-            Shape::Table { id, params, expect } => {
-                WorkloadEntry { id, params: texts(params), expect }
+            Shape::Id(id) => {
+                WorkloadEntry { id, size: Size::Default, params: BTreeMap::new(), expect: None }
+            }
+            Shape::Table { id, size, params, expect } => {
+                WorkloadEntry { id, size, params: texts(params), expect }
             }
         })
     }
