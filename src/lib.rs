@@ -62,6 +62,7 @@ pub mod class;
 pub mod compile;
 pub mod concurrency;
 pub mod event;
+pub mod gate;
 pub mod heap;
 pub mod host;
 pub mod interp;

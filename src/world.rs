@@ -42,11 +42,11 @@ pub struct World {
     /// (object, function) pairs flattened: found dead, revived, to be called at the next poll.
     pub ready_finalizers: Vec<Value>,
     /// Where `print` writes.
-    pub output: Box<dyn Write>,
+    pub output: Box<dyn Write + Send>,
     /// Where `eprint` writes.
-    pub error_output: Box<dyn Write>,
+    pub error_output: Box<dyn Write + Send>,
     /// Where `read_line` reads.
-    pub input: Box<dyn BufRead>,
+    pub input: Box<dyn BufRead + Send>,
     /// Arguments of the program.
     pub args: Vec<String>,
     /// `--param name=value`.

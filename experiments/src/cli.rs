@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
+use menagerie::ir::escape;
 
 use crate::catalogue::Size;
 use crate::{analyze, doctor, exec, list, output, plot, report, run, schema, show, tables};
@@ -34,6 +35,8 @@ enum Command {
     List(list::ListArgs),
     /// Print a program in one of its forms
     Dump(DumpArgs),
+    /// Explain what the compiler found out about a program
+    Explain(ExplainArgs),
     /// Show what an experiment would run
     Plan(run::PlanArgs),
     /// Run an experiment, or what is left of it
@@ -108,10 +111,10 @@ pub struct ExecArgs {
     /// Write every event to this file, as CSV
     #[arg(long, value_name = "FILE")]
     pub events: Option<PathBuf>,
-    /// OS threads that run the program, for schedulers that use more than one
-    #[arg(long, value_name = "N", default_value_t = 1)]
-    #[arg(value_parser = clap::value_parser!(u16).range(1..))]
-    pub workers: u16,
+    /// OS threads that run the program, for schedulers that use more than one; otherwise as many as
+    /// there are processors
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
+    pub workers: Option<u16>,
     /// Run the program N times in this process, each time in a new VM
     #[arg(long, value_name = "N", default_value_t = 1)]
     #[arg(value_parser = clap::value_parser!(u32).range(1..))]
@@ -125,9 +128,46 @@ pub struct ExecArgs {
     /// The dispatch engine (--check, --stress and --count always take the loop)
     #[arg(long, value_enum, default_value = "default")]
     pub engine: EngineArg,
+    #[command(flatten)]
+    pub escape: EscapeArgs,
     /// Arguments of the program: `args()` gives them
     #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
     pub args: Vec<String>,
+}
+
+/// What escape analysis is told.
+#[derive(Args, Clone, Copy, Debug)]
+pub struct EscapeArgs {
+    /// What is made of escape analysis
+    #[arg(long, value_enum, default_value = "frame")]
+    pub escape: EscapeArg,
+    /// How many fields of objects a frame may hold as values of its own
+    #[arg(long, value_name = "N", default_value_t = escape::Options::default().frame_budget)]
+    pub frame_budget: u32,
+}
+
+impl EscapeArgs {
+    /// As the compiler takes it.
+    pub fn options(self) -> escape::Options {
+        let mode = match self.escape {
+            EscapeArg::Off => escape::Mode::Off,
+            EscapeArg::Frame => escape::Mode::Frame,
+            EscapeArg::FrameRegion => escape::Mode::FrameRegion,
+        };
+        escape::Options { mode, frame_budget: self.frame_budget }
+    }
+}
+
+/// What is made of escape analysis.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, ValueEnum)]
+pub enum EscapeArg {
+    /// Nothing: every object is allocated on the heap
+    Off,
+    /// What does not outlive its frame becomes values, or is allocated as local
+    Frame,
+    /// As frame; what does not outlive its arena is allocated in its region
+    #[value(name = "frame+region")]
+    FrameRegion,
 }
 
 /// A dispatch engine.
@@ -149,9 +189,30 @@ pub struct DumpArgs {
     /// Which form
     #[arg(long, value_enum)]
     pub stage: Stage,
+    #[command(flatten)]
+    pub escape: EscapeArgs,
     /// All of it: classes, globals and the functions of the prelude too
     #[arg(long)]
     pub prelude: bool,
+}
+
+/// `menagerie explain`
+#[derive(Args, Debug)]
+pub struct ExplainArgs {
+    /// What to explain
+    #[arg(value_enum)]
+    pub topic: Topic,
+    /// The program
+    pub program: PathBuf,
+    #[command(flatten)]
+    pub escape: EscapeArgs,
+}
+
+/// What can be explained.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, ValueEnum)]
+pub enum Topic {
+    /// For every allocation site: whether its objects outlive their frame, and why
+    Escape,
 }
 
 /// The forms of a program.
@@ -194,6 +255,7 @@ pub fn main() -> ExitCode {
         Command::Exec(args) => exec::exec(&args),
         Command::List(args) => list::list(&args),
         Command::Dump(args) => show::dump(&args),
+        Command::Explain(args) => show::explain(&args),
         Command::Check { program } => show::check(&program),
         Command::Plan(args) => or_say(run::plan(&args)),
         Command::Run(args) => or_say(run::run(&args)),

@@ -1,11 +1,10 @@
 //! `menagerie exec`: one program on one heap and one scheduler.
 
-use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::path::Path;
 use std::process::ExitCode;
-use std::rc::Rc;
+use std::sync::{Arc, Mutex};
 
 use menagerie::compile::Compilation;
 use menagerie::event::{Event, FnSink};
@@ -132,7 +131,7 @@ fn iterate(
     events: Option<&EventFile>,
     record: &mut Record,
 ) -> Result<u8, ExitCode> {
-    let mut compilation = Compilation::default();
+    let mut compilation = Compilation::new(args.escape.options());
     let program = compilation.program(&args.program, bytes);
     let code = program.and_then(|p| Ok((compilation.code(&p)?, p)));
     if first {
@@ -206,10 +205,7 @@ fn config(args: &ExecArgs) -> Result<VmConfig, ExitCode> {
             },
             ..HeapConfig::default()
         },
-        scheduler: SchedulerConfig {
-            workers: args.workers.into(),
-            parameters: args.sched_param.clone(),
-        },
+        scheduler: SchedulerConfig { workers: workers(args), parameters: args.sched_param.clone() },
         engine,
         step_limit: args.step_limit,
         max_stack_words: None,
@@ -217,9 +213,16 @@ fn config(args: &ExecArgs) -> Result<VmConfig, ExitCode> {
     })
 }
 
+/// As asked for; else one per processor for a parallel scheduler.
+fn workers(args: &ExecArgs) -> usize {
+    let parallel = SCHEDULERS.iter().any(|(info, _)| info.name == args.sched && info.parallel);
+    let processors = || std::thread::available_parallelism().map_or(1, usize::from);
+    args.workers.map_or_else(|| if parallel { processors() } else { 1 }, usize::from)
+}
+
 fn check_workers(args: &ExecArgs) -> Result<(), ExitCode> {
     let parallel = SCHEDULERS.iter().any(|(info, _)| info.name == args.sched && info.parallel);
-    if args.workers > 1 && !parallel {
+    if args.workers.is_some_and(|n| n > 1) && !parallel {
         let message = format!("scheduler `{}` runs on one worker: leave --workers out", args.sched);
         return Err(usage_error(&message));
     }
@@ -247,8 +250,12 @@ fn engine_tail() -> Result<Engine, ExitCode> {
 /// The file of `--events`: tidy CSV, written as it comes.
 struct EventFile {
     path: std::path::PathBuf,
-    writer: Rc<RefCell<csv::Writer<std::fs::File>>>,
-    error: Rc<RefCell<Option<csv::Error>>>,
+    log: Arc<Mutex<Log>>,
+}
+
+struct Log {
+    writer: csv::Writer<std::fs::File>,
+    error: Option<csv::Error>,
 }
 
 impl EventFile {
@@ -258,22 +265,24 @@ impl EventFile {
         };
         let mut writer = csv::Writer::from_path(path).map_err(|e| cannot(&e))?;
         writer.write_record(["time_ns", "event", "task", "detail"]).map_err(|e| cannot(&e))?;
-        let writer = Rc::new(RefCell::new(writer));
-        Ok(EventFile { path: path.to_owned(), writer, error: Rc::default() })
+        let log = Arc::new(Mutex::new(Log { writer, error: None }));
+        Ok(EventFile { path: path.to_owned(), log })
     }
     fn sink(&self) -> FnSink {
-        let (writer, error) = (self.writer.clone(), self.error.clone());
+        let log = self.log.clone();
         FnSink(Box::new(move |at_ns: u64, event: &Event| {
             let task = event.task().map_or_else(String::new, |t| t.to_string());
             let record = [&at_ns.to_string(), event.name(), &task, &event.detail()];
-            if let Err(e) = writer.borrow_mut().write_record(record) {
-                error.borrow_mut().get_or_insert(e);
+            let log = &mut *log.lock().expect("writing does not panic");
+            if let Err(e) = log.writer.write_record(record) {
+                log.error.get_or_insert(e);
             }
         }))
     }
     fn finish(self) -> Result<(), ExitCode> {
-        let flushed = self.writer.borrow_mut().flush().map_err(csv::Error::from);
-        match self.error.take().map_or(flushed, Err) {
+        let log = &mut *self.log.lock().expect("writing does not panic");
+        let flushed = log.writer.flush().map_err(csv::Error::from);
+        match log.error.take().map_or(flushed, Err) {
             Ok(()) => Ok(()),
             Err(e) => {
                 say_error(&format!("events in {} are incomplete: {e}", self.path.display()));

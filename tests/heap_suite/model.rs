@@ -71,7 +71,7 @@ fn pattern(n: usize, i: usize) -> u64 {
 
 impl Machine {
     pub(crate) fn new(config: &HeapConfig, roots: usize) -> Result<Machine, HeapError> {
-        let heap = Wrapped::new(config)?;
+        let heap = <Wrapped>::new(config)?;
         let mut world = World::new(Program::default());
         world.globals = vec![Value::NIL; roots];
         Ok(Machine {

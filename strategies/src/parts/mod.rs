@@ -3,8 +3,10 @@
 pub mod blocks;
 pub mod bump;
 pub mod cells;
+pub mod chase_lev;
 pub mod copy;
 pub mod counts;
+pub mod deque;
 pub mod mark;
 pub mod mark_bits;
 pub mod memory;
