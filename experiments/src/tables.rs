@@ -103,9 +103,11 @@ fn lbo(analysis: &Analysis) -> Table {
 
 /// Ratios of means over workloads.
 fn ratios(analysis: &Analysis) -> Table {
-    let words = ["metric", "heap", "scheduler", "workers", "size", "ratio", "verdict", "workloads"];
-    let rows = analysis.ratios.iter().filter(|r| r.workload == GEOMEAN).map(|r| {
+    let words =
+        ["over", "metric", "heap", "scheduler", "workers", "size", "ratio", "verdict", "workloads"];
+    let rows = analysis.ratios.iter().filter(|r| r.workload.starts_with("(geomean")).map(|r| {
         vec![
+            Cell::word(if r.workload == GEOMEAN { "all" } else { "with tasks" }),
             Cell::word(&r.metric),
             Cell::word(&r.heap),
             Cell::word(&r.sched),
