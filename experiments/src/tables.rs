@@ -147,8 +147,9 @@ fn minimum_heaps(analysis: &Analysis, minima: &[MinheapRow]) -> Table {
     Table {
         id: "minimum-heaps",
         caption: format!(
-            "Minimum heaps, found by bisection in bytes to 1 % and confirmed by 5 of 5 \
+            "Minimum heaps, found by bisection in bytes to {} % and confirmed by 5 of 5 \
              invocations; sizes of the experiment are multiples of {}'s.",
+            minima.iter().map(|r| r.tolerance).fold(0.0, f64::max) * 100.0,
             analysis.manifest.reference_heap
         ),
         head: words.map(str::to_owned).to_vec(),
