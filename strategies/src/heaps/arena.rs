@@ -90,7 +90,7 @@ impl Parent for MarkSweep {
         summary: "regions for arena blocks over mark-sweep, promotion of what escapes",
         barrier: Barrier::Remembering,
         parameters: &[REGIONS, <MarkSweep>::INFO.parameters[0]],
-        ..MarkSweep::INFO
+        ..<MarkSweep>::INFO
     };
 }
 impl Parent for Rc {
