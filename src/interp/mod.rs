@@ -18,11 +18,12 @@
 
 use std::ptr::NonNull;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::sync::atomic::AtomicU64;
 
 use crate::gate::{Gate, Lane};
 use crate::heap::{Cause, Heap, Mutator, Roots, Safepoint, Stop, Usage};
 use crate::host::{Fatal, Wait};
+use crate::limit::Limit;
 use crate::object::{Obj, ObjectLayout};
 use crate::task::{Frame, Task, TaskId};
 use crate::value::Value;
@@ -92,8 +93,8 @@ pub struct FuncInfo {
 #[allow(missing_debug_implementations, reason = "raw pointers, private to a running slice")]
 #[repr(C)]
 pub(crate) struct Ctx<H: Heap> {
-    /// Reductions at which the slice ends; others may lower it (E4).
-    pub limit: AtomicU64,
+    /// When the slice leaves fast code; others may ask for it (E4).
+    pub limit: Limit,
     frame_top: *mut Frame,
     funcs: *const FuncInfo,
     constants: *const Value,
@@ -114,8 +115,6 @@ pub(crate) struct Ctx<H: Heap> {
     outcome: Outcome,
     /// Where the run goes on after a slow path.
     resume: Resume,
-    /// The slice's limit, while others may have lowered [`Ctx::limit`].
-    quantum: u64,
     gate: Arc<Gate>,
     lane: Lane,
 }
@@ -207,7 +206,7 @@ impl<H: Heap> Interpreter<H> {
     ) -> Self {
         let no_driver: *mut dyn Driver = std::ptr::from_mut(Box::leak(Box::new(NoDriver)));
         let ctx = Box::new(Ctx {
-            limit: AtomicU64::new(0),
+            limit: Limit::default(),
             frame_top: std::ptr::null_mut(),
             funcs: loaded.funcs().as_ptr(),
             constants: std::ptr::null(),
@@ -227,7 +226,6 @@ impl<H: Heap> Interpreter<H> {
             max_stack_words,
             outcome: Outcome::Preempted,
             resume: Resume { pc: std::ptr::null(), base: std::ptr::null_mut(), reds: 0 },
-            quantum: 0,
             gate,
             lane: Lane::default(),
         });
@@ -279,9 +277,8 @@ impl<H: Heap> Interpreter<H> {
     /// the gate before and afterwards.
     pub fn run_slice(&mut self, task: &mut Task, driver: &mut dyn Driver, quantum: u64) -> Outcome {
         self.enter(task, driver);
-        self.ctx.quantum = quantum;
         self.ctx.mutator.resume(task.region);
-        self.ctx.limit.store(quantum, Relaxed);
+        self.ctx.limit.start(quantum);
         let (pc, base) = (task.pc, task.base);
         let ctx: *mut Ctx<H> = &mut *self.ctx;
         self.ctx.enter_fast();
@@ -397,7 +394,7 @@ impl<H: Heap> Ctx<H> {
     /// that the driver can start them.
     fn end_slice_for_finalizers(&mut self) {
         if !self.world().ready_finalizers.is_empty() {
-            self.limit.store(0, Relaxed);
+            self.limit.end();
         }
     }
 }
@@ -418,13 +415,21 @@ impl<H: Heap> PartialEq for Peer<H> {
 }
 
 impl<H: Heap> Peer<H> {
-    /// Its slice ends at the next poll.
+    /// Its slice ends at the next poll (L2).
     ///
     /// # Safety
-    /// The interpreter exists.
+    /// The interpreter exists, and the caller holds the gate.
+    pub(crate) unsafe fn end_slice(self) {
+        // SAFETY: by the caller; atomic words.
+        unsafe { (*self.0.as_ptr()).limit.end() };
+    }
+    /// It leaves fast code at the next poll (L1).
+    ///
+    /// # Safety
+    /// The interpreter exists, and the caller holds the gate.
     pub(crate) unsafe fn request(self) {
         // SAFETY: by the caller; an atomic word.
-        unsafe { (*self.0.as_ptr()).limit.store(0, Relaxed) };
+        unsafe { (*self.0.as_ptr()).limit.request() };
     }
     /// Waits until it is out of fast code.
     ///
@@ -451,15 +456,12 @@ impl<H: Heap> Peer<H> {
         // SAFETY: by the caller; the task is owned by the stopped worker's slice.
         unsafe { (*self.0.as_ptr()).task.as_mut() }
     }
-    /// Its slice goes on for as long as it was given.
+    /// Its slice goes on for as long as it was given, unless it is to end (L2).
     ///
     /// # Safety
     /// It is stopped (G3).
     pub(crate) unsafe fn resume(self) {
-        // SAFETY: by the caller.
-        unsafe {
-            let quantum = (*self.0.as_ptr()).quantum;
-            (*self.0.as_ptr()).limit.store(quantum, Relaxed);
-        }
+        // SAFETY: by the caller; atomic words.
+        unsafe { (*self.0.as_ptr()).limit.resume() };
     }
 }

@@ -16,8 +16,6 @@ use crate::task::Task;
 use crate::value::Value;
 use crate::world::SCRATCH;
 
-use std::sync::atomic::Ordering::Relaxed;
-
 use super::loaded::Method;
 
 /// Redoes the instruction at `pc`. `true`: the run goes on where [`Ctx::resume`] says; `false`: the
@@ -61,7 +59,7 @@ unsafe fn redo<H: Heap>(
     let mut run = Slow { ctx, i, pc, next, base, reds };
     if polls(i.op) {
         run.reds += 1;
-        if run.reds > run.ctx.limit.load(Relaxed) {
+        if run.ctx.limit.reached(run.reds) {
             // Redone, and counted, in the next slice.
             run.ctx.outcome = Outcome::Preempted;
             return Err(run.reds - 1);
@@ -564,7 +562,7 @@ impl<H: Heap> Slow<'_, H> {
         task.spawned_at = Some(self.ctx.loaded().index_of(self.pc));
         // SAFETY: as above.
         if unsafe { (*driver).spawned(task) } {
-            self.ctx.limit.store(0, Relaxed);
+            self.ctx.limit.end();
         }
         self.set(self.i.a, Value::object(handle))
     }

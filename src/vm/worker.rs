@@ -9,6 +9,7 @@ use crate::concurrency::{Critical, scope};
 use crate::event::{Event, Sink};
 use crate::heap::{Barrier, Cause, Heap, Mutator, Region, Roots, Usage};
 use crate::host::{Fatal, Host, Wait};
+use crate::idle::Idle;
 use crate::interp::{Driver, Interpreter, Outcome, Peer};
 use crate::ir::FuncId;
 use crate::object::{ObjectKind, ObjectLayout, TaskState, slots};
@@ -51,18 +52,12 @@ impl<H: Heap, S: Scheduler, E: Sink> Port<H, S, E> {
 
     fn push(&mut self, id: TaskId, why: Ready) {
         let shared = self.shared();
-        let sleeper = match shared.scheduler.push(Some(&mut self.local), id, why) {
-            Notify::No => None,
-            Notify::One => shared.idle.pop(),
-            Notify::Worker(number) => {
-                let place = shared.idle.iter().position(|&(n, _)| n == number);
-                place.map(|i| shared.idle.swap_remove(i))
-            }
+        let notified = match shared.scheduler.push(Some(&mut self.local), id, why) {
+            Notify::No => false,
+            Notify::One => shared.idle.wake_one(),
+            Notify::Worker(number) => shared.idle.wake(number),
         };
-        if let Some((_, thread)) = sleeper {
-            shared.stats.scheduler.notifications += 1;
-            thread.unpark();
-        }
+        shared.stats.scheduler.notifications += u64::from(notified);
     }
     fn wake(&mut self, id: TaskId) {
         let shared = self.shared();
@@ -127,7 +122,7 @@ impl<H: Heap, S: Scheduler, E: Sink> Port<H, S, E> {
     }
     /// Slices go on when this worker gives the gate up, unless the program has ended.
     fn resume_others(&self) {
-        if H::Mutator::PARALLEL && self.shared().ending.is_none() {
+        if H::Mutator::PARALLEL {
             // SAFETY: they are stopped and cannot have come back.
             self.others().for_each(|peer| unsafe { peer.resume() });
         }
@@ -291,7 +286,7 @@ impl<H: Heap, S: Scheduler, E: Sink> Worker<H, S, E> {
             let shared = self.shared();
             let next = match shared.steps_left {
                 // Others have all that is left of the step limit: they give back what they spare.
-                Some(0) if shared.busy > 0 => None,
+                Some(0) if !shared.idle.nobody_runs() => None,
                 _ => shared.scheduler.next(&mut self.port.local, pick),
             };
             let ending = match next {
@@ -309,7 +304,7 @@ impl<H: Heap, S: Scheduler, E: Sink> Worker<H, S, E> {
     fn wait_for_work(&mut self) -> Option<Ending> {
         let shared = self.shared();
         let due = shared.next_timer();
-        let alone = shared.busy == 0;
+        let alone = shared.idle.nobody_runs();
         match (due, shared.world.virtual_ns) {
             (None, _) if alone => return Some(self.nothing_runs()),
             (Some((due, _)), Some(now)) if alone => {
@@ -331,18 +326,10 @@ impl<H: Heap, S: Scheduler, E: Sink> Worker<H, S, E> {
             return None;
         }
         shared.stats.scheduler.parks += 1;
-        // On the list before the gate is given up: whoever queues a task sees this worker.
-        shared.idle.push((me, std::thread::current()));
         let gate = shared.gate.clone();
         // SAFETY: this worker holds the gate; no reference into shared state is used until it
         // is taken again.
-        unsafe { gate.unlock() };
-        match wait {
-            Some(wait) => std::thread::park_timeout(wait),
-            None => std::thread::park(),
-        }
-        gate.lock();
-        self.shared().idle.retain(|&(n, _)| n != me);
+        unsafe { Idle::sleep(&gate, me, wait, || &mut self.shared().idle) };
         None
     }
 
@@ -376,12 +363,12 @@ impl<H: Heap, S: Scheduler, E: Sink> Worker<H, S, E> {
             *left = left.saturating_sub(quantum);
         }
         self.port.running = Some(id);
-        shared.busy += 1;
+        shared.idle.slice_begins();
         shared.emit(|| Event::SliceBegin { task: id });
         let before = self.interpreter.reductions;
         let outcome = self.interpreter.run_slice(&mut task, &mut self.port, quantum);
         let shared = self.shared();
-        shared.busy -= 1;
+        shared.idle.slice_ends();
         self.port.running = None;
         self.port.slices += 1;
         let reductions = self.interpreter.reductions - before;
@@ -404,7 +391,7 @@ impl<H: Heap, S: Scheduler, E: Sink> Worker<H, S, E> {
         let shared = self.shared();
         match outcome {
             Outcome::Preempted => {
-                if shared.steps_left == Some(0) && shared.busy == 0 {
+                if shared.steps_left == Some(0) && shared.idle.nobody_runs() {
                     let trace = vec![shared.loaded.index_of(task.pc)];
                     shared.table.park(task, None);
                     return Some(Ending::StepLimit(trace_of(&shared.loaded, &trace)));
