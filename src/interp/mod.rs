@@ -21,7 +21,7 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 
 use crate::gate::{Gate, Lane};
-use crate::heap::{Cause, Heap, Mutator, Usage};
+use crate::heap::{Cause, Heap, Mutator, Roots, Safepoint, Stop, Usage};
 use crate::host::{Fatal, Wait};
 use crate::limit::Limit;
 use crate::object::{Obj, ObjectLayout};
@@ -59,6 +59,8 @@ pub enum Outcome {
 pub trait Driver {
     /// Stops the world and collects; `running` is the task of the calling worker.
     fn collect(&mut self, running: &mut Task, why: Cause);
+    /// Stops the world and shows its roots.
+    fn roots(&mut self, running: &mut Task, f: &mut dyn FnMut(&mut dyn Roots));
     /// A number for a new task.
     fn fresh_id(&mut self) -> TaskId;
     /// Takes over a new task; whether the running one should give way to it.
@@ -111,8 +113,18 @@ pub(crate) struct Ctx<H: Heap> {
     red_zone: usize,
     max_stack_words: usize,
     outcome: Outcome,
+    /// Where the run goes on after a slow path.
+    resume: Resume,
     gate: Arc<Gate>,
     lane: Lane,
+}
+
+/// Where a run goes on, in memory.
+#[derive(Clone, Copy, Debug)]
+struct Resume {
+    pc: *const u64,
+    base: *mut Value,
+    reds: u64,
 }
 
 /// Where a run is. Copied, never borrowed by a function that is not inlined (E2).
@@ -163,6 +175,9 @@ impl Driver for NoDriver {
     fn collect(&mut self, _: &mut Task, _: Cause) {
         unreachable!("no slice is running")
     }
+    fn roots(&mut self, _: &mut Task, _: &mut dyn FnMut(&mut dyn Roots)) {
+        unreachable!("no slice is running")
+    }
     fn fresh_id(&mut self) -> TaskId {
         unreachable!("no slice is running")
     }
@@ -210,6 +225,7 @@ impl<H: Heap> Interpreter<H> {
             },
             max_stack_words,
             outcome: Outcome::Preempted,
+            resume: Resume { pc: std::ptr::null(), base: std::ptr::null_mut(), reds: 0 },
             gate,
             lane: Lane::default(),
         });
@@ -261,6 +277,7 @@ impl<H: Heap> Interpreter<H> {
     /// the gate before and afterwards.
     pub fn run_slice(&mut self, task: &mut Task, driver: &mut dyn Driver, quantum: u64) -> Outcome {
         self.enter(task, driver);
+        self.ctx.mutator.resume(task.region);
         self.ctx.limit.start(quantum);
         let (pc, base) = (task.pc, task.base);
         let ctx: *mut Ctx<H> = &mut *self.ctx;
@@ -279,6 +296,7 @@ impl<H: Heap> Interpreter<H> {
             // SAFETY: a block has at least one register.
             ctx.outcome = Outcome::Done(unsafe { *low });
         }
+        task.region = ctx.mutator.suspend();
         ctx.task = std::ptr::null_mut();
         ctx.outcome
     }
@@ -286,6 +304,24 @@ impl<H: Heap> Interpreter<H> {
     /// The program.
     pub fn loaded(&self) -> &Arc<Loaded> {
         &self.loaded
+    }
+}
+
+/// Stops the world around the running slice: its task and its driver, which are valid for the slice
+/// and disjoint from the mutator.
+struct SliceStop {
+    task: *mut Task,
+    driver: *mut dyn Driver,
+}
+
+impl Stop for SliceStop {
+    fn collect(&mut self, why: Cause) {
+        // SAFETY: valid for the slice; short borrows.
+        unsafe { (*self.driver).collect(&mut *self.task, why) };
+    }
+    fn roots(&mut self, f: &mut dyn FnMut(&mut dyn Roots)) {
+        // SAFETY: as `collect`.
+        unsafe { (*self.driver).roots(&mut *self.task, f) };
     }
 }
 
@@ -326,16 +362,17 @@ impl<H: Heap> Ctx<H> {
         }
     }
     fn alloc(&mut self, layout: ObjectLayout) -> Result<Obj, Value> {
-        use crate::heap::Safepoint;
         if let Some(o) = self.mutator.try_alloc(layout) {
             return Ok(o);
         }
-        let (task, driver) = (self.task, self.driver);
-        // SAFETY: the task and the driver are valid for the slice and disjoint from the mutator.
-        let mut collect = |why| unsafe { (*driver).collect(&mut *task, why) };
-        let result = self.mutator.alloc_slow(layout, &mut Safepoint::new(&mut collect));
+        let mut stop = self.stop();
+        let result = self.mutator.alloc_slow(layout, &mut Safepoint::new(&mut stop));
         self.end_slice_for_finalizers();
         result.map_err(|_| self.world().out_of_memory)
+    }
+    /// Who stops the world for the running slice.
+    fn stop(&self) -> SliceStop {
+        SliceStop { task: self.task, driver: self.driver }
     }
     /// Between two instructions, counting heaps only: frees the dead, and collects if that is due.
     #[cold]

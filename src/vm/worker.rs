@@ -7,7 +7,7 @@ use super::roots::VmRoots;
 use super::shared::Shared;
 use crate::concurrency::{Critical, scope};
 use crate::event::{Event, Sink};
-use crate::heap::{Barrier, Cause, Heap, Mutator, Usage};
+use crate::heap::{Barrier, Cause, Heap, Mutator, Region, Roots, Usage};
 use crate::host::{Fatal, Host, Wait};
 use crate::idle::Idle;
 use crate::interp::{Driver, Interpreter, Outcome, Peer};
@@ -104,6 +104,41 @@ impl<H: Heap, S: Scheduler, E: Sink> Port<H, S, E> {
             self.push(id, Ready::Wake);
         }
     }
+    /// Stops the world: this worker holds the gate already. The tasks in slices.
+    fn stop_others<'t>(&self, running: &'t mut Task) -> Vec<&'t mut Task> {
+        let mut tasks = vec![running];
+        if H::Mutator::PARALLEL {
+            // SAFETY: this worker holds the gate; workers live as long as the VM. Rule G3.
+            unsafe {
+                self.others().for_each(|peer| peer.request());
+                for peer in self.others() {
+                    peer.await_stopped();
+                    peer.flush();
+                    tasks.extend(peer.task());
+                }
+            }
+        }
+        tasks
+    }
+    /// Slices go on when this worker gives the gate up, unless the program has ended.
+    fn resume_others(&self) {
+        if H::Mutator::PARALLEL {
+            // SAFETY: they are stopped and cannot have come back.
+            self.others().for_each(|peer| unsafe { peer.resume() });
+        }
+    }
+    fn roots_of<'t>(shared: &'t mut Shared<H, S, E>, running: Vec<&'t mut Task>) -> VmRoots<'t> {
+        let counts = shared.heap.info().barrier == Barrier::Counting;
+        let (table, world) = (&mut shared.table, &mut shared.world);
+        VmRoots {
+            table,
+            running,
+            world,
+            failures: &mut shared.failures,
+            loaded: &shared.loaded,
+            counts,
+        }
+    }
     fn others(&self) -> impl Iterator<Item = Peer<H>> + use<'_, H, S, E> {
         let peers = self.shared().peers.iter().enumerate();
         peers.filter(|&(n, _)| n != self.number).map(|(_, &peer)| peer)
@@ -121,18 +156,7 @@ fn wait_name(wait: Wait) -> &'static str {
 impl<H: Heap, S: Scheduler, E: Sink> Driver for Port<H, S, E> {
     fn collect(&mut self, running: &mut Task, why: Cause) {
         let asked = Instant::now();
-        let mut tasks = vec![running];
-        if H::Mutator::PARALLEL {
-            // SAFETY: this worker holds the gate; workers live as long as the VM. Rule G3.
-            unsafe {
-                self.others().for_each(|peer| peer.request());
-                for peer in self.others() {
-                    peer.await_stopped();
-                    peer.flush();
-                    tasks.extend(peer.task());
-                }
-            }
-        }
+        let running = self.stop_others(running);
         let safepoint_ns = asked.elapsed().as_nanos() as u64;
         let shared = self.shared();
         shared.emit(|| Event::CollectionBegin { cause: why });
@@ -140,14 +164,7 @@ impl<H: Heap, S: Scheduler, E: Sink> Driver for Port<H, S, E> {
         shared.stats.usage(shared.heap.usage());
         // Real time, even when the program sees virtual time.
         let start_ns = start.duration_since(shared.world.start).as_nanos() as u64;
-        let mut roots = VmRoots {
-            table: &mut shared.table,
-            running: tasks,
-            world: &mut shared.world,
-            failures: &mut shared.failures,
-            loaded: &shared.loaded,
-            counts: shared.heap.info().barrier == Barrier::Counting,
-        };
+        let mut roots = Self::roots_of(self.shared(), running);
         let collection = shared.heap.collect(&mut roots, why);
         shared.table.all_seen();
         shared.stats.usage(shared.heap.usage());
@@ -172,10 +189,12 @@ impl<H: Heap, S: Scheduler, E: Sink> Driver for Port<H, S, E> {
             traced_objects: collection.traced_objects,
             wall_ns,
         });
-        if H::Mutator::PARALLEL {
-            // SAFETY: as above; they cannot have come back.
-            self.others().for_each(|peer| unsafe { peer.resume() });
-        }
+        self.resume_others();
+    }
+    fn roots(&mut self, running: &mut Task, f: &mut dyn FnMut(&mut dyn Roots)) {
+        let running = self.stop_others(running);
+        f(&mut Self::roots_of(self.shared(), running));
+        self.resume_others();
     }
     fn fresh_id(&mut self) -> TaskId {
         self.shared().table.reserve()
@@ -199,17 +218,10 @@ impl<H: Heap, S: Scheduler, E: Sink> Driver for Port<H, S, E> {
         Port::wake(self, task);
     }
     fn usage(&self) -> Usage {
-        if H::Mutator::PARALLEL {
-            // SAFETY: as in `collect`: what others have allocated counts.
-            unsafe {
-                self.others().for_each(|peer| peer.request());
-                for peer in self.others() {
-                    peer.await_stopped();
-                    peer.flush();
-                    peer.resume();
-                }
-            }
-        }
+        // What others have allocated counts: stopping them flushes it.
+        let halt = self.shared().loaded.halt();
+        self.stop_others(&mut Task::new(0, halt, halt, 1, &[]));
+        self.resume_others();
         self.shared().heap.usage()
     }
     fn world_ptr(&mut self) -> *mut World {
@@ -489,6 +501,7 @@ impl<H: Heap, S: Scheduler, E: Sink> Worker<H, S, E> {
 
 /// A task that has ended holds nothing any more (counting heaps).
 pub(super) fn drop_references<M: Mutator>(mutator: &mut M, task: &mut Task) {
+    mutator.abandon(std::mem::replace(&mut task.region, Region::NONE));
     if M::COUNTS {
         // SAFETY: nobody runs the task; `frame_top` lies within its block.
         mutator.clear(unsafe { task.registers_below(task.frame_top.cast()) });
