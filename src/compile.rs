@@ -9,7 +9,7 @@ use crate::builtins::{FUNCTIONS, PRELUDE};
 use crate::bytecode::emit::emit;
 use crate::bytecode::verify::{Limits, Verified, verify};
 use crate::ir::build::{NativeSig, build};
-use crate::ir::{Program, passes};
+use crate::ir::{Program, escape, passes};
 use crate::lang::ast::{Module, Span};
 use crate::lang::diagnostics::{Diagnostic, Sources, has_errors};
 use crate::lang::parser::parse;
@@ -24,6 +24,8 @@ pub const PRELUDE_FILE: u32 = 0;
 pub struct Compilation {
     /// All files read so far; the prelude is the first.
     pub sources: Sources,
+    /// What escape analysis is told.
+    pub escape: escape::Options,
     /// What there is to say; errors end the compilation.
     pub diagnostics: Vec<Diagnostic>,
     /// Paths of the files, by file number.
@@ -35,6 +37,11 @@ pub struct Compilation {
 pub struct Failed;
 
 impl Compilation {
+    /// One in which escape analysis is told this.
+    pub fn new(escape: escape::Options) -> Compilation {
+        Compilation { escape, ..Compilation::default() }
+    }
+
     /// Parses one more file.
     fn parse(&mut self, path: &Path, bytes: &[u8], names: &mut Interner) -> (u32, Module) {
         self.paths.push(path.to_owned());
@@ -90,7 +97,7 @@ impl Compilation {
         let built = files.and_then(|files| build(&files, names, &signatures));
         match built {
             Ok(mut program) => {
-                passes::run_all(&mut program);
+                passes::run_all(&mut program, self.escape);
                 Ok(program)
             }
             Err(diagnostics) => {

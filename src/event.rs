@@ -100,7 +100,7 @@ impl Sink for NullSink {
 }
 
 /// What a [`FnSink`] calls: nanoseconds since the VM's start, and what happened.
-pub type Listener = dyn FnMut(u64, &Event);
+pub type Listener = dyn FnMut(u64, &Event) + Send;
 
 /// Hands every event to a function.
 pub struct FnSink(pub Box<Listener>);

@@ -21,6 +21,7 @@
 //!   `escape`, unless it goes through `store`.
 
 use std::fmt;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use crate::check::erased::AnyHeap;
 use crate::object::{Obj, ObjectLayout};
@@ -126,8 +127,12 @@ pub struct HeapConfig {
     pub wrapped: Option<Factory>,
 }
 
-/// Makes a heap behind `dyn`.
-pub type Factory = fn(&HeapConfig) -> Result<Box<dyn AnyHeap>, HeapError>;
+/// Makes a heap behind `dyn`: [`Factory::of`], [`Factory::shared`].
+#[derive(Clone, Copy, Debug)]
+pub struct Factory {
+    pub(crate) make: fn(&HeapConfig) -> Result<Box<dyn AnyHeap>, HeapError>,
+    pub(crate) shared: bool,
+}
 
 /// What the checking wrappers do; all off by default.
 #[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
@@ -313,12 +318,10 @@ pub unsafe trait Heap: Sized + 'static {
 /// does not compile.
 ///
 /// # Safety
-/// Mutators synchronise with one another and with `collect`.
-pub unsafe trait SharedHeap: Heap + Send + Sync
-where
-    Self::Mutator: Send,
-{
-}
+/// Mutators synchronise with one another (what is inlined; everything cold runs under the gate), and
+/// say so by [`Mutator::PARALLEL`]. `store` and `init` order what was written before against whoever
+/// reads the reference.
+pub unsafe trait SharedHeap: Heap<Mutator: Send> + Send + Sync {}
 
 /// Why the world wants to hear of an object's death. A tracing heap finds out by itself; one that
 /// frees between collections must be told to look.
@@ -350,6 +353,9 @@ pub unsafe trait Mutator: Sized {
     /// Whether the fast path is inlined into the handlers without a call (H5). Wrappers say no: a
     /// handler that calls could not leave by a jump, so their runs take the loop engine.
     const INLINE: bool = true;
+    /// Whether other workers' mutators may run at the same time: true for those of a
+    /// [`SharedHeap`]. The interpreter then runs everything cold under the gate.
+    const PARALLEL: bool = false;
 
     /// The inlined fast path: never collects, never moves. The header is written, the body is
     /// *not* initialised: the caller does that before the next safepoint.
@@ -386,6 +392,23 @@ pub unsafe trait Mutator: Sized {
     fn init(&mut self, o: Obj, i: usize, v: Value);
     /// Overwrites a slot: sees the old and the new word.
     fn store(&mut self, o: Obj, i: usize, v: Value);
+
+    /// Overwrites a root word that other workers read (a global).
+    #[inline(always)]
+    fn store_word(&mut self, word: &AtomicU64, v: Value) {
+        if Self::COUNTS {
+            let mut register = Value::from_bits(word.load(Ordering::Relaxed));
+            self.set(&mut register, v);
+            word.store(register.bits(), Ordering::Relaxed);
+        } else {
+            word.store(v.bits(), Ordering::Release);
+        }
+    }
+    /// Reads such a word into a register.
+    #[inline(always)]
+    fn load_word(&mut self, register: &mut Value, word: &AtomicU64) {
+        self.set(register, Value::from_bits(word.load(Ordering::Relaxed)));
+    }
 
     /// Whether the dead await [`Mutator::drain`] (counting heaps, H5).
     #[inline(always)]

@@ -33,7 +33,7 @@
 //! | [`concurrency`] | channels, `select`, mutexes, cancellation: state machines over heap objects |
 //! | [`task`], [`table`], [`world`] | continuations; the task table; state shared by workers (roots) |
 //! | [`vm`] | `Vm<H, S, E>`: the driver: slices, timers, joins, collections, deadlocks |
-//! | [`event`], [`stats`], [`report`] | what happened, counted how often, how it ended |
+//! | [`event`], [`stats`], [`requests`], [`report`] | what happened, how often, how late, how it ended |
 //! | [`check`] | test heap and the checking wrappers |
 //! | [`compile`] | the pipeline in one place |
 //!
@@ -62,6 +62,7 @@ pub mod class;
 pub mod compile;
 pub mod concurrency;
 pub mod event;
+pub mod gate;
 pub mod heap;
 pub mod host;
 pub mod interp;
@@ -70,6 +71,7 @@ pub mod lang;
 pub mod names;
 pub mod object;
 pub mod report;
+pub mod requests;
 pub mod sched;
 pub mod stats;
 pub mod sync;

@@ -16,7 +16,10 @@
 //!   has proven the bound), so no program reaches beyond an object.
 
 use std::ptr::NonNull;
-use std::sync::atomic::{AtomicU8, AtomicU64, Ordering::Relaxed};
+use std::sync::atomic::{
+    AtomicU8, AtomicU64,
+    Ordering::{Relaxed, Release},
+};
 
 use crate::class::ClassId;
 use crate::value::Value;
@@ -385,6 +388,13 @@ impl Obj {
     pub fn set_slot(self, i: usize, v: Value) {
         debug_assert!(!self.is_raw() && i < self.len(), "slot {i} of {self:?}");
         self.word(1 + i).store(v.bits(), Relaxed);
+    }
+    /// As [`Obj::set_slot`], where other workers read: whoever sees the reference sees what was
+    /// written to its object before (release; readers follow an address dependency).
+    #[inline(always)]
+    pub fn publish_slot(self, i: usize, v: Value) {
+        debug_assert!(!self.is_raw() && i < self.len(), "slot {i} of {self:?}");
+        self.word(1 + i).store(v.bits(), Release);
     }
     /// The slots that a collector must trace: none for raw bodies and weak references.
     #[inline(always)]

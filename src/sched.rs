@@ -35,6 +35,8 @@ pub enum Notify {
     No,
     /// One idle worker should look.
     One,
+    /// This worker should look, if it is idle: nobody else can run the task.
+    Worker(usize),
 }
 
 /// Which of parent and child goes on after a spawn.
@@ -55,6 +57,8 @@ pub struct SchedulerInfo {
     pub summary: &'static str,
     /// Whether it runs Mena on more than one OS thread: then the heap must be shared.
     pub parallel: bool,
+    /// Whether time passes only while nothing can run: then no clock decides a schedule.
+    pub virtual_time: bool,
     /// Its parameters.
     pub parameters: &'static [Parameter],
 }
@@ -122,6 +126,11 @@ pub struct Pick {
 pub trait Scheduler: Sized + 'static {
     /// What one worker owns: a deque, a slot, a random number generator.
     type Local;
+    /// [`OneThread`](crate::sync::OneThread), or [`ManyThreads`](crate::sync::ManyThreads) for a
+    /// parallel policy, which then runs shared heaps only.
+    type Threads;
+    /// Which of parent and child goes on after a spawn.
+    const ORDER: SpawnOrder = SpawnOrder::ParentFirst;
     /// Attributes.
     const INFO: SchedulerInfo;
 
@@ -135,10 +144,6 @@ pub trait Scheduler: Sized + 'static {
     fn has_work(&self, local: &Self::Local) -> bool;
     /// Reductions of a slice; `u64::MAX` = cooperative.
     fn quantum(&self) -> u64;
-    /// Which of parent and child goes on after a spawn.
-    fn spawn_order(&self) -> SpawnOrder {
-        SpawnOrder::ParentFirst
-    }
     /// Gives out everything that is queued: shutdown and dumps.
     fn drain(&self, local: &mut Self::Local, f: &mut dyn FnMut(TaskId));
 }

@@ -16,6 +16,8 @@ pub struct Pause {
     pub wall_ns: u64,
     /// Processor time of all threads of the process meanwhile.
     pub task_clock_ns: u64,
+    /// How long it took before until every worker had stopped (time to safepoint), wall time.
+    pub safepoint_ns: u64,
     /// Used before, bytes.
     pub before_bytes: usize,
     /// Live after, bytes.
@@ -34,6 +36,17 @@ pub fn task_clock_ns() -> u64 {
     now.tv_sec() as u64 * 1_000_000_000 + now.tv_nsec() as u64
 }
 
+/// What the workers of a parallel scheduler did.
+#[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
+pub struct SchedulerCounts {
+    /// How often a worker went to sleep because there was nothing to run.
+    pub parks: u64,
+    /// How often a push woke one.
+    pub notifications: u64,
+    /// How often one woke and found nothing.
+    pub vain_wakes: u64,
+}
+
 /// What a VM has counted.
 #[derive(Clone, Debug, Default)]
 pub struct Stats {
@@ -45,6 +58,8 @@ pub struct Stats {
     pub preemptions: u64,
     /// Tasks made, the entry included.
     pub tasks_spawned: u64,
+    /// What the scheduler's workers did.
+    pub scheduler: SchedulerCounts,
     /// Collections by cause.
     pub collections: BTreeMap<&'static str, u64>,
     /// Every pause, in order.

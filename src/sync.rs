@@ -1,7 +1,166 @@
 //! The only place that names `std::sync`'s atomics and locks for concurrent protocols: `cfg(loom)`
-//! and `cfg(shuttle)` builds replace them by model-checked ones.
+//! builds replace them by model-checked ones.
+//!
+//! [`Sharing`] is how a strategy is written once and used on one thread at no cost, or on many.
+
+use std::cell::{RefCell, RefMut};
+use std::fmt::Debug;
+use std::ops::DerefMut;
+use std::rc::Rc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 #[cfg(loom)]
 pub use loom::sync::atomic;
 #[cfg(not(loom))]
 pub use std::sync::atomic;
+
+/// What state shared between a heap and its mutators is kept in.
+pub trait Sharing: Copy + Debug + 'static {
+    /// Whether several threads may use it.
+    const PARALLEL: bool;
+    /// A counted pointer to the state.
+    type Cell<T: Debug + 'static>: Shared<T>;
+}
+
+/// A counted pointer to state that is changed through it.
+pub trait Shared<T>: Clone + Debug {
+    /// Access to the state, until it is dropped.
+    type Guard<'a>: DerefMut<Target = T>
+    where
+        Self: 'a;
+    /// New state.
+    fn new(state: T) -> Self;
+    /// The state. The same thread must not ask twice.
+    fn lock(&self) -> Self::Guard<'_>;
+    /// How many pointers there are.
+    fn holders(&self) -> usize;
+}
+
+/// One thread: no atomics, no locks.
+#[derive(Clone, Copy, Debug)]
+pub struct OneThread;
+
+/// Any number of threads.
+#[derive(Clone, Copy, Debug)]
+pub struct ManyThreads;
+
+impl Sharing for OneThread {
+    const PARALLEL: bool = false;
+    type Cell<T: Debug + 'static> = Rc<RefCell<T>>;
+}
+impl Sharing for ManyThreads {
+    const PARALLEL: bool = true;
+    type Cell<T: Debug + 'static> = Arc<Mutex<T>>;
+}
+
+impl<T: Debug> Shared<T> for Rc<RefCell<T>> {
+    type Guard<'a>
+        = RefMut<'a, T>
+    where
+        T: 'a;
+    fn new(state: T) -> Self {
+        Rc::new(RefCell::new(state))
+    }
+    #[inline]
+    fn lock(&self) -> RefMut<'_, T> {
+        self.borrow_mut()
+    }
+    fn holders(&self) -> usize {
+        Rc::strong_count(self)
+    }
+}
+impl<T: Debug> Shared<T> for Arc<Mutex<T>> {
+    type Guard<'a>
+        = MutexGuard<'a, T>
+    where
+        T: 'a;
+    fn new(state: T) -> Self {
+        Arc::new(Mutex::new(state))
+    }
+    #[inline]
+    fn lock(&self) -> MutexGuard<'_, T> {
+        // A panic in a worker ends the process's run anyway; the first one is what counts.
+        Mutex::lock(self).unwrap_or_else(PoisonError::into_inner)
+    }
+    fn holders(&self) -> usize {
+        Arc::strong_count(self)
+    }
+}
+
+/// A lock without a guard: taken and given back in different functions.
+pub struct RawLock(#[cfg(not(loom))] parking_lot::RawMutex, #[cfg(loom)] atomic::AtomicBool);
+
+impl Debug for RawLock {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("RawLock")
+    }
+}
+
+#[cfg(not(loom))]
+mod raw_lock {
+    use super::RawLock;
+    use parking_lot::lock_api::RawMutex as _;
+
+    impl Default for RawLock {
+        fn default() -> Self {
+            RawLock(parking_lot::RawMutex::INIT)
+        }
+    }
+    impl RawLock {
+        /// Waits for the lock and takes it.
+        #[inline]
+        pub fn lock(&self) {
+            self.0.lock();
+        }
+        /// Gives it back.
+        ///
+        /// # Safety
+        /// The caller has it.
+        #[inline]
+        pub unsafe fn unlock(&self) {
+            // SAFETY: by the caller.
+            unsafe { self.0.unlock() };
+        }
+    }
+}
+
+/// Under loom any correct lock will do: a spin lock made of its atomics.
+#[cfg(loom)]
+mod raw_lock {
+    use super::RawLock;
+    use super::atomic::{AtomicBool, Ordering};
+
+    impl Default for RawLock {
+        fn default() -> Self {
+            RawLock(AtomicBool::new(false))
+        }
+    }
+    impl RawLock {
+        /// Waits for the lock and takes it.
+        pub fn lock(&self) {
+            while self.0.swap(true, Ordering::Acquire) {
+                loom::thread::yield_now();
+            }
+        }
+        /// Gives it back.
+        ///
+        /// # Safety
+        /// The caller has it.
+        pub unsafe fn unlock(&self) {
+            self.0.store(false, Ordering::Release);
+        }
+    }
+}
+
+/// One turn of a loop that waits for another thread: short ones spin, long ones give way.
+pub fn pause(turns: &mut u32) {
+    *turns += 1;
+    #[cfg(loom)]
+    loom::thread::yield_now();
+    #[cfg(not(loom))]
+    if *turns < 64 {
+        std::hint::spin_loop();
+    } else {
+        std::thread::yield_now();
+    }
+}

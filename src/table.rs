@@ -120,9 +120,9 @@ impl TaskTable {
         }
         true
     }
-    /// Removes a task that has ended.
-    pub fn remove(&mut self, id: TaskId) {
-        self.entries.remove(&id);
+    /// Removes a task that has ended: who has joined it while it ran.
+    pub fn remove(&mut self, id: TaskId) -> Vec<TaskId> {
+        self.entries.remove(&id).map_or_else(Vec::new, |entry| entry.waiters)
     }
 
     /// Bytes of all tasks outside of the heap.

@@ -8,6 +8,7 @@ use std::time::Instant;
 use crate::heap::{Dirty, Liveness};
 use crate::ir::Program;
 use crate::object::slots;
+use crate::requests::RequestLog;
 use crate::value::Value;
 
 /// Words of [`World::scratch`].
@@ -41,15 +42,17 @@ pub struct World {
     /// (object, function) pairs flattened: found dead, revived, to be called at the next poll.
     pub ready_finalizers: Vec<Value>,
     /// Where `print` writes.
-    pub output: Box<dyn Write>,
+    pub output: Box<dyn Write + Send>,
     /// Where `eprint` writes.
-    pub error_output: Box<dyn Write>,
+    pub error_output: Box<dyn Write + Send>,
     /// Where `read_line` reads.
-    pub input: Box<dyn BufRead>,
+    pub input: Box<dyn BufRead + Send>,
     /// Arguments of the program.
     pub args: Vec<String>,
     /// `--param name=value`.
     pub params: BTreeMap<String, String>,
+    /// What `note_request` notes; whoever runs the VM keeps a clone.
+    pub requests: RequestLog,
     /// When the VM started.
     pub start: Instant,
     /// Virtual time: when set, `clock_ns` and `sleep` use it instead of the real clock.
@@ -84,6 +87,7 @@ impl World {
             input: Box::new(std::io::BufReader::new(std::io::stdin())),
             args: Vec::new(),
             params: BTreeMap::new(),
+            requests: RequestLog::default(),
             start: Instant::now(),
             virtual_ns: None,
         }

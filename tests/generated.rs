@@ -10,11 +10,14 @@ mod generator;
 
 use std::path::Path;
 
-use common::{Compiled, How, Outcome, compile, heaps, run_compiled, run_oracle_compiled};
+use common::{
+    Compiled, How, Outcome, compile, compile_with, heaps, run_compiled, run_oracle_compiled,
+};
 use generator::{Generated, programs};
 use menagerie::check::property_cases;
 use menagerie::heap::CheckOptions;
 use menagerie::interp::Engine;
+use menagerie::ir::escape;
 use proptest::prelude::*;
 use proptest::test_runner::{FileFailurePersistence, TestCaseResult};
 
@@ -87,6 +90,25 @@ proptest! {
                 reductions.iter().all(|n| *n == reductions[0]),
                 "{heap}: the engines count {reductions:?} reductions"
             );
+        }
+    }
+
+    #[test]
+    fn escape_analysis_changes_nothing(program in programs()) {
+        let compiled = |mode| {
+            let options = escape::Options { mode, ..escape::Options::default() };
+            compile_with(Path::new("generated.mena"), &program.text, options).expect("it compiles")
+        };
+        let how = How { step_limit: Some(STEPS_MAX), ..How::on("mark-sweep") };
+        let want = run_oracle_compiled(&compiled(escape::Mode::Off), &how);
+        for mode in escape::Mode::ALL {
+            let compiled = compiled(mode);
+            // The oracle destroys what is said to be local where that has to end.
+            let oracle = run_oracle_compiled(&compiled, &how);
+            let vm = Outcome { reductions: 0, ..run_as(&compiled, &how)? };
+            for got in [oracle, vm] {
+                prop_assert_eq!(&got, &want, "{}", mode.name());
+            }
         }
     }
 

@@ -9,7 +9,6 @@ use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use menagerie::check::Wrapped;
 use menagerie::check::checked::Checked;
 use menagerie::check::counted::Counted;
-use menagerie::check::erased::Erased;
 use menagerie::check::stress::Stress;
 use menagerie::class::ClassId;
 use menagerie::heap::*;
@@ -392,7 +391,7 @@ fn graph<H: Heap>(m: &mut Machine<H>) {
 
 fn config<H: Heap>(checks: CheckOptions, fault: &str) -> HeapConfig {
     let parameters = vec![("fault".into(), fault.into())];
-    let wrapped = Some(Erased::factory::<H> as Factory);
+    let wrapped = Some(Factory::of::<H>());
     HeapConfig { limit_bytes: 1 << 20, checks, parameters, wrapped, ..HeapConfig::default() }
 }
 
@@ -644,6 +643,7 @@ fn counts_are_exact() {
     let expected = [
         ("allocations", 3),
         ("allocated_bytes", 16 + 24 + 24),
+        ("local_allocations", 0),
         ("loads", 2),
         ("stores", 1),
         ("inits", 3),
@@ -680,11 +680,11 @@ fn with_all_off_nothing_is_observable() {
 #[test]
 fn wrappers_answer_for_the_wrapped_heap() {
     let config = config::<Marking>(CHECK, "none");
-    let heap = Wrapped::new(&config).unwrap();
+    let heap = <Wrapped>::new(&config).unwrap();
     assert_eq!(heap.info(), Marking::INFO);
     let unknown = HeapConfig { parameters: vec![("no".into(), "such".into())], ..config };
-    assert!(Wrapped::new(&unknown).is_err(), "parameters are checked against the heap inside");
-    assert!(Wrapped::new(&HeapConfig::default()).is_err(), "nothing to wrap");
+    assert!(<Wrapped>::new(&unknown).is_err(), "parameters are checked against the heap inside");
+    assert!(<Wrapped>::new(&HeapConfig::default()).is_err(), "nothing to wrap");
     // The wrappers also work one by one over a static heap.
     assert_eq!(Counted::<Checked<Stress<Moving>>>::INFO, Moving::INFO);
     const { assert!(<Wrapped as Heap>::Mutator::COUNTS) };
@@ -780,9 +780,9 @@ unsafe impl Mutator for LoudMutator {
 
 #[test]
 fn every_hook_reaches_the_heap() {
-    let wrapped = Some(Erased::factory::<Loud> as Factory);
+    let wrapped = Some(Factory::of::<Loud>());
     let config = HeapConfig { wrapped, ..HeapConfig::default() };
-    let heap = Wrapped::new(&config).unwrap();
+    let heap = <Wrapped>::new(&config).unwrap();
     let mut m = heap.mutator();
     let (mut a, mut b) = (Value::NIL, Value::NIL);
     m.set(&mut a, Value::TRUE);

@@ -64,7 +64,7 @@ fn the_oracle_gives_what_the_workloads_expect() {
         if plain.steps > 1_000_000 {
             continue;
         }
-        passes::run_all(&mut program);
+        passes::run_all(&mut program, menagerie::ir::escape::Options::default());
         let improved = oracle::run(&program, &expected.config);
         if (&improved.output, &improved.ending) != (&plain.output, &plain.ending) {
             let (before, after) = (plain.ending, improved.ending);

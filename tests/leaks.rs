@@ -39,7 +39,7 @@ fn left_over<H: Heap>(workload: &Workload, parameters: &[(&str, &str)]) -> usize
 
 fn nothing_is_left<H: Heap>(parameters: &[(&str, &str)]) {
     let mut leaks = Vec::new();
-    for folder in ["language", "awfy", "memory", "forkjoin"] {
+    for folder in ["language", "awfy", "memory", "forkjoin", "actors", "latency"] {
         for workload in workloads(folder) {
             let left = left_over::<H>(&workload, parameters);
             if left != 0 {

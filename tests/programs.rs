@@ -12,7 +12,7 @@ fn runs_on(workload: &Workload, heap: &str) -> bool {
 
 /// The real programs, with small parameters.
 fn real() -> Vec<(Workload, Vec<(String, String)>)> {
-    let all = ["awfy", "memory", "forkjoin"].into_iter().flat_map(workloads);
+    let all = ["awfy", "memory", "forkjoin", "actors", "latency"].into_iter().flat_map(workloads);
     all.map(|w| {
         let small = w.small_params();
         assert!(!small.is_empty(), "{}: no parameters with a small value", w.path.display());

@@ -4,8 +4,10 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
+use menagerie::ir::escape;
 
-use crate::{analyze, doctor, exec, list, output, run, schema, show};
+use crate::catalogue::Size;
+use crate::{analyze, doctor, exec, list, output, plot, report, run, schema, show, tables};
 
 const EXIT_HELP: &str = "\
 Exit status of `exec`:
@@ -29,10 +31,12 @@ struct Cli {
 enum Command {
     /// Run a Mena program on a heap and a scheduler
     Exec(Box<ExecArgs>),
-    /// List heaps, schedulers and their parameters
-    List,
+    /// List heaps, schedulers and workloads
+    List(list::ListArgs),
     /// Print a program in one of its forms
     Dump(DumpArgs),
+    /// Explain what the compiler found out about a program
+    Explain(ExplainArgs),
     /// Show what an experiment would run
     Plan(run::PlanArgs),
     /// Run an experiment, or what is left of it
@@ -45,11 +49,17 @@ enum Command {
     Doctor,
     /// Compute estimates with intervals from an experiment's results
     Analyze(analyze::AnalyzeArgs),
+    /// Draw figures from an experiment's results
+    Plot(plot::PlotArgs),
+    /// Write LaTeX tables from an experiment's results
+    Table(tables::TableArgs),
+    /// Write one page with figures, tables and provenance
+    Report(report::ReportArgs),
     /// Explain every column of the result files
     Schema,
     /// Compile a program and report its errors, without running it
     Check {
-        /// The program
+        /// The program: a file or a workload
         program: PathBuf,
     },
 }
@@ -57,7 +67,7 @@ enum Command {
 /// `menagerie exec`
 #[derive(Args, Debug)]
 pub struct ExecArgs {
-    /// The program
+    /// The program: a file, or a workload such as awfy/richards (see `menagerie list workloads`)
     pub program: PathBuf,
     /// The memory manager (see `menagerie list`)
     #[arg(long, default_value = "mark-sweep", value_name = "NAME")]
@@ -83,6 +93,9 @@ pub struct ExecArgs {
     /// A parameter of the program: `param("n", …)` gives it
     #[arg(long, value_name = "NAME=VALUE", value_parser = parse_pair)]
     pub param: Vec<(String, String)>,
+    /// The parameters of this size, as the program's header declares them; --param goes before
+    #[arg(long, value_enum, value_name = "SIZE")]
+    pub size: Option<Size>,
     /// Verify the heap after every collection (slow)
     #[arg(long)]
     pub check: bool,
@@ -98,11 +111,13 @@ pub struct ExecArgs {
     /// Write every event to this file, as CSV
     #[arg(long, value_name = "FILE")]
     pub events: Option<PathBuf>,
-    /// OS threads that run the program, for schedulers that use more than one
-    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..))]
-    pub workers: u16,
+    /// OS threads that run the program, for schedulers that use more than one; otherwise as many as
+    /// there are processors
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
+    pub workers: Option<u16>,
     /// Run the program N times in this process, each time in a new VM
-    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..))]
+    #[arg(long, value_name = "N", default_value_t = 1)]
+    #[arg(value_parser = clap::value_parser!(u32).range(1..))]
     pub iterations: u32,
     /// Write the result record to this file, as JSON: what `menagerie run` reads
     #[arg(long, value_name = "FILE")]
@@ -113,9 +128,46 @@ pub struct ExecArgs {
     /// The dispatch engine (--check, --stress and --count always take the loop)
     #[arg(long, value_enum, default_value = "default")]
     pub engine: EngineArg,
+    #[command(flatten)]
+    pub escape: EscapeArgs,
     /// Arguments of the program: `args()` gives them
     #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
     pub args: Vec<String>,
+}
+
+/// What escape analysis is told.
+#[derive(Args, Clone, Copy, Debug)]
+pub struct EscapeArgs {
+    /// What is made of escape analysis
+    #[arg(long, value_enum, default_value = "frame")]
+    pub escape: EscapeArg,
+    /// How many fields of objects a frame may hold as values of its own
+    #[arg(long, value_name = "N", default_value_t = escape::Options::default().frame_budget)]
+    pub frame_budget: u32,
+}
+
+impl EscapeArgs {
+    /// As the compiler takes it.
+    pub fn options(self) -> escape::Options {
+        let mode = match self.escape {
+            EscapeArg::Off => escape::Mode::Off,
+            EscapeArg::Frame => escape::Mode::Frame,
+            EscapeArg::FrameRegion => escape::Mode::FrameRegion,
+        };
+        escape::Options { mode, frame_budget: self.frame_budget }
+    }
+}
+
+/// What is made of escape analysis.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, ValueEnum)]
+pub enum EscapeArg {
+    /// Nothing: every object is allocated on the heap
+    Off,
+    /// What does not outlive its frame becomes values, or is allocated as local
+    Frame,
+    /// As frame; what does not outlive its arena is allocated in its region
+    #[value(name = "frame+region")]
+    FrameRegion,
 }
 
 /// A dispatch engine.
@@ -132,14 +184,35 @@ pub enum EngineArg {
 /// `menagerie dump`
 #[derive(Args, Debug)]
 pub struct DumpArgs {
-    /// The program
+    /// The program: a file or a workload
     pub program: PathBuf,
     /// Which form
     #[arg(long, value_enum)]
     pub stage: Stage,
+    #[command(flatten)]
+    pub escape: EscapeArgs,
     /// All of it: classes, globals and the functions of the prelude too
     #[arg(long)]
     pub prelude: bool,
+}
+
+/// `menagerie explain`
+#[derive(Args, Debug)]
+pub struct ExplainArgs {
+    /// What to explain
+    #[arg(value_enum)]
+    pub topic: Topic,
+    /// The program
+    pub program: PathBuf,
+    #[command(flatten)]
+    pub escape: EscapeArgs,
+}
+
+/// What can be explained.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, ValueEnum)]
+pub enum Topic {
+    /// For every allocation site: whether its objects outlive their frame, and why
+    Escape,
 }
 
 /// The forms of a program.
@@ -180,14 +253,18 @@ pub fn main() -> ExitCode {
     output::exit_on_panic();
     match Cli::parse().command {
         Command::Exec(args) => exec::exec(&args),
-        Command::List => list::list(),
+        Command::List(args) => list::list(&args),
         Command::Dump(args) => show::dump(&args),
+        Command::Explain(args) => show::explain(&args),
         Command::Check { program } => show::check(&program),
         Command::Plan(args) => or_say(run::plan(&args)),
         Command::Run(args) => or_say(run::run(&args)),
         Command::Minheap(args) => or_say(run::minheap(&args)),
         Command::Status(args) => or_say(run::status(&args)),
         Command::Analyze(args) => or_say(analyze::analyze(&args)),
+        Command::Plot(args) => or_say(plot::plot(&args)),
+        Command::Table(args) => or_say(tables::table(&args)),
+        Command::Report(args) => or_say(report::report(&args)),
         Command::Doctor => doctor::doctor(),
         Command::Schema => schema::schema(),
     }

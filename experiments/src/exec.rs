@@ -1,10 +1,10 @@
 //! `menagerie exec`: one program on one heap and one scheduler.
 
-use std::cell::RefCell;
+use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::path::Path;
 use std::process::ExitCode;
-use std::rc::Rc;
+use std::sync::{Arc, Mutex};
 
 use menagerie::compile::Compilation;
 use menagerie::event::{Event, FnSink};
@@ -20,6 +20,7 @@ use menagerie::vm::VmConfig;
 use menagerie::world::World;
 use menagerie_strategies::SCHEDULERS;
 
+use crate::catalogue;
 use crate::cli::{EngineArg, ExecArgs};
 use crate::output::{say, say_error};
 use crate::record::{self, Iteration, Record, Stopwatch};
@@ -40,10 +41,40 @@ pub(crate) fn print_diagnostics(compilation: &Compilation) {
     }
 }
 
-/// Reads a program's file.
+/// Reads a program's file, or finds a workload of this binary.
 pub(crate) fn read(program: &Path) -> Result<Vec<u8>, ExitCode> {
-    std::fs::read(program)
-        .map_err(|e| usage_error(&format!("cannot read {}: {e}", program.display())))
+    let embedded = program.to_str().and_then(catalogue::embedded_text);
+    match (std::fs::read(program), embedded) {
+        (Ok(bytes), _) => Ok(bytes),
+        (Err(_), Some(text)) => Ok(text.as_bytes().to_vec()),
+        (Err(e), None) => {
+            let hint = match program.extension() {
+                Some(_) => "",
+                None => " (and no workload has this name: see `menagerie list workloads`)",
+            };
+            Err(usage_error(&format!("cannot read {}: {e}{hint}", program.display())))
+        }
+    }
+}
+
+/// The program's parameters: those of `--size`, then those of `--param`.
+fn params(args: &ExecArgs, bytes: &[u8]) -> Result<BTreeMap<String, String>, ExitCode> {
+    let mut params = BTreeMap::new();
+    if let Some(size) = args.size {
+        let text = String::from_utf8_lossy(bytes);
+        let declared = catalogue::params(&text, size)
+            .map_err(|e| usage_error(&format!("{}:{e}", args.program.display())))?;
+        if declared.is_empty() {
+            return Err(usage_error(&format!(
+                "--size: {} declares no parameters; it would by a line at its head such as \
+                 `// param n = 500 (small 2, large 1000)`",
+                args.program.display()
+            )));
+        }
+        params.extend(declared);
+    }
+    params.extend(args.param.iter().cloned());
+    Ok(params)
 }
 
 /// Runs `menagerie exec`.
@@ -63,11 +94,13 @@ fn run(args: &ExecArgs) -> Result<ExitCode, ExitCode> {
         die_with_parent();
     }
     let bytes = read(&args.program)?;
+    let params = params(args, &bytes)?;
     let events = args.events.as_deref().map(EventFile::create).transpose()?;
     let mut record = Record { schema: record::SCHEMA, ..Record::default() };
     let mut status = 0;
     for iteration in 0..args.iterations {
-        status = iterate(args, &config, &bytes, events.as_ref(), &mut record, iteration == 0)?;
+        let input = Input { bytes: &bytes, params: &params, first: iteration == 0 };
+        status = iterate(args, &config, &input, events.as_ref(), &mut record)?;
         if status != 0 {
             break;
         }
@@ -82,16 +115,23 @@ fn run(args: &ExecArgs) -> Result<ExitCode, ExitCode> {
     }
 }
 
+/// What an iteration runs.
+struct Input<'a> {
+    bytes: &'a [u8],
+    params: &'a BTreeMap<String, String>,
+    /// Whether to say what the compiler has to say.
+    first: bool,
+}
+
 /// Compiles the program and runs it in a VM of its own; the exit status.
 fn iterate(
     args: &ExecArgs,
     config: &VmConfig,
-    bytes: &[u8],
+    &Input { bytes, params, first }: &Input<'_>,
     events: Option<&EventFile>,
     record: &mut Record,
-    first: bool,
 ) -> Result<u8, ExitCode> {
-    let mut compilation = Compilation::default();
+    let mut compilation = Compilation::new(args.escape.options());
     let program = compilation.program(&args.program, bytes);
     let code = program.and_then(|p| Ok((compilation.code(&p)?, p)));
     if first {
@@ -102,7 +142,8 @@ fn iterate(
     let stopwatch = Stopwatch::start();
     let mut world = World::new(program);
     world.args = args.args.clone();
-    world.params = args.param.iter().cloned().collect();
+    world.params = params.clone();
+    let requests = world.requests.clone();
     let sink = events.map(EventFile::sink);
     let result = menagerie_strategies::run(&args.heap, &args.sched, config, code, world, sink);
     let times = stopwatch.stop();
@@ -115,7 +156,7 @@ fn iterate(
             return Ok(USAGE);
         }
     };
-    record.iterations.push(Iteration::new(times, &stats));
+    record.iterations.push(Iteration::new(times, &stats, &requests.take()));
     record.ended(&ending);
     say(&ending_text(&compilation, &names, &ending));
     if args.stats {
@@ -164,10 +205,7 @@ fn config(args: &ExecArgs) -> Result<VmConfig, ExitCode> {
             },
             ..HeapConfig::default()
         },
-        scheduler: SchedulerConfig {
-            workers: args.workers.into(),
-            parameters: args.sched_param.clone(),
-        },
+        scheduler: SchedulerConfig { workers: workers(args), parameters: args.sched_param.clone() },
         engine,
         step_limit: args.step_limit,
         max_stack_words: None,
@@ -175,9 +213,16 @@ fn config(args: &ExecArgs) -> Result<VmConfig, ExitCode> {
     })
 }
 
+/// As asked for; else one per processor for a parallel scheduler.
+fn workers(args: &ExecArgs) -> usize {
+    let parallel = SCHEDULERS.iter().any(|(info, _)| info.name == args.sched && info.parallel);
+    let processors = || std::thread::available_parallelism().map_or(1, usize::from);
+    args.workers.map_or_else(|| if parallel { processors() } else { 1 }, usize::from)
+}
+
 fn check_workers(args: &ExecArgs) -> Result<(), ExitCode> {
     let parallel = SCHEDULERS.iter().any(|(info, _)| info.name == args.sched && info.parallel);
-    if args.workers > 1 && !parallel {
+    if args.workers.is_some_and(|n| n > 1) && !parallel {
         let message = format!("scheduler `{}` runs on one worker: leave --workers out", args.sched);
         return Err(usage_error(&message));
     }
@@ -205,8 +250,12 @@ fn engine_tail() -> Result<Engine, ExitCode> {
 /// The file of `--events`: tidy CSV, written as it comes.
 struct EventFile {
     path: std::path::PathBuf,
-    writer: Rc<RefCell<csv::Writer<std::fs::File>>>,
-    error: Rc<RefCell<Option<csv::Error>>>,
+    log: Arc<Mutex<Log>>,
+}
+
+struct Log {
+    writer: csv::Writer<std::fs::File>,
+    error: Option<csv::Error>,
 }
 
 impl EventFile {
@@ -216,22 +265,24 @@ impl EventFile {
         };
         let mut writer = csv::Writer::from_path(path).map_err(|e| cannot(&e))?;
         writer.write_record(["time_ns", "event", "task", "detail"]).map_err(|e| cannot(&e))?;
-        let writer = Rc::new(RefCell::new(writer));
-        Ok(EventFile { path: path.to_owned(), writer, error: Rc::default() })
+        let log = Arc::new(Mutex::new(Log { writer, error: None }));
+        Ok(EventFile { path: path.to_owned(), log })
     }
     fn sink(&self) -> FnSink {
-        let (writer, error) = (self.writer.clone(), self.error.clone());
+        let log = self.log.clone();
         FnSink(Box::new(move |at_ns: u64, event: &Event| {
             let task = event.task().map_or_else(String::new, |t| t.to_string());
             let record = [&at_ns.to_string(), event.name(), &task, &event.detail()];
-            if let Err(e) = writer.borrow_mut().write_record(record) {
-                error.borrow_mut().get_or_insert(e);
+            let log = &mut *log.lock().expect("writing does not panic");
+            if let Err(e) = log.writer.write_record(record) {
+                log.error.get_or_insert(e);
             }
         }))
     }
     fn finish(self) -> Result<(), ExitCode> {
-        let flushed = self.writer.borrow_mut().flush().map_err(csv::Error::from);
-        match self.error.take().map_or(flushed, Err) {
+        let log = &mut *self.log.lock().expect("writing does not panic");
+        let flushed = log.writer.flush().map_err(csv::Error::from);
+        match log.error.take().map_or(flushed, Err) {
             Ok(()) => Ok(()),
             Err(e) => {
                 say_error(&format!("events in {} are incomplete: {e}", self.path.display()));

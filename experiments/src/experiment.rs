@@ -1,31 +1,62 @@
-//! What `plan`, `run`, `minheap` and `status` have in common: the specification, the results folder,
-//! the binary that is measured, and the minima known so far.
+//! What `plan`, `run`, `minheap` and `status` have in common: the specification, the results
+//! folder, the binary that is measured, and the minima known so far.
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use clap::Args;
 
+use crate::catalogue::Catalogue;
 use crate::invoke::{Invocation, Invoker, Limits, Sizing, Status};
 use crate::matrix::{Cell, Minima, pairs};
 use crate::results::{InvocationRow, MinheapRow};
 use crate::spec::{self, HeapChoice, SchedulerChoice, Spec, WorkloadChoice};
-use crate::workload::Workloads;
 
 /// Arguments of every subcommand that takes a specification.
 #[derive(Args, Clone, Debug)]
 pub struct ExperimentArgs {
-    /// The specification, such as experiments/specs/quick.toml
+    /// The specification: a file, or the name of one in experiments/specs, such as quick
     pub spec: PathBuf,
     /// The folder of all results
     #[arg(long, default_value = "results", value_name = "DIR")]
     pub results: PathBuf,
-    /// The folder of the workloads (default: experiments/workloads, from the specification upwards)
+    /// The folder of the workloads (default: those that are part of the measured binary)
     #[arg(long, value_name = "DIR")]
     pub workloads: Option<PathBuf>,
     /// The `menagerie` to measure (default: this one)
     #[arg(long, value_name = "FILE")]
     pub binary: Option<PathBuf>,
+}
+
+/// The file as it was named, or the shipped one of that name.
+fn specification(named: &Path) -> Result<PathBuf, String> {
+    let is_name = named.components().count() == 1 && named.extension().is_none();
+    if !is_name || named.exists() {
+        return Ok(named.to_owned());
+    }
+    let here = std::env::current_dir().map_err(|e| format!("cannot find this folder: {e}"))?;
+    let shipped = here.ancestors().map(|a| a.join("experiments").join("specs"));
+    let Some(folder) = shipped.into_iter().find(|folder| folder.is_dir()) else {
+        return Err(format!(
+            "there is no file {} and no folder experiments/specs here or above: name a file",
+            named.display()
+        ));
+    };
+    let file = folder.join(named).with_extension("toml");
+    if file.is_file() {
+        return Ok(file);
+    }
+    let entries =
+        std::fs::read_dir(&folder).map_err(|e| format!("cannot read {}: {e}", folder.display()))?;
+    let mut known: Vec<String> = entries
+        .filter_map(|e| Some(e.ok()?.path().file_stem()?.to_string_lossy().into_owned()))
+        .collect();
+    known.sort();
+    Err(format!(
+        "unknown specification `{}`; there are: {} (or name a file)",
+        named.display(),
+        known.join(", ")
+    ))
 }
 
 /// A specification with everything around it.
@@ -38,16 +69,11 @@ pub(crate) struct Experiment {
 
 impl Experiment {
     pub(crate) fn open(args: &ExperimentArgs) -> Result<Experiment, String> {
-        let beside = args.spec.parent().unwrap_or(Path::new("."));
-        let beside = if beside.as_os_str().is_empty() { Path::new(".") } else { beside };
-        let root = match &args.workloads {
-            Some(root) => root.clone(),
-            None => Workloads::find(beside).or_else(|| Workloads::find(Path::new("."))).ok_or(
-                "no folder experiments/workloads here or above: name it with --workloads DIR",
-            )?,
+        let catalogue = match &args.workloads {
+            Some(root) => Catalogue::read(root)?,
+            None => Catalogue::embedded(),
         };
-        let workloads = Workloads::read(&root)?;
-        let spec = spec::read(&args.spec, &workloads)?;
+        let spec = spec::read(&specification(&args.spec)?, &catalogue)?;
         let folder = args.results.join(&spec.name);
         let binary = match &args.binary {
             Some(binary) => binary.clone(),
@@ -57,15 +83,16 @@ impl Experiment {
         Ok(Experiment { spec, folder, binary })
     }
 
-    /// The minima of the reference heap that are recorded.
+    /// The minima of the reference heap that are recorded, found or not.
     pub(crate) fn minima(&self) -> Result<Minima, String> {
         let rows: Vec<MinheapRow> = read_rows(&self.folder)?;
         let of_reference = rows.into_iter().filter(|r| {
             r.heap == self.spec.reference_heap && r.heap_opts == self.reference_heap_options()
         });
         Ok(of_reference
-            .filter_map(|r| {
-                Some((format!("{} {}", r.workload, r.params).trim_end().to_owned(), r.min_bytes?))
+            .map(|r| {
+                let key = format!("{} {}", r.workload, r.params).trim_end().to_owned();
+                (key, r.min_bytes.ok_or(r.message))
             })
             .collect())
     }
@@ -93,7 +120,7 @@ impl Experiment {
         fastest: Option<Duration>,
     ) -> Invocation {
         Invocation {
-            program: workload.workload.path.clone(),
+            program: workload.workload.program.clone(),
             params: workload.params.clone(),
             expected: workload.expected.clone(),
             heap: heap.name.clone(),

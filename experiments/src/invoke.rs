@@ -102,8 +102,7 @@ pub(crate) struct Invoked {
 }
 
 /// The environment of measured processes: nothing else reaches them, and the manifest holds these.
-pub(crate) const ENVIRONMENT: [&str; 6] =
-    ["PATH", "HOME", "LANG", "LC_ALL", "TZ", "RUST_BACKTRACE"];
+pub(crate) const ENVIRONMENT: [&str; 4] = ["LANG", "LC_ALL", "TZ", "RUST_BACKTRACE"];
 
 /// Starts invocations, one after the other.
 #[derive(Debug)]

@@ -48,8 +48,9 @@ pub(crate) struct Plan {
     pub(crate) hash: String,
 }
 
-/// The minimum heap of the reference heap, by workload and parameters ([`WorkloadChoice::key`]).
-pub(crate) type Minima = BTreeMap<String, u64>;
+/// The minimum of the reference heap, or why there is none, by workload and parameters
+/// ([`WorkloadChoice::key`]).
+pub(crate) type Minima = BTreeMap<String, Result<u64, String>>;
 
 /// `a=1 b=2`.
 pub(crate) fn pairs(params: &BTreeMap<String, String>) -> String {
@@ -100,6 +101,15 @@ impl Spec {
         })
     }
 
+    /// Other workloads go on without one whose sizes are not known.
+    fn without_minimum(&self, workload: &str, reason: &str) -> String {
+        format!(
+            "{workload}: it has no minimum heap on {} ({reason}); remove its row from \
+             minheap.csv to have it searched again",
+            self.reference_heap
+        )
+    }
+
     /// Multiplies out and orders.
     ///
     /// # Errors
@@ -109,11 +119,19 @@ impl Spec {
         let mut missing = Vec::new();
         let mut levels: BTreeMap<usize, Vec<Vec<usize>>> = BTreeMap::new();
         for workload in &self.workloads {
-            let minimum = minima.get(&workload.key()).copied();
-            if minimum.is_none() && matches!(self.sizes, Sizes::Factors(_)) {
-                missing.push(workload.key());
-                continue;
-            }
+            let by_factors = matches!(self.sizes, Sizes::Factors(_));
+            let minimum = match minima.get(&workload.key()) {
+                Some(Ok(bytes)) => Some(*bytes),
+                Some(Err(reason)) if by_factors => {
+                    builder.excluded.push(self.without_minimum(&workload.key(), reason));
+                    continue;
+                }
+                None if by_factors => {
+                    missing.push(workload.key());
+                    continue;
+                }
+                _ => None,
+            };
             for (level, block) in builder.workload(workload, minimum) {
                 levels.entry(level).or_default().push(block);
             }
@@ -207,10 +225,10 @@ impl Builder<'_> {
         for heap in &spec.heaps {
             for scheduler in &spec.schedulers {
                 let reference = scheduler.name == spec.reference_scheduler;
-                if !workload.workload.uses_tasks && !reference {
+                if !workload.workload.is_concurrent() && !reference {
                     continue;
                 }
-                let parallel = scheduler.parallel && workload.workload.uses_tasks;
+                let parallel = scheduler.parallel && workload.workload.is_concurrent();
                 let workers = if parallel { spec.workers.as_slice() } else { &[1] };
                 out.extend(workers.iter().map(|&n| (heap.clone(), scheduler.clone(), n)));
             }

@@ -2,6 +2,7 @@
 //! `list` and `dump` show); everything else goes to the error output.
 
 use std::io::Write;
+use std::path::Path;
 use std::process::ExitCode;
 
 /// The exit status of a broken contract.
@@ -38,4 +39,32 @@ pub(crate) fn exit_on_panic() {
         say_error("a contract inside the virtual machine is broken; please report this text");
         std::process::exit(BROKEN_CONTRACT);
     }));
+}
+
+/// Writes a file that is made anew each time.
+pub(crate) fn write_file(path: &Path, text: &str) -> Result<(), String> {
+    std::fs::write(path, text).map_err(|e| cannot("write", path, &e))
+}
+
+/// Makes a folder, if it is not there.
+pub(crate) fn make_folder(path: &Path) -> Result<(), String> {
+    std::fs::create_dir_all(path).map_err(|e| cannot("make", path, &e))
+}
+
+/// An error with the file's name and the remedy.
+pub(crate) fn cannot(what: &str, path: &Path, e: &std::io::Error) -> String {
+    use std::io::ErrorKind;
+    let remedy = match e.kind() {
+        ErrorKind::StorageFull | ErrorKind::QuotaExceeded => {
+            "; free some space and give the same command again"
+        }
+        ErrorKind::FileTooLarge => {
+            "; raise the limit on the size of files (ulimit -f) and give the same command again"
+        }
+        ErrorKind::ReadOnlyFilesystem | ErrorKind::PermissionDenied => {
+            "; name a folder that can be written, or make this one so"
+        }
+        _ => "",
+    };
+    format!("cannot {what} {}: {e}{remedy}", path.display())
 }

@@ -53,6 +53,9 @@ pub struct Iteration {
     pub live_bytes: u64,
     /// In order.
     pub pauses: Vec<Pause>,
+    /// In the order in which they were answered.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub requests: Vec<Request>,
 }
 
 /// One stop of the world.
@@ -72,6 +75,20 @@ pub struct Pause {
     pub heap_after_bytes: u64,
     /// Copied.
     pub copied_bytes: u64,
+}
+
+/// One request that the program says it has served (`note_request`).
+#[derive(Clone, PartialEq, Debug, Default, Serialize, Deserialize)]
+pub struct Request {
+    /// When it was to arrive, after the start of the iteration.
+    pub intended_ns: u64,
+    /// When its handling began.
+    pub start_ns: u64,
+    /// When it was answered.
+    pub end_ns: u64,
+    /// When it had to be answered.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub deadline_ns: Option<u64>,
 }
 
 /// What the system counted for the process (`getrusage`).
@@ -112,7 +129,15 @@ impl Stopwatch {
 }
 
 impl Iteration {
-    pub(crate) fn new((wall_ns, task_clock_ns): (u64, u64), stats: &Stats) -> Iteration {
+    pub(crate) fn new(
+        (wall_ns, task_clock_ns): (u64, u64),
+        stats: &Stats,
+        requests: &[menagerie::requests::Request],
+    ) -> Iteration {
+        let request = |r: &menagerie::requests::Request| {
+            let menagerie::requests::Request { intended_ns, start_ns, end_ns, deadline_ns } = *r;
+            Request { intended_ns, start_ns, end_ns, deadline_ns }
+        };
         let pause = |p: &menagerie::stats::Pause| Pause {
             kind: p.cause.name().to_owned(),
             start_ns: p.start_ns,
@@ -135,6 +160,7 @@ impl Iteration {
             reserved_bytes_max: stats.reserved_bytes_max as u64,
             live_bytes: stats.usage.live_bytes as u64,
             pauses: stats.pauses.iter().map(pause).collect(),
+            requests: requests.iter().map(request).collect(),
         }
     }
 }

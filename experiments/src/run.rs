@@ -9,12 +9,13 @@ use clap::Args;
 use crate::experiment::{Experiment, ExperimentArgs, note_fastest, read_rows};
 use crate::invoke::{Invoked, Invoker, Status};
 use crate::manifest::{Manifest, host_hash, load1, now_utc};
-use crate::matrix::{Cell, Plan, Planned, pairs};
+use crate::matrix::{Cell, Plan, Planned};
 use crate::minheap;
 use crate::output::{say, show};
-use crate::results::journal::{Details, recorded};
-use crate::results::{InvocationRow, IterationRow, PauseRow, Store};
-use crate::spec::file::Fsync;
+use crate::results::journal::recorded;
+use crate::results::{InvocationRow, Store};
+use crate::rows::{Context, details};
+use crate::spec::file::{Fsync, MinimumHeaps};
 
 /// `menagerie run`
 #[derive(Args, Debug)]
@@ -30,6 +31,9 @@ pub struct RunArgs {
     /// Go on although the measured binary is not the one that the results so far came from
     #[arg(long)]
     allow_other_binary: bool,
+    /// Then write analysis, figures, tables and report.html
+    #[arg(long, conflicts_with = "shard")]
+    report: bool,
 }
 
 /// `menagerie plan`
@@ -217,6 +221,9 @@ pub(crate) fn run(args: &RunArgs) -> Result<ExitCode, String> {
     manifest.write(&experiment.folder)?;
     let counts: Vec<_> = manifest.recorded.iter().map(|(s, n)| format!("{n} {s}")).collect();
     say(&format!("{}: {}\n", experiment.folder.display(), counts.join(", ")));
+    if args.report {
+        return Ok(show(&format!("{}\n", crate::report::write(&experiment.folder)?.display())));
+    }
     Ok(ExitCode::SUCCESS)
 }
 
@@ -233,8 +240,11 @@ fn prepare(
     }
     let _lock = Store::open(&experiment.folder)?;
     experiment.probe(invoker)?;
-    if planned.is_err() {
-        minheap::find(experiment, invoker, false)?;
+    match experiment.spec.minimum_heaps {
+        _ if sharded => {}
+        MinimumHeaps::All => minheap::find(experiment, invoker, true)?,
+        MinimumHeaps::Reference if planned.is_err() => minheap::find(experiment, invoker, false)?,
+        MinimumHeaps::Reference => {}
     }
     experiment.minima()
 }
@@ -308,97 +318,4 @@ fn keep_words(experiment: &Experiment, planned: &Planned, invoked: &Invoked) -> 
     let text = format!("{}: {message}\n{command_line}\n\n{stderr}", status.name());
     let written = std::fs::create_dir_all(&folder).and_then(|()| std::fs::write(&path, text));
     written.map_err(|e| format!("cannot write {}: {e}", path.display()))
-}
-
-struct Context<'a> {
-    experiment: &'a Experiment,
-    planned: &'a Planned,
-    cell: &'a Cell,
-    host: &'a str,
-    load: Option<f64>,
-    start_utc: u64,
-    order_idx: u64,
-}
-
-impl Context<'_> {
-    fn row(&self, invoked: &Invoked) -> InvocationRow {
-        let Context { cell, planned, .. } = self;
-        let process = invoked.record.as_ref().map(|r| &r.process);
-        InvocationRow {
-            run_id: planned.run_id.clone(),
-            exp: self.experiment.spec.name.clone(),
-            block: planned.block,
-            order_idx: self.order_idx,
-            host: self.host.to_owned(),
-            workload: cell.workload.workload.id.clone(),
-            params: pairs(&cell.workload.params),
-            heap: cell.heap.name.clone(),
-            heap_opts: pairs(&cell.heap.params),
-            sched: cell.scheduler.name.clone(),
-            sched_opts: pairs(&cell.scheduler.params),
-            workers: cell.workers,
-            heap_factor: cell.heap_factor,
-            heap_bytes: cell.heap_bytes,
-            invocation: planned.invocation,
-            start_utc: self.start_utc,
-            process_wall_ns: invoked.wall.as_nanos() as u64,
-            user_ns: process.map(|p| p.user_ns),
-            sys_ns: process.map(|p| p.sys_ns),
-            maxrss_bytes: process.map(|p| p.maxrss_bytes),
-            minflt: process.map(|p| p.minflt),
-            majflt: process.map(|p| p.majflt),
-            nvcsw: process.map(|p| p.nvcsw),
-            nivcsw: process.map(|p| p.nivcsw),
-            load1_before: self.load,
-            status: invoked.status,
-            exit_code: invoked.exit_code,
-            signal: invoked.signal,
-            message: invoked.message.clone(),
-        }
-    }
-}
-
-/// Iterations of any outcome; pauses of measured iterations of good ones.
-fn details(experiment: &Experiment, run_id: &str, invoked: &Invoked) -> Details {
-    let mut details = Details::default();
-    let Some(record) = &invoked.record else { return details };
-    for (n, i) in (0..).zip(&record.iterations) {
-        let measured = n >= experiment.spec.warmup;
-        let phase = if measured { "measured" } else { "warmup" };
-        details.iterations.push(IterationRow {
-            run_id: run_id.to_owned(),
-            iteration: n,
-            phase: phase.to_owned(),
-            wall_ns: i.wall_ns,
-            task_clock_ns: i.task_clock_ns,
-            gc_stw_ns: i.pauses.iter().map(|p| p.end_ns - p.start_ns).sum(),
-            gc_stw_task_clock_ns: i.pauses.iter().map(|p| p.task_clock_ns).sum(),
-            gc_count: i.pauses.len() as u64,
-            alloc_bytes: i.alloc_bytes,
-            traced_objects: i.traced_objects,
-            copied_bytes: i.copied_bytes,
-            reserved_bytes_max: i.reserved_bytes_max,
-            live_bytes: i.live_bytes,
-            reductions: i.reductions,
-            slices: i.slices,
-            preemptions: i.preemptions,
-            tasks_spawned: i.tasks_spawned,
-        });
-        if measured && invoked.status == Status::Ok {
-            let pauses = (0..).zip(&i.pauses).map(|(seq, p)| PauseRow {
-                run_id: run_id.to_owned(),
-                iteration: n,
-                seq,
-                kind: p.kind.clone(),
-                start_ns: p.start_ns,
-                end_ns: p.end_ns,
-                task_clock_ns: p.task_clock_ns,
-                heap_before_bytes: p.heap_before_bytes,
-                heap_after_bytes: p.heap_after_bytes,
-                copied_bytes: p.copied_bytes,
-            });
-            details.pauses.extend(pauses);
-        }
-    }
-    details
 }

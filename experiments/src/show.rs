@@ -1,15 +1,15 @@
-//! `menagerie dump` and `menagerie check`.
+//! `menagerie dump`, `menagerie explain` and `menagerie check`.
 
 use std::path::Path;
 use std::process::ExitCode;
 
 use menagerie::bytecode::disasm;
 use menagerie::compile::{Compilation, Failed};
-use menagerie::ir::{FuncId, Program, text};
+use menagerie::ir::{FuncId, Program, escape, text};
 use menagerie::lang::ast::Span;
 use menagerie::lang::pretty;
 
-use crate::cli::{DumpArgs, Stage};
+use crate::cli::{DumpArgs, ExplainArgs, Stage, Topic};
 use crate::exec::{print_diagnostics, read};
 use crate::output::show;
 
@@ -27,7 +27,7 @@ pub(crate) fn dump(args: &DumpArgs) -> ExitCode {
         Ok(bytes) => bytes,
         Err(code) => return code,
     };
-    let mut compilation = Compilation::default();
+    let mut compilation = Compilation::new(args.escape.options());
     let text = form(&mut compilation, args, &bytes);
     shown(&compilation, text)
 }
@@ -67,6 +67,23 @@ fn own_functions(
 ) -> impl Iterator<Item = FuncId> {
     let own = move |&(f, span): &(FuncId, Span)| span.file > 0 || Some(f) == entry;
     (0..).map(FuncId).zip(spans).filter(own).map(|(f, _)| f)
+}
+
+/// Explains what the compiler found out about a program.
+pub(crate) fn explain(args: &ExplainArgs) -> ExitCode {
+    let bytes = match read(&args.program) {
+        Ok(bytes) => bytes,
+        Err(code) => return code,
+    };
+    let options = args.escape.options();
+    // What the pass would do is explained of a program on which it was not run.
+    let off = escape::Options { mode: escape::Mode::Off, ..options };
+    let mut compilation = Compilation::new(off);
+    let program = compilation.program(&args.program, &bytes);
+    let text = program.map(|program| match args.topic {
+        Topic::Escape => escape::explain(&program, &compilation.sources, options),
+    });
+    shown(&compilation, text)
 }
 
 /// Compiles a program and reports what is wrong with it.

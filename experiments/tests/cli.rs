@@ -528,6 +528,55 @@ fn list_shows_the_registry() {
 }
 
 #[test]
+fn list_shows_workloads_as_text_and_as_json() {
+    let bench = Bench::new("list_workloads");
+    let ran = bench.run(&["list", "workloads"]);
+    assert_eq!((ran.status, ran.stderr.as_str()), (Some(0), ""));
+    assert!(ran.stdout.contains("awfy/storage") && !ran.stdout.contains("mark-sweep"));
+    let ran = bench.run(&["list", "--json"]);
+    let all: serde_json::Value = serde_json::from_str(&ran.stdout).expect("JSON");
+    let named = |kind: &str, key: &str, name: &str| {
+        all[kind].as_array().expect("a list").iter().find(|x| x[key] == name).cloned()
+    };
+    let storage = named("workloads", "id", "awfy/storage").expect("a workload");
+    assert_eq!(storage["params"][0]["values"]["small"], "2");
+    assert_eq!(storage["expected"]["default"][0], "storage 5461");
+    assert!(named("heaps", "name", "semispace").is_some());
+    assert!(named("schedulers", "name", "green").is_some());
+    let tagged = bench.run(&["list", "--tag", "floats"]).stdout;
+    assert!(tagged.contains("awfy/nbody") && !tagged.contains("awfy/storage"), "{tagged}");
+}
+
+#[test]
+fn a_workload_runs_by_its_name_at_each_size() {
+    let bench = Bench::new("by_name");
+    bench.run(&["exec", "awfy/mandelbrot", "--size", "small"]).check(0, "mandelbrot 128\n", &[]);
+    let words = ["exec", "awfy/mandelbrot", "--size", "large", "--param", "n=1"];
+    bench.run(&words).check(0, "mandelbrot 128\n", &[]);
+    let ran = bench.run(&["dump", "--stage", "ast", "awfy/mandelbrot"]);
+    assert!(ran.stdout.contains("fn main"), "{}", ran.stdout);
+    bench.run(&["exec", "awfy/mandelbrod"]).refused(&["menagerie list workloads"]);
+}
+
+#[test]
+fn a_size_needs_parameters_at_the_head() {
+    let source = "// param n = 5 (small 2, large 9)\nprint(param(\"n\", 5))";
+    check("size", source, &["--size", "large"], 0, "9\n", &[]);
+    refuse(
+        "size_none",
+        &["--size", "small"],
+        &["prog.mena declares no parameters", "// param n ="],
+    );
+    let ran = Bench::with("size_wrong", "// a\n// param n = 5\n").run(&[
+        "exec",
+        "--size",
+        "small",
+        "prog.mena",
+    ]);
+    ran.refused(&["prog.mena:2: `param n = 5` is not of the form"]);
+}
+
+#[test]
 fn dump_shows_every_stage() {
     let bench = Bench::with("dump", "fn twice(x) { x * 2 }\nprint(twice(21))");
     for (stage, shown) in [("ast", "twice"), ("ssa", "// twice"), ("bytecode", "Return")] {

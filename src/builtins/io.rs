@@ -20,7 +20,7 @@ fn write_args(
     cx: &mut Native<'_>,
     what: &str,
     end: &str,
-    stream: fn(&mut World) -> &mut Box<dyn Write>,
+    stream: fn(&mut World) -> &mut Box<dyn Write + Send>,
 ) -> NativeResult {
     let mut text = String::new();
     for i in 0..cx.arg_count() {

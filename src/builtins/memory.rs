@@ -5,6 +5,7 @@ use crate::heap::{Cause, Usage};
 use crate::host::{Native, NativeResult};
 use crate::ir::Program;
 use crate::object::{ObjectKind, slots};
+use crate::requests::Request;
 use crate::value::Value;
 
 use super::support::*;
@@ -119,6 +120,26 @@ pub(super) fn assert(cx: &mut Native<'_>) -> NativeResult {
 pub(super) fn panic(cx: &mut Native<'_>) -> NativeResult {
     let message = super::format::to_text(cx, 0, super::Style::Display)?;
     Err(cx.throw("Panic", &message))
+}
+
+/// `note_request(intended_ns, start_ns)`, `note_request(intended_ns, start_ns, deadline_ns)`: one
+/// that was to arrive, was begun, had to be answered at these times of the clock; it ends now.
+pub(super) fn note_request(cx: &mut Native<'_>) -> NativeResult {
+    let mut times = [0; 3];
+    for (i, time) in times.iter_mut().enumerate().take(cx.arg_count()) {
+        let given = int_arg(cx, "`note_request`", i)?;
+        let Ok(ns) = u64::try_from(given) else {
+            let message = format!("`note_request` needs times from 0 on, not {given}");
+            return Err(cx.throw("InvalidArgument", &message));
+        };
+        *time = ns;
+    }
+    let [intended_ns, start_ns, deadline_ns] = times;
+    let deadline_ns = (cx.arg_count() == 3).then_some(deadline_ns);
+    let world = cx.world_ref();
+    let end_ns = world.now_ns();
+    world.requests.note(Request { intended_ns, start_ns, end_ns, deadline_ns });
+    Ok(Value::NIL)
 }
 
 /// `clock_ns()`

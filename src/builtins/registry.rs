@@ -114,6 +114,8 @@ pub static FUNCTIONS: &[Builtin] = &[
     f("%period_ns", 1, 1, waiting::period_ns),
     f("%sleep_until", 1, 1, waiting::sleep_until),
     f("registered", 0, 0, actors::registered),
+    // latency
+    f("note_request", 2, 3, memory::note_request),
 ];
 
 /// All methods of builtin classes that are not in the prelude.

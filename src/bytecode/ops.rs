@@ -105,9 +105,11 @@ macro_rules! for_each_op {
         SetGlobal set_global (Read None None Global) Next "global d = a";
         GetCapture get_capture (Write Read Slot None) Next "a = captured value c of closure b";
         CellNew cell_new (Write Read None None) Next "a = a new cell holding b";
+        CellNewLocal cell_new_local (Write Read None None) Next "as CellNew; the cell does not outlive its frame, nor the innermost open region";
         CellGet cell_get (Write Read None None) Next "a = what cell b holds";
         CellSet cell_set (Read Read None None) Next "cell a holds b";
         Closure closure (Write Window Count Func) Next "a = a closure of function d over the window";
+        ClosureLocal closure_local (Write Window Count Func) Next "as Closure; local as CellNewLocal";
         // arithmetic
         Add add (Write Read Read None) Next "a = b + c";
         Sub sub (Write Read Read None) Next "a = b - c";
@@ -217,6 +219,8 @@ macro_rules! for_each_op {
         MakeSet make_set (Write Window Count None) Next "a = the set of the window";
         SetExtend set_extend (Read Window Count None) Next "adds the window's elements to set a";
         MakeRecord make_record (Write Window Count Class) Next "a = a record of class d with the window as fields";
+        MakeTupleLocal make_tuple_local (Write Window Count None) Next "as MakeTuple; local as CellNewLocal";
+        MakeRecordLocal make_record_local (Write Window Count Class) Next "as MakeRecord; local as CellNewLocal";
         UpdateRecord update_record (Write Window Count Update) Next "a = a copy of the window's first value with slots replaced by the others, by table d";
         MakeRange make_range (Write Read Read Flag) Next "a = b..c, inclusive if d";
         Concat concat (Write Window Count None) Next "a = the display forms of the window, joined";

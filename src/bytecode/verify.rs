@@ -324,7 +324,7 @@ impl Checker<'_> {
                 let Some(site) = code.method_sites.get(index) else { return };
                 self.expect(site.args == i.b, "passes another number of arguments than its site");
             }
-            Op::Closure => {
+            Op::Closure | Op::ClosureLocal => {
                 let Some(callee) = code.functions.get(index) else { return };
                 self.expect(callee.captures == i.c, "captures the wrong number of values");
             }
@@ -332,7 +332,7 @@ impl Checker<'_> {
             Op::MakeMap | Op::MapExtend => {
                 self.expect(i.c.is_multiple_of(2), "has a key without a value");
             }
-            Op::MakeRecord => {
+            Op::MakeRecord | Op::MakeRecordLocal => {
                 let fits = self.limits.fields_of(i.d as u32) == Some(i.c.into());
                 self.expect(fits, "makes a record of an unknown class or with other fields");
             }

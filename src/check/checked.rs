@@ -32,12 +32,11 @@
 //! Not checked: which unreachable objects are kept; uses of stale references by code that reads
 //! slots without the mutator; when the poll is a safepoint that did not collect.
 
-use std::cell::RefCell;
 use std::collections::HashMap;
 use std::fmt;
 use std::hash::{BuildHasherDefault, Hasher};
 use std::ops::Range;
-use std::rc::Rc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use crate::heap::*;
 use crate::object::{Obj, ObjectKind, ObjectLayout, slots};
@@ -147,7 +146,9 @@ struct Shadow {
     seed: u64,
     /// Address and header at birth or after the last collection.
     live: AddressMap<u64>,
-    fresh: AddressMap<()>,
+    /// By the number of the mutator that has it.
+    fresh: AddressMap<usize>,
+    mutators: usize,
     /// Whether memory may have been freed since the last collection.
     may_reuse: bool,
     /// What is going on, for the report.
@@ -227,8 +228,12 @@ impl Shadow {
         }
     }
 
+    /// A safepoint of one mutator.
+    fn safepoint(&mut self, mutator: usize) {
+        self.fresh.retain(|_, &mut owner| owner != mutator);
+    }
     /// A new object: as asked for, not in use, filled with poison (K2).
-    fn admit(&mut self, o: Obj, layout: ObjectLayout) {
+    fn admit(&mut self, o: Obj, layout: ObjectLayout, mutator: usize) {
         let edge = Edge::Operation("allocation");
         if (o.header() ^ layout.header()) & WITHOUT_GC != 0 {
             let why = format_args!("header {:#x} for {layout:?}", o.header());
@@ -238,7 +243,7 @@ impl Shadow {
         if before.is_some() && !self.may_reuse {
             self.broken(edge, Some(o.address()), format_args!("handed out twice"));
         }
-        self.fresh.insert(o.address(), ());
+        self.fresh.insert(o.address(), mutator);
         if layout.kind.is_raw() {
             (0..layout.body_bytes() / 8).for_each(|i| o.set_raw_word(i, POISON));
         } else {
@@ -546,19 +551,25 @@ impl Liveness for WatchedLiveness<'_> {
     }
 }
 
+/// A check that failed has panicked: what it left is not used for another verdict but may be looked at.
+fn held(shadow: &Mutex<Shadow>) -> MutexGuard<'_, Shadow> {
+    shadow.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
 /// A heap under observation.
 #[derive(Debug)]
 pub struct Checked<H> {
     inner: H,
     /// `None`: the option is off.
-    shadow: Option<Rc<RefCell<Shadow>>>,
+    shadow: Option<Arc<Mutex<Shadow>>>,
 }
 
 /// Its mutator.
 #[derive(Debug)]
 pub struct CheckedMutator<M> {
     inner: M,
-    shadow: Option<Rc<RefCell<Shadow>>>,
+    number: usize,
+    shadow: Option<Arc<Mutex<Shadow>>>,
 }
 
 // SAFETY: everything is the wrapped heap's work; bodies of fresh objects, which nobody has
@@ -577,17 +588,23 @@ unsafe impl<H: Heap> Heap for Checked<H> {
             seed: config.checks.seed,
             live: AddressMap::default(),
             fresh: AddressMap::default(),
+            mutators: 0,
             may_reuse: false,
             doing: "between collections",
         };
-        Ok(Checked { inner, shadow: Some(Rc::new(RefCell::new(shadow))) })
+        Ok(Checked { inner, shadow: Some(Arc::new(Mutex::new(shadow))) })
     }
     fn mutator(&self) -> Self::Mutator {
-        CheckedMutator { inner: self.inner.mutator(), shadow: self.shadow.clone() }
+        let number = self.shadow.as_deref().map_or(0, |shadow| {
+            let mut shadow = held(shadow);
+            shadow.mutators += 1;
+            shadow.mutators
+        });
+        CheckedMutator { inner: self.inner.mutator(), number, shadow: self.shadow.clone() }
     }
     fn collect(&self, roots: &mut dyn Roots, why: Cause) -> Collection {
         let Some(shadow) = &self.shadow else { return self.inner.collect(roots, why) };
-        let mut shadow = shadow.borrow_mut();
+        let mut shadow = held(shadow);
         shadow.doing = "before a collection";
         let before = Before::walk(&shadow, roots);
         let slices = (0..before.slices.len()).map(Some).collect();
@@ -642,48 +659,55 @@ unsafe impl<H: Heap> Heap for Checked<H> {
     }
 }
 
+// SAFETY: the wrapped heap is shared, and what the wrapper adds is atomic or behind a lock.
+unsafe impl<H: SharedHeap> SharedHeap for Checked<H> {}
+
 impl<M> CheckedMutator<M> {
     /// Asks the shadow, if the option is on.
     #[inline(always)]
     fn check(&self, f: impl FnOnce(&Shadow)) {
         if let Some(shadow) = &self.shadow {
-            f(&shadow.borrow());
+            f(&held(shadow));
         }
     }
     /// Tells the shadow.
     #[inline(always)]
     fn tell(&self, f: impl FnOnce(&mut Shadow)) {
         if let Some(shadow) = &self.shadow {
-            f(&mut shadow.borrow_mut());
+            f(&mut held(shadow));
         }
     }
 }
 
-// SAFETY: as the wrapped mutator. No borrow of the shadow is held while the wrapped mutator runs:
+// SAFETY: as the wrapped mutator. No lock on the shadow is held while the wrapped mutator runs:
 // it may collect, and the collection comes back to this wrapper.
 unsafe impl<M: Mutator> Mutator for CheckedMutator<M> {
     const COUNTS: bool = M::COUNTS;
+    const PARALLEL: bool = M::PARALLEL;
     const INLINE: bool = false;
     const REGIONS: bool = M::REGIONS;
 
     #[inline]
     fn try_alloc(&mut self, layout: ObjectLayout) -> Option<Obj> {
         let o = self.inner.try_alloc(layout)?;
-        self.tell(|shadow| shadow.admit(o, layout));
+        let number = self.number;
+        self.tell(|shadow| shadow.admit(o, layout, number));
         Some(o)
     }
     #[cold]
     fn alloc_slow(&mut self, layout: ObjectLayout, at: &mut Safepoint<'_>) -> Result<Obj, Oom> {
         // A safepoint, whether it collects or not (H1).
-        self.tell(|shadow| shadow.fresh.clear());
+        let number = self.number;
+        self.tell(|shadow| shadow.safepoint(number));
         let o = self.inner.alloc_slow(layout, at)?;
-        self.tell(|shadow| shadow.admit(o, layout));
+        self.tell(|shadow| shadow.admit(o, layout, number));
         Ok(o)
     }
     #[inline]
     fn try_alloc_local(&mut self, layout: ObjectLayout) -> Option<Obj> {
         let o = self.inner.try_alloc_local(layout)?;
-        self.tell(|shadow| shadow.admit(o, layout));
+        let number = self.number;
+        self.tell(|shadow| shadow.admit(o, layout, number));
         Some(o)
     }
     #[inline]
@@ -761,7 +785,8 @@ unsafe impl<M: Mutator> Mutator for CheckedMutator<M> {
         live: &mut LiveWords<'_>,
         at: &mut Safepoint<'_>,
     ) {
-        self.tell(|shadow| shadow.fresh.clear());
+        let number = self.number;
+        self.tell(|shadow| shadow.safepoint(number));
         self.inner.leave(region, result, live, at);
         self.tell(|shadow| shadow.may_reuse = true);
         self.inner.promoted(&mut |o| self.tell(|shadow| shadow.promoted(o)));

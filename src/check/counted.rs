@@ -1,11 +1,11 @@
 //! `Counted<H>`: exact counts of what a program does to its heap.
 
-use std::cell::Cell;
-use std::rc::Rc;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
 use crate::heap::{
     Cause, Collection, Heap, HeapConfig, HeapError, HeapInfo, LiveWords, Mutator, Oom, Region,
-    Roots, Safepoint, Usage, Watch,
+    Roots, Safepoint, SharedHeap, Usage, Watch,
 };
 use crate::object::{Obj, ObjectLayout};
 use crate::value::Value;
@@ -13,10 +13,10 @@ use crate::value::Value;
 macro_rules! counts {
     ($($name:ident: $doc:literal,)*) => {
         #[derive(Debug, Default)]
-        struct Counts { $(#[doc = $doc] $name: Cell<u64>,)* }
+        struct Counts { $(#[doc = $doc] $name: AtomicU64,)* }
         impl Counts {
             fn named(&self) -> Vec<(&'static str, u64)> {
-                vec![$((stringify!($name), self.$name.get()),)*]
+                vec![$((stringify!($name), self.$name.load(Relaxed)),)*]
             }
         }
     };
@@ -24,6 +24,7 @@ macro_rules! counts {
 counts! {
     allocations: "objects",
     allocated_bytes: "of objects, headers included",
+    local_allocations: "of them by `try_alloc_local`",
     loads: "slots read",
     stores: "slots overwritten",
     inits: "slots of fresh objects filled",
@@ -32,22 +33,22 @@ counts! {
     clears: "registers that went out of use (counting heaps)",
 }
 
-fn add(counter: &Cell<u64>, n: usize) {
-    counter.set(counter.get() + n as u64);
+fn add(counter: &AtomicU64, n: usize) {
+    counter.fetch_add(n as u64, Relaxed);
 }
 
 /// A heap that counts.
 #[derive(Debug)]
 pub struct Counted<H> {
     inner: H,
-    counts: Option<Rc<Counts>>,
+    counts: Option<Arc<Counts>>,
 }
 
 /// Its mutator. The counts are there also when nobody asked; then nobody looks at them.
 #[derive(Debug)]
 pub struct CountedMutator<M> {
     inner: M,
-    counts: Rc<Counts>,
+    counts: Arc<Counts>,
 }
 
 // SAFETY: objects are the wrapped heap's.
@@ -56,7 +57,7 @@ unsafe impl<H: Heap> Heap for Counted<H> {
     const INFO: HeapInfo = H::INFO;
 
     fn new(config: &HeapConfig) -> Result<Self, HeapError> {
-        let counts = config.checks.count.then(Rc::default);
+        let counts = config.checks.count.then(Arc::default);
         Ok(Counted { inner: H::new(config)?, counts })
     }
     fn mutator(&self) -> Self::Mutator {
@@ -82,6 +83,9 @@ unsafe impl<H: Heap> Heap for Counted<H> {
     }
 }
 
+// SAFETY: the wrapped heap is shared, and what the wrapper adds is atomic or behind a lock.
+unsafe impl<H: SharedHeap> SharedHeap for Counted<H> {}
+
 impl<M> CountedMutator<M> {
     fn allocated(&self, layout: ObjectLayout) {
         add(&self.counts.allocations, 1);
@@ -92,6 +96,7 @@ impl<M> CountedMutator<M> {
 // SAFETY: as the heap.
 unsafe impl<M: Mutator> Mutator for CountedMutator<M> {
     const COUNTS: bool = M::COUNTS;
+    const PARALLEL: bool = M::PARALLEL;
     const INLINE: bool = false;
     const REGIONS: bool = M::REGIONS;
 
@@ -108,6 +113,7 @@ unsafe impl<M: Mutator> Mutator for CountedMutator<M> {
     fn try_alloc_local(&mut self, layout: ObjectLayout) -> Option<Obj> {
         let o = self.inner.try_alloc_local(layout)?;
         self.allocated(layout);
+        add(&self.counts.local_allocations, 1);
         Some(o)
     }
     fn set(&mut self, register: &mut Value, v: Value) {

@@ -1,12 +1,15 @@
 //! `Erased`: any heap behind `dyn`.
 
 use std::fmt;
+use std::marker::PhantomData;
+use std::sync::atomic::AtomicU64;
 
 use crate::heap::{
-    Barrier, Cause, Collection, Heap, HeapConfig, HeapError, HeapInfo, LiveWords, Mutator, Oom,
-    Region, Roots, Safepoint, Usage, Watch,
+    Barrier, Cause, Collection, Factory, Heap, HeapConfig, HeapError, HeapInfo, LiveWords, Mutator,
+    Oom, Region, Roots, Safepoint, SharedHeap, Usage, Watch,
 };
 use crate::object::{Obj, ObjectLayout};
+use crate::sync::{ManyThreads, OneThread, Sharing};
 use crate::value::Value;
 
 /// A heap, object-safe.
@@ -38,6 +41,8 @@ pub trait AnyMutator {
     fn load_weak(&mut self, o: Obj, i: usize) -> Value;
     fn init(&mut self, o: Obj, i: usize, v: Value);
     fn store(&mut self, o: Obj, i: usize, v: Value);
+    fn store_word(&mut self, word: &AtomicU64, v: Value);
+    fn load_word(&mut self, register: &mut Value, word: &AtomicU64);
     fn pending(&self) -> bool;
     fn drain(&mut self);
     fn wants_collection(&self) -> Option<Cause>;
@@ -104,6 +109,8 @@ impl<M: Mutator> AnyMutator for Part<M> {
         load_weak(&mut self, o: Obj, i: usize) -> Value;
         init(&mut self, o: Obj, i: usize, v: Value);
         store(&mut self, o: Obj, i: usize, v: Value);
+        store_word(&mut self, word: &AtomicU64, v: Value);
+        load_word(&mut self, register: &mut Value, word: &AtomicU64);
         drain(&mut self);
         watch(&mut self, o: Obj, why: Watch);
         enter(&mut self) -> Region;
@@ -128,34 +135,51 @@ impl<M: Mutator> AnyMutator for Part<M> {
     }
 }
 
-/// Any heap.
-pub struct Erased(Box<dyn AnyHeap>);
+/// Any heap; with [`ManyThreads`] any shared one.
+pub struct Erased<L: Sharing = OneThread>(Box<dyn AnyHeap>, PhantomData<L>);
 
 /// Any mutator.
-pub struct ErasedMutator(Box<dyn AnyMutator>);
+pub struct ErasedMutator<L: Sharing = OneThread>(Box<dyn AnyMutator>, PhantomData<L>);
 
-impl fmt::Debug for Erased {
+// SAFETY: `new` takes only heaps that a factory of shared heaps has made.
+unsafe impl Send for Erased<ManyThreads> {}
+// SAFETY: as above.
+unsafe impl Sync for Erased<ManyThreads> {}
+// SAFETY: as above: mutators of shared heaps may move between threads.
+unsafe impl Send for ErasedMutator<ManyThreads> {}
+// SAFETY: as above.
+unsafe impl SharedHeap for Erased<ManyThreads> {}
+
+impl<L: Sharing> fmt::Debug for Erased<L> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "Erased({})", self.0.info().name)
     }
 }
-impl fmt::Debug for ErasedMutator {
+impl<L: Sharing> fmt::Debug for ErasedMutator<L> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("ErasedMutator")
     }
 }
 
-impl Erased {
-    /// For [`HeapConfig::wrapped`]: makes an `H`.
-    pub fn factory<H: Heap>(config: &HeapConfig) -> Result<Box<dyn AnyHeap>, HeapError> {
-        config.check(&H::INFO)?;
-        Ok(Box::new(Whole(H::new(config)?)))
+fn make<H: Heap>(config: &HeapConfig) -> Result<Box<dyn AnyHeap>, HeapError> {
+    config.check(&H::INFO)?;
+    Ok(Box::new(Whole(H::new(config)?)))
+}
+
+impl Factory {
+    /// Makes an `H`, for one thread.
+    pub fn of<H: Heap>() -> Factory {
+        Factory { make: make::<H>, shared: false }
+    }
+    /// Makes an `H` that several threads may use.
+    pub fn shared<H: SharedHeap>() -> Factory {
+        Factory { make: make::<H>, shared: true }
     }
 }
 
 // SAFETY: everything is handed on to a heap that keeps the contract.
-unsafe impl Heap for Erased {
-    type Mutator = ErasedMutator;
+unsafe impl<L: Sharing> Heap for Erased<L> {
+    type Mutator = ErasedMutator<L>;
     const INFO: HeapInfo = HeapInfo {
         name: "erased",
         summary: "any heap, behind dyn",
@@ -168,11 +192,14 @@ unsafe impl Heap for Erased {
 
     fn new(config: &HeapConfig) -> Result<Self, HeapError> {
         let no_heap = || HeapError("HeapConfig::wrapped names no heap to wrap".into());
-        let make = config.wrapped.ok_or_else(no_heap)?;
-        Ok(Erased(make(config)?))
+        let factory = config.wrapped.ok_or_else(no_heap)?;
+        if L::PARALLEL && !factory.shared {
+            return Err(HeapError("the wrapped heap is not shared between threads".into()));
+        }
+        Ok(Erased((factory.make)(config)?, PhantomData))
     }
-    fn mutator(&self) -> ErasedMutator {
-        ErasedMutator(self.0.mutator())
+    fn mutator(&self) -> ErasedMutator<L> {
+        ErasedMutator(self.0.mutator(), PhantomData)
     }
     fn collect(&self, roots: &mut dyn Roots, why: Cause) -> Collection {
         self.0.collect(roots, why)
@@ -192,12 +219,13 @@ unsafe impl Heap for Erased {
 }
 
 // SAFETY: as the heap.
-unsafe impl Mutator for ErasedMutator {
+unsafe impl<L: Sharing> Mutator for ErasedMutator<L> {
     /// The wrapped heap may count.
     const COUNTS: bool = true;
     const INLINE: bool = false;
     /// And have regions.
     const REGIONS: bool = true;
+    const PARALLEL: bool = L::PARALLEL;
 
     forward! {
         try_alloc(&mut self, layout: ObjectLayout) -> Option<Obj>;
@@ -210,6 +238,8 @@ unsafe impl Mutator for ErasedMutator {
         load_weak(&mut self, o: Obj, i: usize) -> Value;
         init(&mut self, o: Obj, i: usize, v: Value);
         store(&mut self, o: Obj, i: usize, v: Value);
+        store_word(&mut self, word: &AtomicU64, v: Value);
+        load_word(&mut self, register: &mut Value, word: &AtomicU64);
         drain(&mut self);
         watch(&mut self, o: Obj, why: Watch);
         enter(&mut self) -> Region;

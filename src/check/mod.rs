@@ -81,10 +81,18 @@ macro_rules! forward_access {
         fn store(&mut self, o: Obj, i: usize, v: Value) {
             self.$inner.store(o, i, v);
         }
+        fn store_word(&mut self, word: &std::sync::atomic::AtomicU64, v: Value) {
+            self.$inner.store_word(word, v);
+        }
+        fn load_word(&mut self, register: &mut Value, word: &std::sync::atomic::AtomicU64) {
+            self.$inner.load_word(register, word);
+        }
         $crate::check::forward_cold!($inner);
     };
 }
 use {forward_access, forward_cold, forward_tasks};
+
+use crate::sync::OneThread;
 
 pub mod checked;
 pub mod counted;
@@ -92,8 +100,9 @@ pub mod erased;
 pub mod stress;
 pub mod test_heap;
 
-/// All wrappers around any heap; each is inactive unless its option is set.
-pub type Wrapped = counted::Counted<checked::Checked<stress::Stress<erased::Erased>>>;
+/// All wrappers around any heap (with `ManyThreads`, any shared one); each is inactive unless its option is set.
+pub type Wrapped<L = OneThread> =
+    counted::Counted<checked::Checked<stress::Stress<erased::Erased<L>>>>;
 
 /// How many cases a property test runs: `MENAGERIE_CASES` if it is set, else its own number.
 ///

@@ -9,11 +9,13 @@
 //!   on to `alloc_slow` with the same number.
 //! - X2. With both options off the wrapper only counts allocations.
 //!
+//! Several mutators may see the same number at the same time; then both act on it.
+//!
 //! A failure is injected without the last collection that H4 asks for: it stands for a heap that
 //! was full anyway.
 
-use std::cell::Cell;
-use std::rc::Rc;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
 use crate::heap::*;
 use crate::object::{Obj, ObjectLayout};
@@ -26,7 +28,7 @@ struct Plan {
     /// Added to the allocation's number before it is divided by `every`.
     shift: u64,
     /// Allocations that have ended (X1).
-    allocations: Cell<u64>,
+    allocations: AtomicU64,
 }
 
 /// What happens at an allocation.
@@ -45,12 +47,12 @@ impl Plan {
             every: options.stress,
             fail_nth: options.fail_nth,
             shift: options.stress.map_or(0, |n| options.seed % n),
-            allocations: Cell::new(0),
+            allocations: AtomicU64::new(0),
         })
     }
     #[inline]
     fn turn(&self) -> Turn {
-        let number = self.allocations.get() + 1;
+        let number = self.allocations.load(Relaxed) + 1;
         if self.fail_nth == Some(number) {
             Turn::Fail
         } else if self.every.is_some_and(|n| (number + self.shift).is_multiple_of(n)) {
@@ -61,7 +63,7 @@ impl Plan {
     }
     #[inline]
     fn end(&self) {
-        self.allocations.set(self.allocations.get() + 1);
+        self.allocations.fetch_add(1, Relaxed);
     }
 }
 
@@ -69,14 +71,14 @@ impl Plan {
 #[derive(Debug)]
 pub struct Stress<H> {
     inner: H,
-    plan: Rc<Plan>,
+    plan: Arc<Plan>,
 }
 
 /// Its mutator.
 #[derive(Debug)]
 pub struct StressMutator<M> {
     inner: M,
-    plan: Rc<Plan>,
+    plan: Arc<Plan>,
 }
 
 // SAFETY: everything is the wrapped heap's work.
@@ -85,7 +87,7 @@ unsafe impl<H: Heap> Heap for Stress<H> {
     const INFO: HeapInfo = H::INFO;
 
     fn new(config: &HeapConfig) -> Result<Self, HeapError> {
-        let plan = Rc::new(Plan::new(&config.checks)?);
+        let plan = Arc::new(Plan::new(&config.checks)?);
         Ok(Stress { inner: H::new(config)?, plan })
     }
     fn mutator(&self) -> Self::Mutator {
@@ -108,6 +110,9 @@ unsafe impl<H: Heap> Heap for Stress<H> {
     }
 }
 
+// SAFETY: the wrapped heap is shared, and what the wrapper adds is atomic or behind a lock.
+unsafe impl<H: SharedHeap> SharedHeap for Stress<H> {}
+
 impl<M: Mutator> StressMutator<M> {
     #[inline]
     fn attempt(&mut self, alloc: impl FnOnce(&mut M) -> Option<Obj>) -> Option<Obj> {
@@ -122,6 +127,7 @@ impl<M: Mutator> StressMutator<M> {
 // it, and after a flush.
 unsafe impl<M: Mutator> Mutator for StressMutator<M> {
     const COUNTS: bool = M::COUNTS;
+    const PARALLEL: bool = M::PARALLEL;
     const INLINE: bool = false;
     const REGIONS: bool = M::REGIONS;
 

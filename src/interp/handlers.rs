@@ -120,12 +120,16 @@ body!(move_last, w, s, {
 body!(load_k, w, s, { set(s, A!(w, s), *(*s.ctx).constants.add(D!(w, s) as usize)) });
 body!(load_i, w, s, { set(s, A!(w, s), Value::small(i64::from(D!(w, s)))) });
 body!(load_v, w, s, { set(s, A!(w, s), Value::from_bits(u64::from(D!(w, s) as u32))) });
-body!(get_global, w, s, { set(s, A!(w, s), *(*s.ctx).globals.add(D!(w, s) as usize)) });
+body!(get_global, w, s, {
+    let (to, global) = (A!(w, s), &*(*s.ctx).globals.add(D!(w, s) as usize));
+    (*s.ctx).mutator.load_word(&mut *s.base.add(to), global);
+    R::Next
+});
 body!(set_global, w, s, {
-    let global = (*s.ctx).globals.add(D!(w, s) as usize);
+    let global = &*(*s.ctx).globals.add(D!(w, s) as usize);
     let v = reg(s, A!(w, s));
     (*s.ctx).mutator.escape(v);
-    (*s.ctx).mutator.set(&mut *global, v);
+    (*s.ctx).mutator.store_word(global, v);
     R::Next
 });
 body!(get_capture, w, s, {
@@ -134,14 +138,28 @@ body!(get_capture, w, s, {
     let v = (*s.ctx).mutator.load(closure, slots::CAPTURES + C!(w, s));
     set(s, A!(w, s), v)
 });
-body!(cell_new, w, s, {
-    let v = reg(s, B!(w, s));
-    let Some(o) = (*s.ctx).mutator.try_alloc(ObjectLayout::new(ObjectKind::Cell, 1)) else {
-        return R::Slow;
-    };
-    (*s.ctx).mutator.init(o, slots::CELL, v);
-    set(s, A!(w, s), Value::object(o))
-});
+/// A new object, a local one or any.
+#[inline(always)]
+unsafe fn try_alloc<H: Heap, const LOCAL: bool>(
+    s: &mut St<H>,
+    layout: ObjectLayout,
+) -> Option<Obj> {
+    unsafe {
+        let mutator = &mut (*s.ctx).mutator;
+        if LOCAL { mutator.try_alloc_local(layout) } else { mutator.try_alloc(layout) }
+    }
+}
+#[inline(always)]
+unsafe fn new_cell<H: Heap, const LOCAL: bool>(s: &mut St<H>, to: usize, v: Value) -> R {
+    unsafe {
+        let layout = ObjectLayout::new(ObjectKind::Cell, 1);
+        let Some(o) = try_alloc::<H, LOCAL>(s, layout) else { return R::Slow };
+        (*s.ctx).mutator.init(o, slots::CELL, v);
+        set(s, to, Value::object(o))
+    }
+}
+body!(cell_new, w, s, { new_cell::<H, false>(s, A!(w, s), reg(s, B!(w, s))) });
+body!(cell_new_local, w, s, { new_cell::<H, true>(s, A!(w, s), reg(s, B!(w, s))) });
 // Only the compiler makes cells, and it never loses track of which values are: still checked.
 body!(cell_get, w, s, {
     match object_of(reg(s, B!(w, s)), ClassId::CELL) {
@@ -161,16 +179,27 @@ body!(cell_set, w, s, {
         None => R::Slow,
     }
 });
-body!(closure, w, s, {
-    let (window, count) = (B!(w, s), C!(w, s));
-    let layout = ObjectLayout::new(ObjectKind::Closure, count as u32 + 1);
-    let Some(o) = (*s.ctx).mutator.try_alloc(layout) else { return R::Slow };
-    (*s.ctx).mutator.init(o, slots::FUNC, Value::small(i64::from(D!(w, s))));
-    for i in 0..count {
-        (*s.ctx).mutator.init(o, slots::CAPTURES + i, reg(s, window + i));
+/// A new closure of function `f` over `count` registers from `window` on.
+#[inline(always)]
+unsafe fn new_closure<H: Heap, const LOCAL: bool>(
+    s: &mut St<H>,
+    to: usize,
+    f: i32,
+    window: usize,
+    count: usize,
+) -> R {
+    unsafe {
+        let layout = ObjectLayout::new(ObjectKind::Closure, count as u32 + 1);
+        let Some(o) = try_alloc::<H, LOCAL>(s, layout) else { return R::Slow };
+        (*s.ctx).mutator.init(o, slots::FUNC, Value::small(i64::from(f)));
+        for i in 0..count {
+            (*s.ctx).mutator.init(o, slots::CAPTURES + i, reg(s, window + i));
+        }
+        set(s, to, Value::object(o))
     }
-    set(s, A!(w, s), Value::object(o))
-});
+}
+body!(closure, w, s, { new_closure::<H, false>(s, A!(w, s), D!(w, s), B!(w, s), C!(w, s)) });
+body!(closure_local, w, s, { new_closure::<H, true>(s, A!(w, s), D!(w, s), B!(w, s), C!(w, s)) });
 
 // ---- arithmetic ----
 
@@ -851,9 +880,14 @@ body!(set_index, w, s, {
 });
 /// A new object of values out of a window.
 #[inline(always)]
-unsafe fn construct<H: Heap>(s: &mut St<H>, to: usize, layout: ObjectLayout, window: usize) -> R {
+unsafe fn construct<H: Heap, const LOCAL: bool>(
+    s: &mut St<H>,
+    to: usize,
+    layout: ObjectLayout,
+    window: usize,
+) -> R {
     unsafe {
-        let Some(o) = (*s.ctx).mutator.try_alloc(layout) else { return R::Slow };
+        let Some(o) = try_alloc::<H, LOCAL>(s, layout) else { return R::Slow };
         for i in 0..layout.len as usize {
             (*s.ctx).mutator.init(o, i, reg(s, window + i));
         }
@@ -862,11 +896,19 @@ unsafe fn construct<H: Heap>(s: &mut St<H>, to: usize, layout: ObjectLayout, win
 }
 body!(make_record, w, s, {
     let layout = ObjectLayout::record(ClassId(D!(w, s) as u16), C!(w, s) as u32);
-    construct(s, A!(w, s), layout, B!(w, s))
+    construct::<H, false>(s, A!(w, s), layout, B!(w, s))
+});
+body!(make_record_local, w, s, {
+    let layout = ObjectLayout::record(ClassId(D!(w, s) as u16), C!(w, s) as u32);
+    construct::<H, true>(s, A!(w, s), layout, B!(w, s))
 });
 body!(make_tuple, w, s, {
     let layout = ObjectLayout::new(ObjectKind::Tuple, C!(w, s) as u32);
-    construct(s, A!(w, s), layout, B!(w, s))
+    construct::<H, false>(s, A!(w, s), layout, B!(w, s))
+});
+body!(make_tuple_local, w, s, {
+    let layout = ObjectLayout::new(ObjectKind::Tuple, C!(w, s) as u32);
+    construct::<H, true>(s, A!(w, s), layout, B!(w, s))
 });
 
 // ---- iteration ----

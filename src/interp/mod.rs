@@ -11,10 +11,16 @@
 //! - E4. The poll counts reductions up to a limit word; a slice ends when they meet. That one
 //!   compare is preemption, step limit and stop request at once.
 //! - E5. Before anything that may collect, pc and window are written back to the task (T1).
+//! - E6. Under a parallel scheduler ([`Mutator::PARALLEL`]) fast bodies run beside those of other
+//!   workers: shared words are accessed one relaxed atomic at a time, and what two words say about one
+//!   another (a list's length, its buffer) is checked against the object itself. Slow paths run with
+//!   the gate held ([`crate::gate`]), so they need no care.
 
+use std::ptr::NonNull;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
+use crate::gate::{Gate, Lane};
 use crate::heap::{Cause, Heap, Mutator, Roots, Safepoint, Stop, Usage};
 use crate::host::{Fatal, Wait};
 use crate::object::{Obj, ObjectLayout};
@@ -56,8 +62,8 @@ pub trait Driver {
     fn roots(&mut self, running: &mut Task, f: &mut dyn FnMut(&mut dyn Roots));
     /// A number for a new task.
     fn fresh_id(&mut self) -> TaskId;
-    /// Takes over a new task.
-    fn spawned(&mut self, task: Task);
+    /// Takes over a new task; whether the running one should give way to it.
+    fn spawned(&mut self, task: Task) -> bool;
     /// Makes a task ready that waits.
     fn wake(&mut self, task: TaskId);
     /// The heap's use of memory.
@@ -91,7 +97,7 @@ pub(crate) struct Ctx<H: Heap> {
     frame_top: *mut Frame,
     funcs: *const FuncInfo,
     constants: *const Value,
-    globals: *mut Value,
+    globals: *const AtomicU64,
     sites: *const AtomicU64,
     /// By value: the allocation pointer is one load away.
     pub mutator: H::Mutator,
@@ -106,6 +112,10 @@ pub(crate) struct Ctx<H: Heap> {
     red_zone: usize,
     max_stack_words: usize,
     outcome: Outcome,
+    /// The slice's limit, while others may have lowered [`Ctx::limit`].
+    quantum: u64,
+    gate: Arc<Gate>,
+    lane: Lane,
 }
 
 /// Where a run is. Copied, never borrowed by a function that is not inlined (E2).
@@ -162,7 +172,7 @@ impl Driver for NoDriver {
     fn fresh_id(&mut self) -> TaskId {
         unreachable!("no slice is running")
     }
-    fn spawned(&mut self, _: Task) {
+    fn spawned(&mut self, _: Task) -> bool {
         unreachable!("no slice is running")
     }
     fn wake(&mut self, _: TaskId) {
@@ -183,6 +193,7 @@ impl<H: Heap> Interpreter<H> {
         mutator: H::Mutator,
         engine: Engine,
         max_stack_words: usize,
+        gate: Arc<Gate>,
     ) -> Self {
         let no_driver: *mut dyn Driver = std::ptr::from_mut(Box::leak(Box::new(NoDriver)));
         let ctx = Box::new(Ctx {
@@ -190,7 +201,7 @@ impl<H: Heap> Interpreter<H> {
             frame_top: std::ptr::null_mut(),
             funcs: loaded.funcs().as_ptr(),
             constants: std::ptr::null(),
-            globals: std::ptr::null_mut(),
+            globals: std::ptr::null(),
             sites: loaded.sites().as_ptr(),
             mutator,
             task: std::ptr::null_mut(),
@@ -205,6 +216,9 @@ impl<H: Heap> Interpreter<H> {
             },
             max_stack_words,
             outcome: Outcome::Preempted,
+            quantum: 0,
+            gate,
+            lane: Lane::default(),
         });
         Interpreter { ctx, loaded, engine, reductions: 0 }
     }
@@ -212,11 +226,6 @@ impl<H: Heap> Interpreter<H> {
     /// The worker's allocator, between slices.
     pub fn mutator(&mut self) -> &mut H::Mutator {
         &mut self.ctx.mutator
-    }
-
-    /// The limit word: storing 0 ends the running slice at its next poll.
-    pub fn limit(&self) -> &AtomicU64 {
-        &self.ctx.limit
     }
 
     /// Gives `f` the facade that builtins use, outside of any task (loading, reports).
@@ -229,14 +238,20 @@ impl<H: Heap> Interpreter<H> {
         self.enter(task, driver);
         let result = f(&mut *self.ctx);
         self.ctx.save(task.pc, task.base);
+        self.ctx.task = std::ptr::null_mut();
         result
+    }
+
+    /// What other workers may do to this one.
+    pub(crate) fn peer(&mut self) -> Peer<H> {
+        Peer(NonNull::from(&mut *self.ctx))
     }
 
     fn enter(&mut self, task: &mut Task, driver: &mut dyn Driver) {
         let ctx = &mut *self.ctx;
         ctx.world = driver.world_ptr();
         let world = ctx.world();
-        let (constants, globals) = (world.constants.as_ptr(), world.globals.as_mut_ptr());
+        let (constants, globals) = (world.constants.as_ptr(), world.globals.as_mut_ptr().cast());
         let scratch = world.scratch.as_mut_ptr();
         ctx.frame_top = task.frame_top;
         ctx.constants = constants;
@@ -249,19 +264,33 @@ impl<H: Heap> Interpreter<H> {
         };
     }
 
-    /// Runs `task` until it ends, waits, or has used `quantum` reductions.
+    /// Runs `task` until it ends, waits, or has used `quantum` reductions. The calling worker holds
+    /// the gate before and afterwards.
     pub fn run_slice(&mut self, task: &mut Task, driver: &mut dyn Driver, quantum: u64) -> Outcome {
         self.enter(task, driver);
         self.ctx.mutator.resume(task.region);
+        self.ctx.quantum = quantum;
         self.ctx.limit.store(quantum, Relaxed);
         let (pc, base) = (task.pc, task.base);
         let ctx: *mut Ctx<H> = &mut *self.ctx;
+        self.ctx.enter_fast();
         // SAFETY: the task's state is that of verified code (E3), and everything that `ctx` points
         // to outlives the slice.
         let reds = unsafe { engine::run(self.engine, St { pc, base, reds: 0, ctx }) };
         self.reductions += reds;
-        task.region = self.ctx.mutator.suspend();
-        self.ctx.outcome
+        let ctx = &mut *self.ctx;
+        if ctx.lane.is_fast() {
+            // The task has returned. Its result must be where a collector finds it while this worker
+            // waits for the gate: in the outermost frame's first register (G1).
+            let (halt, low) = (ctx.loaded().halt(), ctx.task().low());
+            ctx.save(halt, low);
+            ctx.leave_fast();
+            // SAFETY: a block has at least one register.
+            ctx.outcome = Outcome::Done(unsafe { *low });
+        }
+        ctx.task().region = ctx.mutator.suspend();
+        ctx.task = std::ptr::null_mut();
+        ctx.outcome
     }
 
     /// The program.
@@ -309,6 +338,21 @@ impl<H: Heap> Ctx<H> {
         task.base = base;
         task.frame_top = frame_top;
     }
+    /// Gives the gate up: fast bodies may run. The calling worker holds it.
+    #[inline(always)]
+    fn enter_fast(&self) {
+        if <H::Mutator as Mutator>::PARALLEL {
+            // SAFETY: by the caller.
+            unsafe { self.gate.enter(&self.lane) };
+        }
+    }
+    /// Takes the gate; collections may happen meanwhile. The task's state is saved (G1).
+    #[inline(always)]
+    fn leave_fast(&self) {
+        if <H::Mutator as Mutator>::PARALLEL {
+            self.gate.leave(&self.lane);
+        }
+    }
     fn alloc(&mut self, layout: ObjectLayout) -> Result<Obj, Value> {
         if let Some(o) = self.mutator.try_alloc(layout) {
             return Ok(o);
@@ -328,7 +372,14 @@ impl<H: Heap> Ctx<H> {
         self.mutator.drain();
         if let Some(why) = self.mutator.wants_collection() {
             self.save(pc, base);
+            let fast = self.lane.is_fast();
+            if fast {
+                self.leave_fast();
+            }
             crate::host::Host::collect(self, why);
+            if fast {
+                self.enter_fast();
+            }
         }
     }
     /// Finalizers that a collection found due run in tasks of their own: the slice ends soon, so
@@ -336,6 +387,68 @@ impl<H: Heap> Ctx<H> {
     fn end_slice_for_finalizers(&mut self) {
         if !self.world().ready_finalizers.is_empty() {
             self.limit.store(0, Relaxed);
+        }
+    }
+}
+
+/// Another worker's interpreter, as one that stops the world sees it.
+pub(crate) struct Peer<H: Heap>(NonNull<Ctx<H>>);
+
+impl<H: Heap> Clone for Peer<H> {
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+impl<H: Heap> Copy for Peer<H> {}
+impl<H: Heap> PartialEq for Peer<H> {
+    fn eq(&self, other: &Self) -> bool {
+        self.0 == other.0
+    }
+}
+
+impl<H: Heap> Peer<H> {
+    /// Its slice ends at the next poll.
+    ///
+    /// # Safety
+    /// The interpreter exists.
+    pub(crate) unsafe fn request(self) {
+        // SAFETY: by the caller; an atomic word.
+        unsafe { (*self.0.as_ptr()).limit.store(0, Relaxed) };
+    }
+    /// Waits until it is out of fast code.
+    ///
+    /// # Safety
+    /// The interpreter exists, the caller holds the gate and has called `request`.
+    pub(crate) unsafe fn await_stopped(self) {
+        // SAFETY: by the caller; an atomic word and the gate, which do not change.
+        let (gate, lane) = unsafe { (&(*self.0.as_ptr()).gate, &(*self.0.as_ptr()).lane) };
+        gate.await_stopped(lane);
+    }
+    /// Publishes what its allocator holds.
+    ///
+    /// # Safety
+    /// It is stopped (G3).
+    pub(crate) unsafe fn flush(self) {
+        // SAFETY: by the caller: its worker does not touch it.
+        unsafe { (*self.0.as_ptr()).mutator.flush() };
+    }
+    /// The task that it runs.
+    ///
+    /// # Safety
+    /// It is stopped (G3), and the caller uses one reference at a time.
+    pub(crate) unsafe fn task<'a>(self) -> Option<&'a mut Task> {
+        // SAFETY: by the caller; the task is owned by the stopped worker's slice.
+        unsafe { (*self.0.as_ptr()).task.as_mut() }
+    }
+    /// Its slice goes on for as long as it was given.
+    ///
+    /// # Safety
+    /// It is stopped (G3).
+    pub(crate) unsafe fn resume(self) {
+        // SAFETY: by the caller.
+        unsafe {
+            let quantum = (*self.0.as_ptr()).quantum;
+            (*self.0.as_ptr()).limit.store(quantum, Relaxed);
         }
     }
 }

@@ -36,6 +36,7 @@ pub(super) unsafe fn slow<H: Heap>(
     // SAFETY: the context is valid for the slice; nobody else uses it meanwhile.
     let ctx = unsafe { &mut *ctx };
     ctx.save(pc, base);
+    ctx.leave_fast();
     let i = Instruction::decode(word).expect("verified code decodes");
     // SAFETY: the instruction is followed by another word (no fall-off, or the stub).
     let next = unsafe { pc.add(1) };
@@ -55,10 +56,15 @@ pub(super) unsafe fn slow<H: Heap>(
             if <H::Mutator as Mutator>::COUNTS && run.ctx.mutator.pending() {
                 run.ctx.drain(pc, base);
             }
+            run.ctx.enter_fast();
             Ok(St { pc, base, reds: run.reds, ctx: run.ctx })
         }
-        // SAFETY: the task's state was saved above; helpers that move the stack save again.
-        Err(Exit::Throw(error)) => unsafe { run.ctx.unwind(error, run.reds + 1) },
+        Err(Exit::Throw(error)) => {
+            // SAFETY: the task's state was saved above; helpers that move the stack save again.
+            let s = unsafe { run.ctx.unwind(error, run.reds + 1) }?;
+            run.ctx.enter_fast();
+            Ok(s)
+        }
         Err(Exit::Block(wait)) => Err(run.block(wait)),
         Err(Exit::Fatal(fatal)) => {
             run.ctx.outcome = Outcome::Fatal(fatal);
@@ -201,14 +207,14 @@ impl<H: Heap> Slow<'_, H> {
         use operators as o;
         let i = self.i;
         match i.op {
-            Op::CellNew => {
+            Op::CellNew | Op::CellNewLocal => {
                 let cell = self.ctx.alloc(ObjectLayout::new(ObjectKind::Cell, 1));
                 let cell = cell.map_err(Exit::Throw)?;
                 let v = self.b();
                 self.ctx.mutator.init(cell, slots::CELL, v);
                 self.set(i.a, Value::object(cell))
             }
-            Op::Closure => self.closure(),
+            Op::Closure | Op::ClosureLocal => self.closure(),
             Op::Add => self.binary(o::add),
             Op::Sub => self.binary(o::sub),
             Op::Mul => self.binary(o::mul),
@@ -287,8 +293,12 @@ impl<H: Heap> Slow<'_, H> {
             }
             Op::Index => self.binary(o::index),
             Op::SetIndex => self.native(o::set_index, &[self.a(), self.b(), self.c()]).map(drop),
-            Op::MakeTuple => self.construct(ObjectLayout::new(ObjectKind::Tuple, i.c.into())),
-            Op::MakeRecord => self.construct(ObjectLayout::record(ClassId(i.d as u16), i.c.into())),
+            Op::MakeTuple | Op::MakeTupleLocal => {
+                self.construct(ObjectLayout::new(ObjectKind::Tuple, i.c.into()))
+            }
+            Op::MakeRecord | Op::MakeRecordLocal => {
+                self.construct(ObjectLayout::record(ClassId(i.d as u16), i.c.into()))
+            }
             Op::MakeList => self.construct_native(o::make_list),
             Op::MakeMap => self.construct_native(o::make_map),
             Op::MakeSet => self.construct_native(o::make_set),
@@ -528,14 +538,16 @@ impl<H: Heap> Slow<'_, H> {
         let halt = self.ctx.loaded().halt();
         let mut task = Task::new(id, f.code, halt, f.registers as usize, &[]);
         for (n, &v) in values.iter().enumerate() {
-            // SAFETY: the new task has `f.registers` registers, parameters and closure among them.
             self.ctx.mutator.escape(v);
+            // SAFETY: the new task has `f.registers` registers, parameters and closure among them.
             self.ctx.mutator.set(unsafe { &mut *task.base.add(n) }, v);
         }
         self.ctx.mutator.set(&mut task.handle, Value::object(handle));
         task.spawned_at = Some(self.ctx.loaded().index_of(self.pc));
         // SAFETY: as above.
-        unsafe { (*driver).spawned(task) };
+        if unsafe { (*driver).spawned(task) } {
+            self.ctx.limit.store(0, Relaxed);
+        }
         self.set(self.i.a, Value::object(handle))
     }
 

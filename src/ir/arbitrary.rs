@@ -217,7 +217,8 @@ impl Source {
 
     fn inst(&mut self) -> Inst {
         let result = if self.coin() { Some(self.value()) } else { None };
-        Inst { result, op: self.op(), span: self.span() }
+        let (op, span) = (self.op(), self.span());
+        Inst::new(result, op, span)
     }
 
     fn block(&mut self) -> Block {
@@ -399,7 +400,7 @@ impl Maker {
     fn push(&mut self, result: Option<ValueId>, op: Op) {
         let at = self.value_count + self.function * 1000;
         let span = Span { file: 0, start: at, end: at + 1 };
-        self.blocks[self.current].insts.push(Inst { result, op, span });
+        self.blocks[self.current].insts.push(Inst::new(result, op, span));
     }
 
     /// An instruction whose result may be read from now on.

@@ -215,7 +215,7 @@ mod tests {
     }
 
     fn inst(result: u32, op: Op) -> Inst {
-        Inst { result: Some(ValueId(result)), op, span: Span::default() }
+        Inst::new(Some(ValueId(result)), op, Span::default())
     }
 
     fn block(params: &[u32], insts: Vec<Inst>, term: Terminator) -> Block {

@@ -20,11 +20,14 @@
 //!   ([`Op::SlotGet`]/[`Op::SlotSet`]): any instruction of the body may leave for the handler. A
 //!   variable that is assigned after being captured lives in a cell ([`Op::CellNew`]).
 //! - R6. Slots are numbered per function and hold nil at entry.
+//! - R7. An instruction with a [`Lifetime`] other than `Heap` makes a cell, a closure, a tuple or a
+//!   record ([`Op::may_be_local`]).
 
 #[cfg(test)]
 mod arbitrary;
 pub mod build;
 pub mod dominance;
+pub mod escape;
 pub mod liveness;
 pub mod oracle;
 pub mod passes;
@@ -123,6 +126,27 @@ pub struct Inst {
     pub op: Op,
     /// Where errors that it raises point to.
     pub span: Span,
+    /// (allocations) How long the object lives at most.
+    pub lifetime: Lifetime,
+}
+
+impl Inst {
+    /// An instruction of which no more is known than what it does.
+    pub fn new(result: Option<ValueId>, op: Op, span: Span) -> Inst {
+        Inst { result, op, span, lifetime: Lifetime::Heap }
+    }
+}
+
+/// How long the object of an allocation lives at most, as far as escape analysis knows (rule R7).
+#[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
+pub enum Lifetime {
+    /// As long as anything refers to it.
+    #[default]
+    Heap,
+    /// Nothing uses it once its function's frame has ended.
+    Frame,
+    /// Nothing uses it once the innermost region of its function that is open has been left.
+    Region,
 }
 
 /// A constant.
@@ -453,6 +477,19 @@ impl Op {
             | Op::IterNext(..) => true,
             _ => false,
         }
+    }
+
+    /// Whether the instruction makes an object of a fixed size, which escape analysis may find to be
+    /// local.
+    pub fn may_be_local(&self) -> bool {
+        matches!(
+            self,
+            Op::CellNew(_)
+                | Op::Closure(..)
+                | Op::MakeTuple(_)
+                | Op::MakeRecord(..)
+                | Op::UpdateRecord(..)
+        )
     }
 
     /// Whether control may leave for the handler here. Running out of memory counts, so everything

@@ -10,13 +10,15 @@
 //! other, statistics and clocks, when a stack overflows, and everything that depends on
 //! collections (finalizers never run here, weak references never clear).
 
-use std::cell::RefCell;
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BinaryHeap, VecDeque};
 use std::io::{Cursor, Write};
 use std::rc::Rc;
+use std::sync::{Arc, Mutex};
 
 use rustc_hash::FxHashMap as HashMap;
+
+use locals::Locals;
 
 use super::{
     BinaryOp, Block, BlockId, Const, FuncId, Function, Inst, Op, Program, Terminator, UnaryOp,
@@ -125,17 +127,17 @@ pub fn run(program: &Program, config: &OracleConfig) -> OracleRun {
 
 /// A stream into memory.
 #[derive(Clone, Default)]
-struct Captured(Rc<RefCell<Vec<u8>>>);
+struct Captured(Arc<Mutex<Vec<u8>>>);
 
 impl Captured {
     fn text(&self) -> String {
-        String::from_utf8_lossy(&self.0.borrow()).into_owned()
+        String::from_utf8_lossy(&self.0.lock().expect("writing does not panic")).into_owned()
     }
 }
 
 impl Write for Captured {
     fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
-        self.0.borrow_mut().write(bytes)
+        self.0.lock().expect("writing does not panic").write(bytes)
     }
     fn flush(&mut self) -> std::io::Result<()> {
         Ok(())
@@ -154,6 +156,7 @@ struct Frame<'p> {
     slots: Vec<Value>,
     /// The running closure.
     closure: Value,
+    locals: Locals,
 }
 
 impl<'p> Frame<'p> {
@@ -195,6 +198,7 @@ impl<'p> Frame<'p> {
         if let Some(result) = self.block().insts[self.inst].result {
             self.values[result.index()] = value;
         }
+        self.locals.note(&self.function.blocks[self.block.index()].insts[self.inst], value);
         self.inst += 1;
     }
 }
@@ -510,6 +514,7 @@ impl<'p> Oracle<'p> {
                 frame.go(handler, &[error]);
                 return true;
             }
+            frame.locals.end_frame();
             task.frames.pop();
         }
         false
@@ -548,6 +553,7 @@ impl<'p> Oracle<'p> {
 
     /// The function at the top returns `value`.
     fn return_from(&mut self, task: &mut Task<'p>, value: Value) -> Option<Value> {
+        task.top().locals.end_frame();
         task.frames.pop();
         match task.frames.last_mut() {
             Some(caller) => {
@@ -748,9 +754,13 @@ impl<'p> Oracle<'p> {
                 self.spawn(f, args, callee, Some(at)).map_err(Exit::Throw)?
             }
             Op::Yield => return self.native(builtins::give_way, vec![]),
-            // Nothing is freed, so a region needs no end and nothing escapes.
-            Op::RegionEnter => Value::small(0),
-            Op::RegionLeave(_, a) => get(a),
+            // Nothing is freed, so nothing needs to be promoted.
+            Op::RegionEnter => task.top().locals.enter(),
+            Op::RegionLeave(region, a) => {
+                let (region, value) = (get(region), get(a));
+                task.top().locals.leave(region);
+                value
+            }
         };
         Ok(Step::Value(value))
     }
@@ -874,7 +884,8 @@ impl<'p> Oracle<'p> {
             values[param.index()] = arg;
         }
         let slots = vec![Value::NIL; function.slot_count as usize];
-        Frame { function, block: BlockId(0), inst: 0, values, slots, closure }
+        let locals = Locals::default();
+        Frame { function, block: BlockId(0), inst: 0, values, slots, closure, locals }
     }
 
     fn call(
@@ -899,6 +910,7 @@ impl<'p> Oracle<'p> {
         args: Vec<Value>,
         closure: Value,
     ) -> Result<Step, Exit> {
+        task.top().locals.end_frame();
         *task.top() = self.frame(f, args, closure);
         Ok(Step::Called)
     }
@@ -1016,5 +1028,6 @@ fn is_observed(handle: Obj) -> bool {
     handle.slot(slots::TASK_OBSERVED).truthy()
 }
 
+mod locals;
 #[cfg(test)]
 mod tests;

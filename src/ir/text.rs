@@ -31,8 +31,8 @@
 use std::fmt::{Display, Write};
 
 use super::{
-    BinaryOp, Block, BlockId, Const, FuncId, Function, GlobalId, Inst, NativeId, Op, Program,
-    SlotId, Terminator, UnaryOp, ValueId,
+    BinaryOp, Block, BlockId, Const, FuncId, Function, GlobalId, Inst, Lifetime, NativeId, Op,
+    Program, SlotId, Terminator, UnaryOp, ValueId,
 };
 use crate::class::{ClassId, RecordClass, RecordKind};
 use crate::lang::ast::Span;
@@ -198,7 +198,7 @@ impl Printer<'_> {
                 put!(self, "{result} = ");
             }
             let text = self.op(&inst.op);
-            put!(self, "{text}");
+            put!(self, "{}{text}", lifetime(inst.lifetime));
             self.span(inst.span);
             self.note(&self.op_notes(&inst.op));
         }
@@ -372,6 +372,15 @@ impl Printer<'_> {
 
 fn mnemonic<T: PartialEq + Copy>(table: &[(T, &'static str)], op: T) -> &'static str {
     table.iter().find(|(entry, _)| *entry == op).expect("the table has every operator").1
+}
+
+/// What stands before an allocation.
+fn lifetime(lifetime: Lifetime) -> &'static str {
+    match lifetime {
+        Lifetime::Heap => "",
+        Lifetime::Frame => "frame ",
+        Lifetime::Region => "region ",
+    }
 }
 
 fn class_text(class: ClassId) -> String {
@@ -799,9 +808,16 @@ impl Parser<'_> {
                 }
                 None => None,
             };
+            let lifetime = if self.eat_word("frame")? {
+                Lifetime::Frame
+            } else if self.eat_word("region")? {
+                Lifetime::Region
+            } else {
+                Lifetime::Heap
+            };
             let word = self.word()?;
             if let Some(op) = self.op(&word)? {
-                insts.push(Inst { result, op, span: self.span()? });
+                insts.push(Inst { result, op, span: self.span()?, lifetime });
                 continue;
             }
             if result.is_some() {

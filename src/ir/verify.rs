@@ -10,7 +10,9 @@ use std::fmt;
 use rustc_hash::FxHashMap as HashMap;
 
 use super::dominance::{Cfg, Dominators};
-use super::{Block, BlockId, Const, FuncId, Function, Inst, Op, Program, Terminator, ValueId};
+use super::{
+    Block, BlockId, Const, FuncId, Function, Inst, Lifetime, Op, Program, Terminator, ValueId,
+};
 use crate::class::{ClassId, RecordClass, RecordKind};
 use crate::names::Name;
 
@@ -210,6 +212,8 @@ impl<'a> Checker<'a> {
             for (n, inst) in block.insts.iter().enumerate() {
                 self.place.inst = Some(n);
                 self.inst(function, inst);
+                let may_live_so = inst.lifetime == Lifetime::Heap || inst.op.may_be_local();
+                self.require(may_live_so, || "a lifetime of what is no allocation (R7)".into());
                 self.cells_and_regions(&definitions, &inst.op);
             }
             self.place.inst = Some(block.insts.len());

@@ -4,18 +4,22 @@
 //! the colour and marker of every plot.
 
 use menagerie::bytecode::verify::Verified;
-use menagerie::check::{Wrapped, erased::Erased};
+use menagerie::check::Wrapped;
 use menagerie::event::{FnSink, NullSink};
-use menagerie::heap::{Factory, HeapInfo};
+use menagerie::heap::{Factory, Heap, HeapInfo};
 use menagerie::report::Ending;
-use menagerie::sched::SchedulerInfo;
+use menagerie::sched::{Scheduler, SchedulerInfo};
 use menagerie::stats::Stats;
-use menagerie::vm::{Vm, VmConfig, VmError};
+use menagerie::sync::{ManyThreads, OneThread};
+use menagerie::vm::{Threads, Vm, VmConfig, VmError};
 use menagerie::world::World;
 
 pub mod heaps;
 pub mod parts;
 pub mod schedulers;
+
+/// Protocol sources name atomics by this path, so that the models can replace them.
+pub(crate) use menagerie::sync;
 
 /// What a run gave: how it ended, its statistics, and the world for reports.
 pub type RunResult = Result<(Ending, Stats), VmError>;
@@ -30,57 +34,65 @@ pub struct Style {
 }
 
 macro_rules! heaps {
-    ($($heap:path, $colour:expr, $marker:literal;)*) => {
+    ($($heap:ty, $colour:expr, $marker:literal $(, shared $shared:ty)?;)*) => {
         /// Attributes of all heaps, in the order of tables and legends.
         pub const HEAPS: &[(HeapInfo, Style)] = &[$((
-            <$heap as menagerie::heap::Heap>::INFO,
+            <$heap as Heap>::INFO,
             Style { colour: $colour, marker: $marker },
         )),*];
 
+        /// Names of the heaps that parallel schedulers can run.
+        pub const SHARED_HEAPS: &[&str] = &[$($(<$shared as Heap>::INFO.name,)?)*];
+
         /// How to make the named heap behind `dyn`: for wrappers, and for tests that run on all.
         pub fn factory(heap: &str) -> Option<Factory> {
-            $(if heap == <$heap as menagerie::heap::Heap>::INFO.name {
-                return Some(Erased::factory::<$heap>);
+            $(if heap == <$heap as Heap>::INFO.name {
+                return Some(Factory::of::<$heap>());
             })*
             None
         }
 
-        fn run_heap<S: menagerie::sched::Scheduler>(
-            heap: &str,
-            config: &VmConfig,
-            code: Verified,
-            world: World,
-            events: Option<FnSink>,
-        ) -> RunResult {
-            $(if heap == <$heap as menagerie::heap::Heap>::INFO.name {
-                if config.heap.checks.any() {
-                    let mut config = config.clone();
-                    config.heap.wrapped = Some(Erased::factory::<$heap>);
-                    config.heap.poison |= config.heap.checks.check;
-                    let sink = events.unwrap_or_else(|| FnSink(Box::new(|_, _| {})));
-                    return launch(Vm::<Wrapped, S, FnSink>::new(&config, code, world, sink)?);
-                }
-                return match events {
-                    None => launch(Vm::<$heap, S, NullSink>::new(config, code, world, NullSink)?),
-                    Some(sink) => launch(Vm::<$heap, S, FnSink>::new(config, code, world, sink)?),
+        /// Runs a heap on a scheduler with one worker.
+        fn run_one<S: Scheduler<Threads = OneThread>>(heap: &str, job: Job<'_>) -> RunResult {
+            $(if heap == <$heap as Heap>::INFO.name {
+                return if job.config.heap.checks.any() {
+                    job.wrapped::<Wrapped, S>(Factory::of::<$heap>())
+                } else {
+                    job.run::<$heap, S>()
                 };
             })*
             Err(unknown("heap", heap, HEAPS.iter().map(|(info, _)| info.name)))
         }
+
+        /// Runs a shared heap on a parallel scheduler.
+        fn run_many<S>(heap: &str, job: Job<'_>) -> RunResult
+        where
+            S: Scheduler<Threads = ManyThreads, Local: Send> + Sync,
+        {
+            $($(if heap == <$heap as Heap>::INFO.name {
+                return if job.config.heap.checks.any() {
+                    job.wrapped::<Wrapped<ManyThreads>, S>(Factory::shared::<$shared>())
+                } else {
+                    job.run::<$shared, S>()
+                };
+            })?)*
+            Err(VmError(not_shared(heap, S::INFO.name)))
+        }
     };
 }
 macro_rules! schedulers {
-    ($($scheduler:path, $colour:expr, $marker:literal;)*) => {
+    ($($scheduler:ty, $run:ident, $colour:expr, $marker:literal;)*) => {
         /// Attributes of all schedulers.
         pub const SCHEDULERS: &[(SchedulerInfo, Style)] = &[$((
-            <$scheduler as menagerie::sched::Scheduler>::INFO,
+            <$scheduler as Scheduler>::INFO,
             Style { colour: $colour, marker: $marker },
         )),*];
 
         /// Runs verified code on the named heap and scheduler.
         ///
         /// # Errors
-        /// An unknown name, a bad parameter, a heap too small to load the program.
+        /// An unknown name, a bad parameter, a heap too small to load the program, a pair that
+        /// cannot be.
         pub fn run(
             heap: &str,
             scheduler: &str,
@@ -89,17 +101,51 @@ macro_rules! schedulers {
             world: World,
             events: Option<FnSink>,
         ) -> RunResult {
-            $(if scheduler == <$scheduler as menagerie::sched::Scheduler>::INFO.name {
-                return run_heap::<$scheduler>(heap, config, code, world, events);
+            let job = Job { config, code, world, events };
+            $(if scheduler == <$scheduler as Scheduler>::INFO.name {
+                return $run::<$scheduler>(heap, job);
             })*
             Err(unknown("scheduler", scheduler, SCHEDULERS.iter().map(|(info, _)| info.name)))
         }
     };
 }
 
+/// What to run.
+struct Job<'a> {
+    config: &'a VmConfig,
+    code: Verified,
+    world: World,
+    events: Option<FnSink>,
+}
+
+impl Job<'_> {
+    fn run<H: Heap, S: Scheduler>(self) -> RunResult
+    where
+        S::Threads: Threads<H, S, NullSink> + Threads<H, S, FnSink>,
+    {
+        let Job { config, code, world, events } = self;
+        match events {
+            None => launch(Vm::<H, S, NullSink>::new(config, code, world, NullSink)?),
+            Some(sink) => launch(Vm::<H, S, FnSink>::new(config, code, world, sink)?),
+        }
+    }
+    fn wrapped<H: Heap, S: Scheduler>(self, factory: Factory) -> RunResult
+    where
+        S::Threads: Threads<H, S, FnSink>,
+    {
+        let Job { config, code, world, events } = self;
+        let mut config = config.clone();
+        config.heap.wrapped = Some(factory);
+        config.heap.poison |= config.heap.checks.check;
+        let sink = events.unwrap_or_else(|| FnSink(Box::new(|_, _| {})));
+        launch(Vm::<H, S, FnSink>::new(&config, code, world, sink)?)
+    }
+}
+
 heaps! {
-    heaps::nogc::NoGc, (0x00, 0x00, 0x00), "cross";
-    heaps::mark_sweep::MarkSweep, (0x00, 0x72, 0xb2), "circle";
+    heaps::nogc::NoGc, (0x00, 0x00, 0x00), "cross", shared heaps::nogc::NoGc<ManyThreads>;
+    heaps::mark_sweep::MarkSweep, (0x00, 0x72, 0xb2), "circle",
+        shared heaps::mark_sweep::MarkSweep<ManyThreads>;
     heaps::semispace::SemiSpace, (0xd5, 0x5e, 0x00), "triangle";
     heaps::generational::Generational, (0xe6, 0x9f, 0x00), "diamond";
     heaps::rc::Rc, (0xcc, 0x79, 0xa7), "square";
@@ -107,7 +153,25 @@ heaps! {
     heaps::arena::Hybrid, (0xf0, 0xe4, 0x42), "star";
 }
 schedulers! {
-    schedulers::green::Green, (0x00, 0x9e, 0x73), "circle";
+    schedulers::green::Green, run_one, (0x00, 0x9e, 0x73), "circle";
+    schedulers::inline::Inline, run_one, (0x00, 0x00, 0x00), "cross";
+    schedulers::deterministic::Deterministic, run_one, (0x99, 0x99, 0x99), "plus";
+    schedulers::work_sharing::WorkSharing, run_many, (0x56, 0xb4, 0xe9), "triangle";
+    schedulers::work_stealing::WorkStealing, run_many, (0xd5, 0x5e, 0x00), "square";
+}
+
+/// Why a heap and a scheduler do not go together; `None` when they do.
+pub fn hole(heap: &str, scheduler: &str) -> Option<String> {
+    let parallel = SCHEDULERS.iter().any(|(info, _)| info.name == scheduler && info.parallel);
+    (parallel && !SHARED_HEAPS.contains(&heap)).then(|| not_shared(heap, scheduler))
+}
+
+fn not_shared(heap: &str, scheduler: &str) -> String {
+    format!(
+        "heap `{heap}` has one mutator and `{scheduler}` runs several workers: take one of {}, or a \
+         scheduler with one worker",
+        SHARED_HEAPS.join(", ")
+    )
 }
 
 /// Checks names and parameters without building anything.
@@ -120,6 +184,9 @@ pub fn check(heap: &str, scheduler: &str, config: &VmConfig) -> Result<(), VmErr
         .find(|(info, _)| info.name == heap)
         .ok_or_else(|| unknown("heap", heap, HEAPS.iter().map(|(info, _)| info.name)))?;
     config.heap.check(info).map_err(|e| VmError(e.0))?;
+    if let Some(why) = hole(heap, scheduler) {
+        return Err(VmError(why));
+    }
     let (info, _) =
         SCHEDULERS.iter().find(|(info, _)| info.name == scheduler).ok_or_else(|| {
             unknown("scheduler", scheduler, SCHEDULERS.iter().map(|(info, _)| info.name))
@@ -129,8 +196,8 @@ pub fn check(heap: &str, scheduler: &str, config: &VmConfig) -> Result<(), VmErr
 
 fn launch<H, S, E>(mut vm: Vm<H, S, E>) -> RunResult
 where
-    H: menagerie::heap::Heap,
-    S: menagerie::sched::Scheduler,
+    H: Heap,
+    S: Scheduler<Threads: Threads<H, S, E>>,
     E: menagerie::event::Sink,
 {
     let ending = vm.run();

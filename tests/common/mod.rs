@@ -10,8 +10,8 @@ use menagerie::bytecode::verify::Verified;
 use menagerie::compile::Compilation;
 use menagerie::heap::{CheckOptions, HeapConfig, Sizer};
 use menagerie::interp::Engine;
-use menagerie::ir::Program;
 use menagerie::ir::oracle::{self, OracleConfig};
+use menagerie::ir::{Program, escape};
 use menagerie::lang::diagnostics::{RenderOptions, render};
 use menagerie::report::Ending;
 use menagerie::sched::SchedulerConfig;
@@ -48,6 +48,10 @@ pub struct How {
     pub nursery_bytes: Option<usize>,
     pub checks: CheckOptions,
     pub quantum: &'static str,
+    pub scheduler: &'static str,
+    pub workers: usize,
+    /// Parameters of the scheduler beside the quantum.
+    pub sched_params: Vec<(String, String)>,
     pub engine: Engine,
     pub params: Vec<(String, String)>,
     pub step_limit: Option<u64>,
@@ -61,6 +65,9 @@ impl How {
             nursery_bytes: None,
             checks: CheckOptions::default(),
             quantum: "4000",
+            scheduler: "green",
+            workers: 1,
+            sched_params: Vec::new(),
             engine: Engine::default(),
             params: Vec::new(),
             step_limit: None,
@@ -100,7 +107,16 @@ pub struct Compiled {
 
 /// Compiles a program's text, or says what is wrong with it.
 pub fn compile(path: &Path, source: &str) -> Result<Compiled, String> {
-    let mut compilation = Compilation::default();
+    compile_with(path, source, escape::Options::default())
+}
+
+/// As [`compile`], with escape analysis as it is told.
+pub fn compile_with(
+    path: &Path,
+    source: &str,
+    escape: escape::Options,
+) -> Result<Compiled, String> {
+    let mut compilation = Compilation::new(escape);
     let program = compilation.program(path, source.as_bytes());
     let code = program.and_then(|p| Ok((compilation.code(&p)?, p)));
     code.map(|(code, program)| Compiled { program, code }).map_err(|_| {
@@ -129,6 +145,16 @@ pub fn run_compiled(compiled: &Compiled, how: &How) -> Result<Outcome, VmError> 
     Ok(Outcome { output, error: ending.error_kind().map(str::to_owned), reductions })
 }
 
+fn sched_parameters(how: &How) -> Vec<(String, String)> {
+    let mut all = how.sched_params.clone();
+    let schedulers = menagerie_strategies::SCHEDULERS.iter();
+    let info = schedulers.map(|(info, _)| info).find(|info| info.name == how.scheduler);
+    if info.is_some_and(|info| info.parameters.iter().any(|p| p.name == "quantum")) {
+        all.push(("quantum".into(), how.quantum.into()));
+    }
+    all
+}
+
 /// Runs a program on the VM: its output, its ending, its reductions.
 ///
 /// # Errors
@@ -151,17 +177,15 @@ pub fn end_of(compiled: &Compiled, how: &How) -> Result<(String, Ending, u64), V
             checks: how.checks,
             ..HeapConfig::default()
         },
-        scheduler: SchedulerConfig {
-            workers: 1,
-            parameters: vec![("quantum".into(), how.quantum.into())],
-        },
+        scheduler: SchedulerConfig { workers: how.workers, parameters: sched_parameters(how) },
         engine: how.engine,
         step_limit: how.step_limit,
         max_stack_words: None,
         virtual_time: true,
     };
     let code = compiled.code.clone();
-    let (ending, stats) = menagerie_strategies::run(how.heap, "green", &config, code, world, None)?;
+    let (ending, stats) =
+        menagerie_strategies::run(how.heap, how.scheduler, &config, code, world, None)?;
     Ok((capture.text(), ending, stats.reductions))
 }
 
@@ -203,6 +227,10 @@ impl Workload {
     }
     pub fn says(&self, name: &str) -> bool {
         self.header(name).next().is_some()
+    }
+    /// Whether its output is what one queue, first in, first out, on one worker gives.
+    pub fn says_first_in_first_out(&self) -> bool {
+        self.header("schedule").any(|t| t.trim() == "first in, first out")
     }
     pub fn says_needs_collection(&self) -> bool {
         self.header("needs").any(|t| t.contains("collection"))

@@ -1,7 +1,6 @@
 //! Mutants of barriers and counts: each must be noticed, by the checker or by the law that nothing
 //! is left.
 
-use menagerie::check::erased::Erased;
 use menagerie::heap::{
     Cause, Collection, Factory, Heap, HeapConfig, HeapError, HeapInfo, Mutator, Oom, Roots,
     Safepoint, Usage, Watch,
@@ -130,21 +129,21 @@ fn shared(m: &mut Machine) {
 #[test]
 fn a_missing_write_barrier_is_caught() {
     caught("no barrier", "(freed memory)", || {
-        old_to_new(&mut checked(Erased::factory::<Broken<Generational, { bug::NO_BARRIER }>>));
+        old_to_new(&mut checked(Factory::of::<Broken<Generational, { bug::NO_BARRIER }>>()));
     });
 }
 
 #[test]
 fn a_lost_count_is_caught() {
     caught("lost count", "(freed memory)", || {
-        old_to_new(&mut checked(Erased::factory::<Broken<Rc, { bug::NO_BARRIER }>>));
+        old_to_new(&mut checked(Factory::of::<Broken<Rc, { bug::NO_BARRIER }>>()));
     });
 }
 
 #[test]
 fn a_reference_that_is_dropped_twice_is_caught() {
     caught("dropped twice", "(freed memory)", || {
-        shared(&mut checked(Erased::factory::<Broken<Rc, { bug::DROPPED_TWICE }>>));
+        shared(&mut checked(Factory::of::<Broken<Rc, { bug::DROPPED_TWICE }>>()));
     });
 }
 
@@ -159,13 +158,13 @@ fn left(factory: Factory) -> usize {
 
 #[test]
 fn a_count_that_is_never_dropped_leaves_bytes() {
-    assert_ne!(left(Erased::factory::<Broken<Rc, { bug::NEVER_DROPPED }>>), 0);
+    assert_ne!(left(Factory::of::<Broken<Rc, { bug::NEVER_DROPPED }>>()), 0);
 }
 
 #[test]
 fn sound_mutators_pass() {
     type Sound<H> = Broken<H, { bug::NONE }>;
-    for factory in [Erased::factory::<Sound<Rc>>, Erased::factory::<Sound<Generational>>] {
+    for factory in [Factory::of::<Sound<Rc>>(), Factory::of::<Sound<Generational>>()] {
         let mut m = checked(factory);
         old_to_new(&mut m);
         shared(&mut m);

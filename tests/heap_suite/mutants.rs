@@ -3,7 +3,6 @@
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-use menagerie::check::erased::Erased;
 use menagerie::heap::{
     Cause, CheckOptions, Collection, Dirty, Factory, Heap, HeapConfig, HeapError, HeapInfo,
     Liveness, Mutator, Oom, Roots, Safepoint, Sizer, Usage,
@@ -179,8 +178,7 @@ pub(crate) fn caught(name: &str, text: &str, f: impl FnOnce()) {
 }
 
 fn heap_bug<const BUG: u8>(name: &str, text: &str) {
-    let both =
-        [Erased::factory::<Broken<MarkSweep, BUG>>, Erased::factory::<Broken<SemiSpace, BUG>>];
+    let both = [Factory::of::<Broken<MarkSweep, BUG>>(), Factory::of::<Broken<SemiSpace, BUG>>()];
     for factory in both {
         caught(name, text, || {
             let mut m = checked(factory);
@@ -205,7 +203,7 @@ fn broken_heaps_are_caught() {
 #[test]
 fn the_edge_to_a_freed_object_is_named() {
     caught("freed live object", "[0] → Str/32[20]@", || {
-        let mut m = checked(Erased::factory::<Broken<MarkSweep, { bug::FREED_LIVE }>>);
+        let mut m = checked(Factory::of::<Broken<MarkSweep, { bug::FREED_LIVE }>>());
         graph(&mut m);
         // Only the tuples refer to the string now.
         m.set(2, From::Int(0));
@@ -216,7 +214,7 @@ fn the_edge_to_a_freed_object_is_named() {
 #[test]
 fn sound_heaps_pass() {
     type Sound<H> = Broken<H, { bug::NONE }>;
-    for factory in [Erased::factory::<Sound<MarkSweep>>, Erased::factory::<Sound<SemiSpace>>] {
+    for factory in [Factory::of::<Sound<MarkSweep>>(), Factory::of::<Sound<SemiSpace>>()] {
         let mut m = checked(factory);
         graph(&mut m);
         for _ in 0..3 {
@@ -229,7 +227,7 @@ fn sound_heaps_pass() {
 #[test]
 fn broken_programs_are_caught() {
     let program = |name: &str, text: &str, f: fn(&mut Machine, Obj)| {
-        for factory in [Erased::factory::<MarkSweep>, Erased::factory::<SemiSpace>] {
+        for factory in [Factory::of::<MarkSweep>(), Factory::of::<SemiSpace>()] {
             caught(name, text, || {
                 let mut m = checked(factory);
                 graph(&mut m);

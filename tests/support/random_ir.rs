@@ -336,7 +336,7 @@ impl Writer {
     fn inst(&mut self, op: Op) -> ValueId {
         let v = self.value();
         let result = Some(v).filter(|_| op.has_result());
-        self.block().insts.push(Inst { result, op, span: Span::default() });
+        self.block().insts.push(Inst::new(result, op, Span::default()));
         if result.is_some() {
             self.values.push(v);
         }
@@ -345,7 +345,7 @@ impl Writer {
     fn constant_of(&mut self, constant: Const) -> ValueId {
         let v = self.value();
         let op = Op::Const(constant);
-        self.block().insts.push(Inst { result: Some(v), op, span: Span::default() });
+        self.block().insts.push(Inst::new(Some(v), op, Span::default()));
         v
     }
     fn operand(&mut self) -> ValueId {

@@ -80,6 +80,9 @@ pub(crate) const WINDOWS: usize = 60;
 /// One good invocation.
 #[derive(Clone, Debug)]
 pub(crate) struct Run {
+    /// The number that its run_id is in hexadecimal.
+    pub(crate) id: u64,
+    pub(crate) order: u64,
     pub(crate) values: [f64; Metric::ALL.len()],
     /// Wall time of the measured iterations, for variance by level.
     pub(crate) iterations: Vec<f64>,
@@ -252,6 +255,8 @@ impl Loader {
         let mut values = [0.0; Metric::ALL.len()];
         values[Metric::MaxRss as usize] = row.maxrss_bytes.unwrap_or(0) as f64;
         cell_data.runs.push(Run {
+            id,
+            order: row.order_idx,
             values,
             iterations: Vec::new(),
             overhead_ns: row.process_wall_ns as f64,
@@ -425,6 +430,8 @@ pub(crate) mod testing {
             values[Metric::StoppedWall as usize] = stopped;
             values[Metric::StoppedTaskClock as usize] = stopped;
             Run {
+                id: 0,
+                order: 0,
                 values,
                 iterations: vec![total],
                 overhead_ns: 0.0,

@@ -34,6 +34,7 @@ pub struct AnalyzeArgs {
 /// Everything that an analysis gives; figures, tables and the report are drawn from it.
 #[derive(Debug)]
 pub(crate) struct Analysis {
+    pub(crate) manifest: Manifest,
     pub(crate) data: Data,
     pub(crate) cells: Vec<CellRow>,
     pub(crate) lbo: Vec<LboRow>,
@@ -65,12 +66,13 @@ impl Analysis {
             variance: derive::variance(&data, manifest.seed),
             repetition: derive::repetition(&data),
             data,
+            manifest,
         })
     }
 
-    fn write(&self, folder: &Path) -> Result<(), String> {
-        std::fs::create_dir_all(folder)
-            .map_err(|e| format!("cannot make {}: {e}", folder.display()))?;
+    /// Writes every derived table.
+    pub(crate) fn write(&self, folder: &Path) -> Result<(), String> {
+        crate::output::make_folder(folder)?;
         write(folder, &self.cells)?;
         write(folder, &self.lbo)?;
         write(folder, &self.ratios)?;

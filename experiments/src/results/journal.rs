@@ -7,13 +7,15 @@
 //! that was running, and nothing is ever doubled.
 
 use std::collections::HashSet;
-use std::fs::{File, OpenOptions};
+use std::fs::{File, OpenOptions, TryLockError};
 use std::io::{BufRead, BufReader, Write};
 use std::marker::PhantomData;
 use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
 
 use super::columns::Row;
 use super::{InvocationRow, IterationRow, PauseRow, RequestRow};
+use crate::output::cannot;
 
 /// A CSV file that only grows.
 #[derive(Debug)]
@@ -21,22 +23,9 @@ pub(crate) struct AppendFile<R> {
     path: PathBuf,
     file: File,
     bytes: u64,
+    /// How much of it is known to be on the disk.
+    synced: u64,
     row: PhantomData<R>,
-}
-
-/// An error with the file's name and the remedy.
-pub(super) fn cannot(what: &str, path: &Path, e: &std::io::Error) -> String {
-    use std::io::ErrorKind;
-    let remedy = match e.kind() {
-        ErrorKind::StorageFull | ErrorKind::QuotaExceeded => {
-            "; free some space and give the same command again: it resumes"
-        }
-        ErrorKind::ReadOnlyFilesystem | ErrorKind::PermissionDenied => {
-            "; name a folder that can be written with --results DIR"
-        }
-        _ => "",
-    };
-    format!("cannot {what} {}: {e}{remedy}", path.display())
 }
 
 fn header<R: Row>() -> Vec<u8> {
@@ -51,7 +40,7 @@ impl<R: Row> AppendFile<R> {
         let file = OpenOptions::new().create(true).append(true).read(true).open(&path);
         let file = file.map_err(|e| cannot("open", &path, &e))?;
         let bytes = file.metadata().map_err(|e| cannot("read", &path, &e))?.len();
-        let mut opened = AppendFile { path, file, bytes, row: PhantomData };
+        let mut opened = AppendFile { path, file, bytes, synced: 0, row: PhantomData };
         let header = header::<R>();
         if bytes < header.len() as u64 {
             opened.cut(0)?;
@@ -111,8 +100,12 @@ impl<R: Row> AppendFile<R> {
     }
 
     /// Forces the rows to the disk.
-    pub(crate) fn sync(&self) -> Result<(), String> {
-        self.file.sync_data().map_err(|e| cannot("write", &self.path, &e))
+    pub(crate) fn sync(&mut self) -> Result<(), String> {
+        if self.synced != self.bytes {
+            self.file.sync_data().map_err(|e| cannot("write", &self.path, &e))?;
+            self.synced = self.bytes;
+        }
+        Ok(())
     }
 }
 
@@ -150,6 +143,29 @@ impl Mark {
     }
 }
 
+/// Locks the journal. A child of a run that was killed may hold the lock until it has started its
+/// own program, so that a run which follows at once waits a moment.
+fn lock(journal: &File, path: &Path) -> Result<(), String> {
+    const PATIENCE: Duration = Duration::from_secs(1);
+    let start = Instant::now();
+    loop {
+        match journal.try_lock() {
+            Ok(()) => return Ok(()),
+            Err(TryLockError::WouldBlock) if start.elapsed() < PATIENCE => {
+                std::thread::sleep(Duration::from_millis(10));
+            }
+            Err(TryLockError::WouldBlock) => {
+                let folder = path.parent().unwrap_or(path).display();
+                return Err(format!(
+                    "another run writes to {folder}: wait for it, or name another folder with \
+                     --results"
+                ));
+            }
+            Err(TryLockError::Error(e)) => return Err(cannot("lock", path, &e)),
+        }
+    }
+}
+
 impl Store {
     /// Opens a folder for writing, cuts off what an interrupted run left, and locks it.
     pub(crate) fn open(folder: &Path) -> Result<Store, String> {
@@ -157,13 +173,7 @@ impl Store {
         let journal_path = folder.join(JOURNAL);
         let journal = OpenOptions::new().create(true).append(true).read(true).open(&journal_path);
         let journal = journal.map_err(|e| cannot("open", &journal_path, &e))?;
-        journal.try_lock().map_err(|e| match e {
-            std::fs::TryLockError::WouldBlock => format!(
-                "another run writes to {}: wait for it, or name another folder with --results",
-                folder.display()
-            ),
-            std::fs::TryLockError::Error(e) => cannot("lock", &journal_path, &e),
-        })?;
+        lock(&journal, &journal_path)?;
         let mut store = Store {
             invocations: AppendFile::open(folder)?,
             iterations: AppendFile::open(folder)?,
@@ -261,11 +271,19 @@ impl Store {
         Ok(())
     }
 
-    fn sync_files(&self) -> Result<(), String> {
-        self.iterations.sync()?;
-        self.pauses.sync()?;
-        self.requests.sync()?;
-        self.invocations.sync()
+    /// All at once: file systems join what is forced at the same time.
+    fn sync_files(&mut self) -> Result<(), String> {
+        let Store { invocations, iterations, pauses, requests, .. } = self;
+        std::thread::scope(|scope| {
+            let others = [
+                scope.spawn(|| iterations.sync()),
+                scope.spawn(|| pauses.sync()),
+                scope.spawn(|| requests.sync()),
+            ];
+            let own = invocations.sync();
+            let joined = others.map(|t| t.join().expect("forcing a file does not panic"));
+            joined.into_iter().fold(own, Result::and)
+        })
     }
 }
 

@@ -7,9 +7,9 @@ use std::ops::Range;
 use menagerie::heap::Parameter;
 use menagerie_strategies::{HEAPS, SCHEDULERS};
 
-use super::file::{Exclude, Factors, Fsync, SpecFile, StrategyEntry};
+use super::file::{Exclude, Factors, Fsync, MinimumHeaps, SpecFile, StrategyEntry};
 use super::line_of;
-use crate::workload::{Workload, Workloads};
+use crate::catalogue::{Catalogue, Workload};
 
 /// A value, or everything that is wrong.
 pub(crate) type Checked<T> = Result<T, String>;
@@ -36,6 +36,7 @@ pub(crate) struct Spec {
     pub(crate) timeout_factor: f64,
     pub(crate) timeout_s: f64,
     pub(crate) fsync: Fsync,
+    pub(crate) minimum_heaps: MinimumHeaps,
 }
 
 /// A workload with its parameters, and the output of a right run.
@@ -117,7 +118,7 @@ pub(super) fn check(
     file: &SpecFile,
     text: &str,
     name: &str,
-    workloads: &Workloads,
+    catalogue: &Catalogue,
 ) -> Checked<Spec> {
     let mut c = Complaints { text, name, said: Vec::new() };
     let schema = &file.schema;
@@ -131,7 +132,7 @@ pub(super) fn check(
         name: file.name.get_ref().clone(),
         about: file.about.clone(),
         text: text.to_owned(),
-        workloads: choose_workloads(&mut c, file, workloads),
+        workloads: choose_workloads(&mut c, file, catalogue),
         heaps: choose_heaps(&mut c, file),
         schedulers: choose_schedulers(&mut c, file),
         workers: choose_workers(&mut c, file),
@@ -146,6 +147,7 @@ pub(super) fn check(
         timeout_factor: *file.run.timeout_factor.get_ref(),
         timeout_s: *file.run.timeout_s.get_ref(),
         fsync: file.run.fsync,
+        minimum_heaps: file.run.minimum_heaps,
     };
     check_run(&mut c, file);
     check_reference(&mut c, file, &spec);
@@ -181,17 +183,17 @@ fn check_reference(c: &mut Complaints<'_>, file: &SpecFile, spec: &Spec) {
 fn choose_workloads(
     c: &mut Complaints<'_>,
     file: &SpecFile,
-    workloads: &Workloads,
+    catalogue: &Catalogue,
 ) -> Vec<WorkloadChoice> {
     let mut chosen: Vec<WorkloadChoice> = Vec::new();
     for entry in &file.matrix.workloads {
         let (span, entry) = (entry.span(), entry.get_ref());
         let found: Vec<&Workload> = match entry.id.strip_prefix('@') {
-            Some(tag) => workloads.tagged(tag).collect(),
-            None => workloads.get(&entry.id).into_iter().collect(),
+            Some(tag) => catalogue.tagged(tag).collect(),
+            None => catalogue.get(&entry.id).into_iter().collect(),
         };
         if found.is_empty() {
-            let known: Vec<_> = workloads.ids().collect();
+            let known: Vec<_> = catalogue.iter().map(|w| w.id.as_str()).collect();
             let message =
                 format!("unknown workload `{}`; there are: {}", entry.id, known.join(", "));
             c.add(span.clone(), message);
@@ -219,20 +221,20 @@ fn workload_choice(
     workload: &Workload,
     entry: &super::file::WorkloadEntry,
 ) -> Option<WorkloadChoice> {
-    let mut params = workload.params.clone();
+    let mut params = workload.params_at(entry.size);
     for (name, value) in &entry.params {
         if params.insert(name.clone(), value.clone()).is_none() {
-            let known: Vec<_> = workload.params.keys().cloned().collect();
+            let known: Vec<_> = workload.params.iter().map(|p| p.name.as_str()).collect();
             let message =
                 format!("{} has no parameter `{name}` (it has: {})", workload.id, known.join(", "));
             c.add(span.clone(), message);
             return None;
         }
     }
-    let changed = params != workload.params;
+    let known = workload.expected_with(&params);
     let expected = match &entry.expect {
         Some(line) => line.lines().map(str::to_owned).collect(),
-        None if changed => {
+        None if known.is_none() => {
             let message = format!(
                 "the output of {} with these parameters is not known, so that a wrong run could \
                  not be told: add expect = \"its line\"",
@@ -241,12 +243,8 @@ fn workload_choice(
             c.add(span, message);
             return None;
         }
-        None => workload.expected.clone(),
+        None => known.map(<[_]>::to_vec).unwrap_or_default(),
     };
-    if expected.is_empty() {
-        c.add(span, format!("{} declares no output: add a line `// expect: …`", workload.id));
-        return None;
-    }
     Some(WorkloadChoice { workload: workload.clone(), params, expected })
 }
 

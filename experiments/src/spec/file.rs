@@ -6,6 +6,8 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Deserializer};
 use toml::Spanned;
 
+use crate::catalogue::Size;
+
 /// The whole file.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -71,6 +73,8 @@ fn unit() -> f64 {
 #[derive(Debug)]
 pub(crate) struct WorkloadEntry {
     pub(crate) id: String,
+    /// Which parameters it begins from.
+    pub(crate) size: Size,
     pub(crate) params: BTreeMap<String, String>,
     pub(crate) expect: Option<String>,
 }
@@ -112,7 +116,8 @@ impl<'de> Deserialize<'de> for WorkloadEntry {
         #[serde(
             untagged,
             expecting = "a workload: \"folder/name\", \"@tag\", or \
-            { id = \"folder/name\", params = { … }, expect = \"line\" }"
+            { id = \"folder/name\", size = \"small\", params = { … }, expect = \"line\" }, where size is \
+            small, default or large"
         )]
         enum Shape {
             Id(String),
@@ -120,15 +125,19 @@ impl<'de> Deserialize<'de> for WorkloadEntry {
             Table {
                 id: String,
                 #[serde(default)]
+                size: Size,
+                #[serde(default)]
                 params: BTreeMap<String, Scalar>,
                 #[serde(default)]
                 expect: Option<String>,
             },
         }
         Ok(match Shape::deserialize(d)? {
-            Shape::Id(id) => WorkloadEntry { id, params: BTreeMap::new(), expect: None },
-            Shape::Table { id, params, expect } => {
-                WorkloadEntry { id, params: texts(params), expect }
+            Shape::Id(id) => {
+                WorkloadEntry { id, size: Size::Default, params: BTreeMap::new(), expect: None }
+            }
+            Shape::Table { id, size, params, expect } => {
+                WorkloadEntry { id, size, params: texts(params), expect }
             }
         })
     }
@@ -205,6 +214,20 @@ pub(crate) struct Run {
     /// When rows are forced to the disk.
     #[serde(default)]
     pub(crate) fsync: Fsync,
+    /// Of which heaps the minimum is searched before the run.
+    #[serde(default)]
+    pub(crate) minimum_heaps: MinimumHeaps,
+}
+
+/// Of which heaps the minimum is searched before the run; `menagerie minheap` searches all.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum MinimumHeaps {
+    /// The reference heap's, which factors multiply.
+    #[default]
+    Reference,
+    /// All: they are a result.
+    All,
 }
 
 /// When rows are forced to the disk. Rows are complete or dropped either way.

@@ -1,7 +1,7 @@
 //! Experiment specifications: what is run, as TOML (`experiments/specs/*.toml`).
 //!
-//! [`toml`] is the text's shape, [`check`] what must hold of it; [`crate::matrix`] multiplies it out. Every
-//! complaint names the line and the remedy, and all of them are reported at once.
+//! [`file`] is the text's shape, [`check`] what must hold of it; [`crate::matrix`] multiplies it
+//! out. Every complaint names the line and the remedy, and all of them are reported at once.
 
 mod check;
 pub(crate) mod file;
@@ -12,25 +12,23 @@ pub(crate) use check::{
 
 use std::path::Path;
 
+use crate::catalogue::Catalogue;
+
 /// Reads and checks a specification.
-pub(crate) fn read(path: &Path, workloads: &crate::workload::Workloads) -> Result<Spec, String> {
+pub(crate) fn read(path: &Path, catalogue: &Catalogue) -> Result<Spec, String> {
     let text = std::fs::read_to_string(path).map_err(|e| {
         format!("cannot read {}: {e}; the shipped ones are in experiments/specs", path.display())
     })?;
-    parse(&text, &path.display().to_string(), workloads)
+    parse(&text, &path.display().to_string(), catalogue)
 }
 
 /// As [`read`], of text; `name` is what complaints call it.
-pub(crate) fn parse(
-    text: &str,
-    name: &str,
-    workloads: &crate::workload::Workloads,
-) -> Checked<Spec> {
+pub(crate) fn parse(text: &str, name: &str, catalogue: &Catalogue) -> Checked<Spec> {
     let file: file::SpecFile = ::toml::from_str(text).map_err(|e| {
         let line = e.span().map_or(1, |span| line_of(text, span.start));
         format!("{name}:{line}: {}", e.message())
     })?;
-    check::check(&file, text, name, workloads)
+    check::check(&file, text, name, catalogue)
 }
 
 /// The number of the line at a byte offset.

@@ -11,7 +11,7 @@ mod values;
 
 use std::cell::RefCell;
 use std::io;
-use std::rc::Rc;
+use std::sync::{Arc, Mutex};
 
 use crate::class::{ClassId, RecordClass, RecordKind};
 use crate::host::{Exit, Native, NativeFn, NativeResult};
@@ -34,10 +34,10 @@ type R = Result<H, String>;
 
 /// What the program wrote.
 #[derive(Clone, Default)]
-struct Sink(Rc<RefCell<Vec<u8>>>);
+struct Sink(Arc<Mutex<Vec<u8>>>);
 impl io::Write for Sink {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.0.borrow_mut().extend_from_slice(bytes);
+        self.0.lock().unwrap().extend_from_slice(bytes);
         Ok(bytes.len())
     }
     fn flush(&mut self) -> io::Result<()> {

@@ -281,7 +281,7 @@ fn output_and_input() {
     t.f("print", &[]).unwrap();
     t.f("write", &[a]).unwrap();
     t.f("eprint", &[a]).unwrap();
-    assert_eq!(*t.output.0.borrow(), b"a [1]\n\naa\n");
+    assert_eq!(*t.output.0.lock().unwrap(), b"a [1]\n\naa\n");
     let lines: Vec<String> = (0..3)
         .map(|_| {
             let line = t.f("read_line", &[]).unwrap();

@@ -16,8 +16,8 @@ use crate::bytecode::{MethodSite, UpdateTable};
 use crate::class::ClassId;
 use crate::ir::dominance::{Cfg, Dominators, Loops};
 use crate::ir::{
-    self, BinaryOp, Block, BlockId, Const, FuncId, Function, Inst, SlotId, Terminator, UnaryOp,
-    ValueId,
+    self, BinaryOp, Block, BlockId, Const, FuncId, Function, Inst, Lifetime, SlotId, Terminator,
+    UnaryOp, ValueId,
 };
 use crate::lang::ast::Span;
 use crate::names::Name;
@@ -343,7 +343,7 @@ impl<'a> Select<'a> {
             }
             I::SlotGet(slot) => self.slot_get(at, *slot, inst),
             I::SlotSet(slot, v) => self.slot_set(*slot, *v, span),
-            I::CellNew(v) => self.unary(Op::CellNew, inst, *v, 0),
+            I::CellNew(v) => self.unary(local(inst, Op::CellNew), inst, *v, 0),
             I::CellGet(v) => self.unary(Op::CellGet, inst, *v, 0),
             I::CellSet(cell, v) => {
                 let (cell, v) = (self.reg(*cell), self.reg(*v));
@@ -354,7 +354,7 @@ impl<'a> Select<'a> {
                 let r = self.result(inst);
                 self.push(Op::LoadK, [r, 0, 0, d], span);
             }
-            I::Closure(f, captures) => self.make(Op::Closure, inst, f.0, captures),
+            I::Closure(f, captures) => self.make(local(inst, Op::Closure), inst, f.0, captures),
             I::Capture(n) => {
                 let n = self.byte(*n, "captured variable number", span);
                 let r = self.result(inst);
@@ -383,13 +383,15 @@ impl<'a> Select<'a> {
                 let n = self.byte(*n, "tuple field number", span);
                 self.unary_c(Op::TupleField, inst, *v, n, 0);
             }
-            I::MakeTuple(list) => self.make(Op::MakeTuple, inst, 0, list),
+            I::MakeTuple(list) => self.make(local(inst, Op::MakeTuple), inst, 0, list),
             I::MakeList(_) | I::MakeMap(_) | I::MakeSet(_) => {
                 for chunk in plan.at(at) {
                     self.chunk(inst, chunk);
                 }
             }
-            I::MakeRecord(class, list) => self.make(Op::MakeRecord, inst, class.0.into(), list),
+            I::MakeRecord(class, list) => {
+                self.make(local(inst, Op::MakeRecord), inst, class.0.into(), list);
+            }
             I::UpdateRecord(class, base, fields) => self.update(inst, *class, *base, fields),
             I::MakeRange { start, end, inclusive } => {
                 self.two(Op::MakeRange, inst, *start, *end, u32::from(*inclusive));
@@ -790,5 +792,17 @@ fn field(cached: Op, name: Name) -> (Op, u32) {
     match u16::try_from(name.0) {
         Ok(name) => (cached, 0xffff << 16 | u32::from(name)),
         Err(_) => (any, name.0),
+    }
+}
+
+/// The op that makes the object of `inst`: a local one if it may be local.
+fn local(inst: &Inst, op: Op) -> Op {
+    match op {
+        _ if inst.lifetime == Lifetime::Heap => op,
+        Op::CellNew => Op::CellNewLocal,
+        Op::Closure => Op::ClosureLocal,
+        Op::MakeTuple => Op::MakeTupleLocal,
+        Op::MakeRecord => Op::MakeRecordLocal,
+        _ => op,
     }
 }

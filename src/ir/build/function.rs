@@ -297,7 +297,7 @@ impl<'t> Builder<'t> {
         debug_assert!(op.operands().all(|value| value != NO_VALUE), "a value from nowhere: {op:?}");
         let value = self.new_value();
         self.ints[value.index()] = self.gives_int(&op);
-        let inst = Inst { result: Some(value), op, span };
+        let inst = Inst::new(Some(value), op, span);
         self.blocks[self.current.index()].insts.push(inst);
         value
     }
@@ -306,7 +306,7 @@ impl<'t> Builder<'t> {
     pub(super) fn emit_void(&mut self, op: Op, span: Span) {
         if !self.dead {
             debug_assert!(op.operands().all(|value| value != NO_VALUE), "from nowhere: {op:?}");
-            self.blocks[self.current.index()].insts.push(Inst { result: None, op, span });
+            self.blocks[self.current.index()].insts.push(Inst::new(None, op, span));
         }
     }
 

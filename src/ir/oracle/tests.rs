@@ -8,6 +8,7 @@ use crate::check::property_cases;
 use crate::check::test_heap::TestHeap;
 use crate::event::NullSink;
 use crate::interp::Engine;
+use crate::ir::escape::{Mode, Options};
 use crate::ir::{arbitrary, passes, text};
 use crate::sched::{
     Notify, Pick, Ready, Scheduler, SchedulerConfig, SchedulerError, SchedulerInfo,
@@ -19,10 +20,12 @@ struct Fifo;
 
 impl Scheduler for Fifo {
     type Local = VecDeque<TaskId>;
+    type Threads = crate::sync::OneThread;
     const INFO: SchedulerInfo = SchedulerInfo {
         name: "fifo",
         summary: "cooperative, first come, first served",
         parallel: false,
+        virtual_time: false,
         parameters: &[],
     };
     fn new(_: &SchedulerConfig) -> Result<(Self, Vec<Self::Local>), SchedulerError> {
@@ -111,6 +114,14 @@ proptest! {
                 prop_assert_eq!(&before.output, &after.output, "{}", pass.name);
                 prop_assert_eq!(&before.ending, &after.ending, "{}", pass.name);
             }
+            // Twice: what was in dissolved objects has become visible to the passes.
+            for _ in 0..2 {
+                let options = Options { mode: Mode::FrameRegion, ..Options::default() };
+                passes::run_all(&mut program, options);
+                let after = run_limited(&program);
+                prop_assert_eq!(&before.output, &after.output, "escape");
+                prop_assert_eq!(&before.ending, &after.ending, "escape");
+            }
         }
     }
 
@@ -119,7 +130,7 @@ proptest! {
         let mut program = shown.0;
         let expected = run_limited(&program);
         if !is_cut_off(&expected) {
-            passes::run_all(&mut program);
+            passes::run_all(&mut program, Options::default());
             let (output, ending) = run_on_vm(&program, &OracleConfig::default());
             prop_assert_eq!(normalised(&expected.output), normalised(&output));
             let (expected, ending) = (format!("{:?}", expected.ending), format!("{ending:?}"));

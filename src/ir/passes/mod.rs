@@ -6,7 +6,7 @@
 //! code motion, number theory.
 
 use super::dominance::Cfg;
-use super::{BlockId, Function, Program, ValueId};
+use super::{BlockId, Function, Program, ValueId, escape};
 
 pub mod dead;
 pub mod fold;
@@ -14,6 +14,7 @@ pub mod jumps;
 pub mod regions;
 pub mod renumber;
 pub mod simplify;
+pub(crate) mod slots;
 
 /// A pass over a whole program.
 #[derive(Clone, Copy, Debug)]
@@ -41,11 +42,21 @@ pub const PASSES: &[Pass] = &[
     Pass { name: "renumber", run: renumber::run },
 ];
 
-/// Runs every pass once, in the order of [`PASSES`], on a well-formed program.
-pub fn run_all(program: &mut Program) {
-    for pass in PASSES {
-        (pass.run)(program);
+/// How many of [`PASSES`] are not worth while again after escape analysis.
+const FIRST_ONLY: usize = 4;
+
+/// Runs every pass once, in the order of [`PASSES`], on a well-formed program; then escape
+/// analysis, and what cleans up behind it.
+pub fn run_all(program: &mut Program, options: escape::Options) {
+    run(PASSES, program);
+    if !escape::dissolve(program, options).sites.is_empty() {
+        run(&PASSES[FIRST_ONLY..], program);
     }
+    escape::note_lifetimes(program, options);
+}
+
+fn run(passes: &[Pass], program: &mut Program) {
+    passes.iter().for_each(|pass| (pass.run)(program));
 }
 
 /// Which blocks an error or a `Try` may enter: edges to them do not come from jumps alone.
@@ -66,11 +77,18 @@ fn entered_by_try(function: &Function) -> (Vec<bool>, Vec<bool>) {
 
 /// Values that stand for other values. Chains are followed when asked.
 #[derive(Debug)]
-struct Replacements(Vec<ValueId>);
+pub(crate) struct Replacements(Vec<ValueId>);
 
 impl Replacements {
-    fn none(function: &Function) -> Replacements {
+    pub(crate) fn none(function: &Function) -> Replacements {
         Replacements((0..function.value_count).map(ValueId).collect())
+    }
+
+    /// A new value, which stands for itself.
+    pub(crate) fn add(&mut self) -> ValueId {
+        let value = ValueId(self.0.len() as u32);
+        self.0.push(value);
+        value
     }
 
     /// What `value` stands for in the end. Shortens the chain on the way.
@@ -87,14 +105,15 @@ impl Replacements {
     }
 
     /// From now on `value` stands for `by`, which must not stand for `value`.
-    fn replace(&mut self, value: ValueId, by: ValueId) {
+    pub(crate) fn replace(&mut self, value: ValueId, by: ValueId) {
         let by = self.resolve(by);
         assert_ne!(value, by, "a value cannot stand for itself");
         self.0[value.index()] = by;
     }
 
-    /// Writes the replacements into every operand.
-    fn apply(&mut self, function: &mut Function) {
+    /// Writes the replacements into every operand, and counts the new values.
+    pub(crate) fn apply(&mut self, function: &mut Function) {
+        function.value_count = self.0.len() as u32;
         for block in &mut function.blocks {
             for inst in &mut block.insts {
                 inst.op.map_operands(|value| self.resolve(value));
@@ -127,7 +146,7 @@ fn retain_blocks(function: &mut Function, keep: impl Fn(BlockId) -> bool) {
 }
 
 /// Drops the blocks that cannot be reached.
-fn remove_unreachable(function: &mut Function) {
+pub(crate) fn remove_unreachable(function: &mut Function) {
     let cfg = Cfg::new(function);
     retain_blocks(function, |block| cfg.is_reachable(block));
 }
@@ -447,7 +466,7 @@ mod tests {
         text += &format!("b{count}: v{count} = const 1 return v{count} }}");
         let mut program = text::parse(&text).unwrap();
         program.funcs[0].blocks[count - 1].term = crate::ir::Terminator::Unreachable;
-        run_all(&mut program);
+        run_all(&mut program, escape::Options::default());
         verify::assert_well_formed(&program, 1);
     }
 
@@ -460,6 +479,11 @@ mod tests {
                 let errors = verify::verify(&program, 1);
                 prop_assert!(errors.is_empty(), "{} broke {:?}", pass.name, errors);
             }
+            let options = escape::Options { mode: escape::Mode::FrameRegion, ..escape::Options::default() };
+            escape::dissolve(&mut program, options);
+            escape::note_lifetimes(&mut program, options);
+            let errors = verify::verify(&program, 1);
+            prop_assert!(errors.is_empty(), "escape broke {:?}", errors);
         }
     }
 }

@@ -294,7 +294,7 @@ impl State {
         let mature = &mut self.mature;
         for (class, hole) in mature.holes.iter_mut().enumerate() {
             if hole.limit() != 0 {
-                mature.blocks.give_back(class, hole.cursor());
+                mature.blocks.give_back(class, hole.cursor(), hole.limit());
                 *hole = Bump::EMPTY;
             }
         }

@@ -33,14 +33,12 @@
 //! malloc of its own, swept eagerly, so that allocators can be compared under one collector.
 //! It does not compact: after fragmentation a class may hold blocks that are mostly empty.
 
-use std::cell::RefCell;
-use std::rc::Rc;
-
 use menagerie::heap::{
     Barrier, Cause, Collection, Heap, HeapConfig, HeapError, HeapInfo, Mutator, Oom, Parameter,
-    Roots, Safepoint, Sizer, Usage,
+    Roots, Safepoint, SharedHeap, Sizer, Usage,
 };
 use menagerie::object::{Obj, ObjectLayout};
+use menagerie::sync::{ManyThreads, OneThread, Shared, Sharing};
 use menagerie::value::Value;
 
 use crate::parts::blocks::{BlockSpace, CHARGE};
@@ -54,8 +52,9 @@ use crate::parts::size_class::{COUNT, LARGEST, LARGEST_EXACT, cell_size, class_o
 /// The smallest limit with blocks: one block for each of a few classes.
 const MINIMUM: usize = 4 * CHARGE;
 
+/// What its mutators share.
 #[derive(Debug)]
-struct State {
+pub struct State {
     budget: Budget,
     sizer: Sizer,
     poison: bool,
@@ -68,8 +67,8 @@ struct State {
     handed_bytes: usize,
     /// What of it is padding: cells larger than their objects.
     padding_bytes: usize,
-    /// Whether the mutator holds ranges that `handed_bytes` counts in full.
-    lent: bool,
+    /// How many mutators hold ranges that `handed_bytes` counts in full.
+    lent: usize,
     /// At how many handed-out bytes to collect.
     allowance: usize,
     /// Allocated up to the last collection.
@@ -79,15 +78,17 @@ struct State {
 
 /// Marks and sweeps.
 #[derive(Debug)]
-pub struct MarkSweep(Rc<RefCell<State>>);
+pub struct MarkSweep<L: Sharing = OneThread>(L::Cell<State>);
 
 /// Its mutator: a bump range per size class.
 #[derive(Debug)]
-pub struct MarkSweepMutator {
+pub struct MarkSweepMutator<L: Sharing = OneThread> {
     holes: [Bump; COUNT],
     /// Not yet in [`State::padding_bytes`].
     padding_bytes: usize,
-    state: Rc<RefCell<State>>,
+    /// Whether [`State::lent`] counts this one.
+    lent: bool,
+    state: L::Cell<State>,
 }
 
 impl State {
@@ -95,7 +96,7 @@ impl State {
         self.handed_bytes - self.padding_bytes
     }
     fn collect(&mut self, roots: &mut dyn Roots) -> Collection {
-        assert!(!self.lent, "collections begin with the mutator flushed");
+        assert_eq!(self.lent, 0, "collections begin with all mutators flushed");
         let before_bytes = self.live_bytes + self.fresh_bytes();
         let mut phases = Phases::start();
         self.blocks.clear_marks();
@@ -133,7 +134,6 @@ impl State {
             None => self.blocks.fresh(class, &self.budget)?,
         };
         self.handed_bytes += stop - start;
-        self.lent = true;
         // SAFETY: a hole is handed out once (K3).
         Some(unsafe { Bump::new(start, stop) })
     }
@@ -150,8 +150,8 @@ impl State {
 }
 
 // SAFETY: cells and single objects are disjoint; a collection frees only what is unreachable (I2).
-unsafe impl Heap for MarkSweep {
-    type Mutator = MarkSweepMutator;
+unsafe impl<L: Sharing> Heap for MarkSweep<L> {
+    type Mutator = MarkSweepMutator<L>;
     const INFO: HeapInfo = HeapInfo {
         name: "mark-sweep",
         summary: "non-moving, size-class blocks, side mark bitmaps, lazy sweeping",
@@ -188,7 +188,7 @@ unsafe impl Heap for MarkSweep {
         let refused = || {
             format!("the system refuses to reserve {} bytes: lower the limit", config.limit_bytes)
         };
-        Ok(MarkSweep(Rc::new(RefCell::new(State {
+        Ok(MarkSweep(Shared::new(State {
             budget: Budget::new(config.limit_bytes),
             sizer: config.sizer,
             poison: config.poison,
@@ -198,21 +198,26 @@ unsafe impl Heap for MarkSweep {
             live_bytes: 0,
             handed_bytes: 0,
             padding_bytes: 0,
-            lent: false,
+            lent: 0,
             allowance: config.sizer.allowance(0, config.limit_bytes),
             allocated_before: 0,
             collections: 0,
-        }))))
+        })))
     }
-    fn mutator(&self) -> MarkSweepMutator {
-        assert_eq!(Rc::strong_count(&self.0), 1, "one worker, one mutator");
-        MarkSweepMutator { holes: [Bump::EMPTY; COUNT], padding_bytes: 0, state: self.0.clone() }
+    fn mutator(&self) -> MarkSweepMutator<L> {
+        assert!(L::PARALLEL || self.0.holders() == 1, "one worker, one mutator");
+        MarkSweepMutator {
+            holes: [Bump::EMPTY; COUNT],
+            padding_bytes: 0,
+            lent: false,
+            state: self.0.clone(),
+        }
     }
     fn collect(&self, roots: &mut dyn Roots, _: Cause) -> Collection {
-        self.0.borrow_mut().collect(roots)
+        self.0.lock().collect(roots)
     }
     fn usage(&self) -> Usage {
-        let state = self.0.borrow();
+        let state = self.0.lock();
         Usage {
             limit_bytes: state.budget.limit(),
             reserved_bytes: state.budget.taken(),
@@ -224,7 +229,7 @@ unsafe impl Heap for MarkSweep {
     }
 }
 
-impl MarkSweepMutator {
+impl<L: Sharing> MarkSweepMutator<L> {
     fn alloc_in_hole(&mut self, class: usize, layout: ObjectLayout) -> Option<Obj> {
         let cell = cell_size(class);
         let o = self.holes[class].alloc_cell(layout, cell)?;
@@ -234,24 +239,31 @@ impl MarkSweepMutator {
     /// Allocates without collecting.
     fn try_slow(&mut self, layout: ObjectLayout) -> Option<Obj> {
         let size = layout.size();
-        let mut state = self.state.borrow_mut();
+        let mut state = self.state.lock();
         if size > LARGEST || !state.use_blocks {
             return state.single(layout);
         }
         let class = class_of(size);
         let hole = state.hole(class)?;
+        state.lent += usize::from(!self.lent);
         drop(state);
+        self.lent = true;
         self.holes[class] = hole;
         self.alloc_in_hole(class, layout)
     }
     fn over_allowance(&self, layout: ObjectLayout) -> bool {
-        let state = self.state.borrow();
+        let state = self.state.lock();
         state.handed_bytes + layout.size() > state.allowance
     }
 }
 
+// SAFETY: mutators own disjoint holes; everything else they share is behind one lock.
+unsafe impl SharedHeap for MarkSweep<ManyThreads> {}
+
 // SAFETY: as the heap.
-unsafe impl Mutator for MarkSweepMutator {
+unsafe impl<L: Sharing> Mutator for MarkSweepMutator<L> {
+    const PARALLEL: bool = L::PARALLEL;
+
     #[inline(always)]
     fn try_alloc(&mut self, layout: ObjectLayout) -> Option<Obj> {
         let size = layout.size();
@@ -297,17 +309,17 @@ unsafe impl Mutator for MarkSweepMutator {
     }
     #[inline(always)]
     fn store(&mut self, o: Obj, i: usize, v: Value) {
-        o.set_slot(i, v);
+        if L::PARALLEL { o.publish_slot(i, v) } else { o.set_slot(i, v) }
     }
     /// Gives the unused rests of the holes back, so that the byte counts are exact.
     fn flush(&mut self) {
-        let mut state = self.state.borrow_mut();
-        state.lent = false;
+        let mut state = self.state.lock();
+        state.lent -= usize::from(std::mem::take(&mut self.lent));
         state.padding_bytes += std::mem::take(&mut self.padding_bytes);
         for (class, hole) in self.holes.iter_mut().enumerate() {
             if hole.limit() != 0 {
                 state.handed_bytes -= hole.left();
-                state.blocks.give_back(class, hole.cursor());
+                state.blocks.give_back(class, hole.cursor(), hole.limit());
                 *hole = Bump::EMPTY;
             }
         }
@@ -320,7 +332,7 @@ impl Drop for State {
     }
 }
 
-impl Drop for MarkSweepMutator {
+impl<L: Sharing> Drop for MarkSweepMutator<L> {
     fn drop(&mut self) {
         self.flush();
     }

@@ -14,7 +14,8 @@
 //!   list, or free, or released; from there on none was ever used.
 //! - K2. A class's blocks before `next` (and the current one up to `at`) have been handed out since
 //!   the last collection: cells there may be live without a mark.
-//! - K3. A hole is handed out once between two collections.
+//! - K3. A hole is handed out once between two collections; what is given back of it may be handed
+//!   out again.
 //! - K4. The budget is charged [`CHARGE`] for every block that is in a class or free.
 
 use super::mark_bits::{COVERED, MarkBits};
@@ -34,6 +35,8 @@ struct Class {
     next: usize,
     /// Where to look on in block `next`; 0 = at its start.
     at: usize,
+    /// Rests of holes that were given back while others were out.
+    returned: Vec<(usize, usize)>,
 }
 
 /// All blocks of a heap.
@@ -92,6 +95,9 @@ impl BlockSpace {
     /// The next hole of a class in the blocks that it has: lazy sweeping.
     pub fn next_hole(&mut self, class: usize) -> Option<(usize, usize)> {
         let cell = cell_size(class);
+        if let Some(rest) = self.classes[class].returned.pop() {
+            return Some(rest);
+        }
         loop {
             let c = &self.classes[class];
             let block = *c.blocks.get(c.next)?;
@@ -106,9 +112,15 @@ impl BlockSpace {
             c.at = 0;
         }
     }
-    /// Gives back the unused rest of the hole that was handed out last in this class (K3).
-    pub fn give_back(&mut self, class: usize, from: usize) {
-        self.classes[class].at = from;
+    /// Gives back the unused rest of a hole (K3).
+    pub fn give_back(&mut self, class: usize, from: usize, stop: usize) {
+        let c = &mut self.classes[class];
+        if c.at == stop {
+            // The one that was handed out last: looking on from there finds it.
+            c.at = from;
+        } else if from < stop {
+            c.returned.push((from, stop));
+        }
     }
     /// A whole block for a class, within the budget.
     pub fn fresh(&mut self, class: usize, budget: &Budget) -> Option<(usize, usize)> {
@@ -151,7 +163,7 @@ impl BlockSpace {
                 }
                 any
             });
-            self.classes[class] = Class { blocks, next: 0, at: 0 };
+            self.classes[class] = Class { blocks, ..Class::default() };
         }
         self.free.sort_unstable_by(|a, b| b.cmp(a));
     }

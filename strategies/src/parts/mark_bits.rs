@@ -22,6 +22,9 @@ pub struct MarkBits {
     _memory: Reservation,
 }
 
+// SAFETY: the pointer is into the reservation that the structure owns.
+unsafe impl Send for MarkBits {}
+
 impl MarkBits {
     /// Clear bits for `bytes` bytes from `base` on; `None` when the system has no memory.
     pub fn new(base: usize, bytes: usize) -> Option<MarkBits> {

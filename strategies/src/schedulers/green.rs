@@ -1,12 +1,13 @@
-//! `green`: all tasks on one OS thread, first in, first out (M:1 green threads).
+//! `green`: all tasks on one OS thread, first in, first out (M:1 green threads). With several workers
+//! over the same queue it is [`work_sharing`](super::work_sharing).
 //!
-//! A new, woken, yielded or preempted task goes to the back of one queue; the worker takes from the
+//! A new, woken, yielded or preempted task goes to the back of one queue; workers take from the
 //! front. Cooperative, a task runs until it waits, yields or ends; preemptive, also until its
 //! quantum of reductions (calls and back-edges) is used up, as in the BEAM.
 //!
 //! ```text
 //!   spawn, wake, yield, preempt                         next
-//!  ───────────────────────────► [ t9 t4 t7 … t2 ] ───────────────► worker 0
+//!  ───────────────────────────► [ t9 t4 t7 … t2 ] ───────────────► worker 0 (1, 2, …)
 //!                               back        front
 //! ```
 //!
@@ -16,69 +17,82 @@
 //!   with a finite quantum nobody starves.
 //!
 //! Events: none of its own; the driver emits `slice_begin`, `slice_end`, `task_preempt`.
-//! Costs: push and next are O(1), no atomics. Context switch = the end of one slice.
+//! Costs: push and next are O(1); with one worker no atomics, with several one lock. Context switch =
+//! the end of one slice.
 //! Source: classic; the reduction-counted quantum is the BEAM's.
-//! What it does not do: use a second core, prefer interactive tasks.
+//! What it does not do: keep a task near its cache, prefer interactive tasks.
 
-use std::cell::RefCell;
 use std::collections::VecDeque;
 
 use menagerie::heap::Parameter;
 use menagerie::sched::{
     Notify, Pick, Ready, Scheduler, SchedulerConfig, SchedulerError, SchedulerInfo,
 };
+use menagerie::sync::{OneThread, Shared, Sharing};
 use menagerie::task::TaskId;
 
-/// M:1 green threads.
+const PARAMETERS: &[Parameter] = &[Parameter {
+    name: "quantum",
+    default: "4000",
+    doc: "reductions (calls and back-edges) of a slice, at least 1; `max` = cooperative",
+}];
+
+/// One queue for all workers.
 #[derive(Debug)]
-pub struct Green {
-    queue: RefCell<VecDeque<TaskId>>,
+pub struct Fifo<L: Sharing> {
+    queue: L::Cell<VecDeque<TaskId>>,
     quantum: u64,
 }
 
-impl Scheduler for Green {
+/// M:1 green threads.
+pub type Green = Fifo<OneThread>;
+
+impl<L: Sharing> Scheduler for Fifo<L> {
     type Local = ();
-    const INFO: SchedulerInfo = SchedulerInfo {
-        name: "green",
-        summary: "green threads on one OS thread, first in, first out",
-        parallel: false,
-        parameters: &[Parameter {
-            name: "quantum",
-            default: "4000",
-            doc: "reductions (calls and back-edges) of a slice, at least 1; `max` = cooperative",
-        }],
+    type Threads = L;
+    const INFO: SchedulerInfo = if L::PARALLEL {
+        SchedulerInfo {
+            name: "work-sharing",
+            summary: "workers over one queue, first in, first out",
+            parallel: true,
+            virtual_time: false,
+            parameters: PARAMETERS,
+        }
+    } else {
+        SchedulerInfo {
+            name: "green",
+            summary: "green threads on one OS thread, first in, first out",
+            parallel: false,
+            virtual_time: false,
+            parameters: PARAMETERS,
+        }
     };
 
     fn new(config: &SchedulerConfig) -> Result<(Self, Vec<()>), SchedulerError> {
-        if config.workers > 1 {
-            let message = format!("`green` has one worker, not {}", config.workers);
-            return Err(SchedulerError(message));
+        if !L::PARALLEL {
+            super::one_worker(config, &Self::INFO)?;
         }
-        let text = config.parameter(&Self::INFO, "quantum");
-        let quantum = match text {
-            "max" => u64::MAX,
-            _ => text.parse().ok().filter(|&q| q > 0).ok_or_else(|| {
-                SchedulerError(format!("quantum={text}: not a number from 1 on, nor `max`"))
-            })?,
-        };
-        Ok((Green { queue: RefCell::default(), quantum }, vec![()]))
+        let quantum = super::quantum(config, &Self::INFO)?;
+        let queue = Shared::new(VecDeque::new());
+        Ok((Fifo { queue, quantum }, vec![(); config.workers.max(1)]))
     }
     fn push(&self, _: Option<&mut ()>, task: TaskId, _: Ready) -> Notify {
-        let mut queue = self.queue.borrow_mut();
-        queue.push_back(task);
-        if queue.len() == 1 { Notify::One } else { Notify::No }
+        self.queue.lock().push_back(task);
+        // Every queued task is one that an idle worker could run at once.
+        Notify::One
     }
     fn next(&self, _: &mut (), _: Pick) -> Option<TaskId> {
-        self.queue.borrow_mut().pop_front()
+        self.queue.lock().pop_front()
     }
     fn has_work(&self, _: &()) -> bool {
-        !self.queue.borrow().is_empty()
+        !self.queue.lock().is_empty()
     }
     fn quantum(&self) -> u64 {
         self.quantum
     }
     fn drain(&self, _: &mut (), f: &mut dyn FnMut(TaskId)) {
-        self.queue.take().into_iter().for_each(f);
+        let queue = std::mem::take(&mut *self.queue.lock());
+        queue.into_iter().for_each(f);
     }
 }
 
@@ -90,8 +104,8 @@ mod tests {
     fn tasks_come_out_in_the_order_they_went_in() {
         let config = SchedulerConfig { workers: 1, parameters: Vec::new() };
         let (green, _) = Green::new(&config).unwrap();
-        assert_eq!(green.push(None, 1, Ready::Spawn), Notify::One);
-        assert_eq!(green.push(None, 2, Ready::Wake), Notify::No);
+        green.push(None, 1, Ready::Spawn);
+        green.push(None, 2, Ready::Wake);
         assert!(green.has_work(&()));
         assert_eq!(green.next(&mut (), Pick::default()), Some(1));
         green.push(None, 1, Ready::Preempt);

@@ -1,0 +1,175 @@
+//! What figures have in common: which rows belong in them, and the pieces they are built of.
+
+use std::collections::BTreeSet;
+
+use super::axis::number;
+use super::figure::{Look, Mark, Point};
+use crate::analyze::Analysis;
+use crate::analyze::load::{CellData, CellKey};
+
+/// How far to shorten a workload's name: the folder is dropped, parameters too unless the same
+/// program is there with others.
+pub(crate) fn short(analysis: &Analysis, workload: &str) -> String {
+    let program = workload.split(' ').next().unwrap_or(workload);
+    let name = program.rsplit('/').next().unwrap_or(program);
+    let variants: BTreeSet<&str> = analysis
+        .data
+        .cells
+        .iter()
+        .map(|c| c.key.workload.as_str())
+        .filter(|w| w.split(' ').next() == Some(program))
+        .collect();
+    match variants.len() {
+        0 | 1 => name.to_owned(),
+        _ => format!("{name}{}", &workload[program.len()..]),
+    }
+}
+
+/// Distinct values in order of the cells, which is that of the alphabet.
+pub(crate) fn distinct(analysis: &Analysis, pick: fn(&CellKey) -> &String) -> Vec<String> {
+    let all: BTreeSet<&String> = analysis.data.cells.iter().map(|c| pick(&c.key)).collect();
+    all.into_iter().cloned().collect()
+}
+
+pub(crate) fn workloads(analysis: &Analysis) -> Vec<String> {
+    distinct(analysis, |k| &k.workload)
+}
+
+/// Heaps in the registry's order, those with parameters after the plain one.
+pub(crate) fn heaps(analysis: &Analysis) -> Vec<String> {
+    let order: Vec<_> = menagerie_strategies::HEAPS.iter().map(|(info, _)| info.name).collect();
+    ordered(distinct(analysis, |k| &k.heap), &order)
+}
+
+/// Schedulers in the registry's order.
+pub(crate) fn schedulers(analysis: &Analysis) -> Vec<String> {
+    let order: Vec<_> =
+        menagerie_strategies::SCHEDULERS.iter().map(|(info, _)| info.name).collect();
+    ordered(distinct(analysis, |k| &k.scheduler), &order)
+}
+
+fn ordered(mut names: Vec<String>, order: &[&str]) -> Vec<String> {
+    let rank = |label: &String| {
+        let name = label.split(' ').next().unwrap_or(label);
+        order.iter().position(|o| *o == name).unwrap_or(order.len())
+    };
+    names.sort_by_key(|label| (rank(label), label.clone()));
+    names
+}
+
+/// Factors, ascending.
+pub(crate) fn factors(analysis: &Analysis) -> Vec<f64> {
+    let mut all: Vec<f64> = analysis.data.cells.iter().filter_map(|c| c.key.heap_factor).collect();
+    all.sort_by(f64::total_cmp);
+    all.dedup();
+    all
+}
+
+/// The factor that single-size figures show: the nearest to 2.
+pub(crate) fn middle_factor(analysis: &Analysis) -> Option<f64> {
+    let distance = |f: &f64| (f - 2.0).abs();
+    factors(analysis).into_iter().min_by(|a, b| distance(a).total_cmp(&distance(b)))
+}
+
+/// Whether a cell is on the reference scheduler with the fewest workers that were run: figures
+/// about heaps show these.
+pub(crate) fn on_reference(analysis: &Analysis, scheduler: &str, workers: usize) -> bool {
+    let name = scheduler.split(' ').next();
+    name == Some(analysis.manifest.reference_scheduler.as_str()) && workers == 1
+}
+
+/// Cells of single-size figures: at the middle factor, or, for heaps that ran at a size of their
+/// own, at that; the largest size when sizes were given in bytes.
+pub(crate) fn at_middle<'a>(analysis: &'a Analysis, workload: &str) -> Vec<&'a CellData> {
+    let of = |c: &&CellData| {
+        c.key.workload == workload && on_reference(analysis, &c.key.scheduler, c.key.workers)
+    };
+    let cells: Vec<&CellData> = analysis.data.cells.iter().filter(of).collect();
+    let middle = middle_factor(analysis);
+    heaps(analysis)
+        .iter()
+        .filter_map(|heap| {
+            let mine = cells.iter().filter(|c| c.key.heap == *heap);
+            let exact = mine.clone().find(|c| middle.is_some() && c.key.heap_factor == middle);
+            exact.or_else(|| {
+                mine.filter(|c| c.key.heap_factor.is_none()).max_by_key(|c| c.key.heap_bytes)
+            })
+        })
+        .copied()
+        .collect()
+}
+
+/// `2 oom` as `oom`, for a mark.
+pub(crate) fn failure_word(cell: &CellData) -> String {
+    let words: Vec<_> = cell.failed.keys().map(|s| s.name()).collect();
+    words.join(", ")
+}
+
+/// A legend of heaps.
+pub(crate) fn heap_legend(heaps: &[String]) -> Vec<(String, Look)> {
+    heaps.iter().map(|h| (h.clone(), Look::heap(h))).collect()
+}
+
+/// A legend of schedulers.
+pub(crate) fn scheduler_legend(schedulers: &[String]) -> Vec<(String, Look)> {
+    schedulers.iter().map(|s| (s.clone(), Look::scheduler(s))).collect()
+}
+
+/// A point of a row, if the row has a value.
+pub(crate) fn point(x: f64, y: Option<f64>, low: Option<f64>, high: Option<f64>) -> Option<Point> {
+    Some(Point { x, y: y?, interval: low.zip(high) })
+}
+
+/// Lines drawn beside each other instead of over each other: the n-th of `of` at a logarithmic or
+/// categorical place.
+pub(crate) fn nudged(x: f64, n: usize, of: usize, by: f64) -> f64 {
+    x * (1.0 + by * (n as f64 - (of as f64 - 1.0) / 2.0))
+}
+
+/// `2x`.
+pub(crate) fn factor_word(f: f64) -> String {
+    format!("{}×", number(f))
+}
+
+/// What every caption ends with: replicates, interval, exclusions, failures.
+pub(crate) fn small_print(analysis: &Analysis, interval: &str) -> String {
+    let m = &analysis.manifest;
+    let mut out = format!(
+        " n = {} invocations per configuration, each the mean of {} iterations after {} of \
+         warm-up; {interval}.",
+        m.invocations_per_cell,
+        m.iterations - m.warmup,
+        m.warmup
+    );
+    let failed: usize = analysis.data.cells.iter().map(CellData::failures).sum();
+    if failed > 0 {
+        out += &format!(" {failed} invocations failed; they are drawn as crosses or left blank.");
+    }
+    if !m.excluded.is_empty() {
+        let reasons: BTreeSet<&str> =
+            m.excluded.iter().filter_map(|e| Some(e.split_once(": ")?.1)).collect();
+        let reasons: Vec<_> = reasons.into_iter().collect();
+        out += &format!(" Excluded: {}.", reasons.join("; "));
+    }
+    out
+}
+
+/// Crosses for cells that failed, each heap in a row of its own.
+pub(crate) fn failures<'a>(
+    cells: impl Iterator<Item = &'a CellData>,
+    heaps: &[String],
+    x: impl Fn(&CellData) -> Option<f64>,
+) -> Vec<Mark> {
+    cells
+        .filter(|c| c.failures() > 0)
+        .filter_map(|c| {
+            let row = heaps.iter().position(|h| *h == c.key.heap)?;
+            Some(Mark::Failure {
+                x: x(c)?,
+                row,
+                word: failure_word(c),
+                look: Look::heap(&c.key.heap),
+            })
+        })
+        .collect()
+}

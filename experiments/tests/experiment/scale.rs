@@ -1,0 +1,108 @@
+//! What the harness itself costs.
+
+use std::fmt::Write as _;
+use std::fs;
+use std::time::{Duration, Instant};
+
+use nix::sys::resource::{UsageWho, getrusage};
+
+use super::bench::{Bench, Row};
+
+/// Beyond the process itself, an invocation costs less than 10 ms: its row, its record, its journal
+/// entry. Without forcing rows to the disk, which costs what the disk costs; the best of three
+/// attempts, since other tests run beside this one.
+#[test]
+fn an_invocation_costs_the_harness_less_than_10_ms() {
+    const INVOCATIONS: u32 = 100;
+    let bench = Bench::new();
+    bench.spec(
+        "workloads = [\"forkjoin/tasks\"]\nheaps = [\"mark-sweep\"]\nheap_bytes = [\"2MiB\"]",
+        &format!("invocations = {INVOCATIONS}\niterations = 1\nwarmup = 0\nfsync = \"never\""),
+    );
+    let attempt = |n: u32| {
+        let folder = format!("attempt{n}");
+        let start = Instant::now();
+        bench.run(&["run", "test", "--results", &folder]).ok();
+        let all = start.elapsed();
+        let rows = super::bench::rows(&bench.path(&folder).join("test/invocations.csv"));
+        let processes = rows.iter().map(|r| r["process_wall_ns"].parse::<u64>().expect("a number"));
+        all.saturating_sub(Duration::from_nanos(processes.sum())) / INVOCATIONS
+    };
+    let overhead = (0..3).map(attempt).min().expect("three attempts");
+    println!("{overhead:?} per invocation");
+    assert!(overhead < Duration::from_millis(10), "{overhead:?}");
+}
+
+const WORKLOADS: usize = 20;
+const HEAPS: [&str; 5] = ["mark-sweep", "semispace", "generational", "rc", "nogc"];
+const FACTORS: usize = 5;
+const PER_CELL: usize = 200;
+const ALL: usize = WORKLOADS * HEAPS.len() * FACTORS * PER_CELL;
+
+/// 100,000 invocations, each with the iterations and pauses of a real one, are analysed in less than
+/// 10 s and 500 MB.
+#[test]
+#[ignore = "writes 300 MB and wants a release build; docs/experiments.md says how it is run"]
+fn a_hundred_thousand_invocations_are_analysed_in_10_s_and_500_mb() {
+    assert_eq!(ALL, 100_000);
+    let bench = Bench::new();
+    bench.spec(
+        "workloads = [\"memory/churn\"]\nheaps = [\"mark-sweep\"]\nheap_bytes = [\"256KiB\"]",
+        "invocations = 1\niterations = 3",
+    );
+    bench.run(&["run", "test"]).ok();
+    multiply(&bench);
+    let start = Instant::now();
+    let ran = bench.run(&["analyze", "results/test"]).ok();
+    let took = start.elapsed();
+    assert!(ran.stdout.contains("500 cells, 100000 invocations"), "{}", ran.stdout);
+    let usage = getrusage(UsageWho::RUSAGE_CHILDREN).expect("the system counts");
+    let megabytes = usage.max_rss() as u64 * 1024 / 1_000_000;
+    println!("{took:?}, {megabytes} MB");
+    assert!(took < Duration::from_secs(10), "{took:?}");
+    assert!(megabytes < 500, "{megabytes} MB");
+}
+
+/// Replaces the one invocation by [`ALL`], with other times.
+fn multiply(bench: &Bench) {
+    let change = |file: &str, n: usize, row: &mut Row| {
+        row.insert("run_id".to_owned(), format!("{n:016x}"));
+        match file {
+            "invocations.csv" => {
+                let cell = n / PER_CELL;
+                let factor = (cell / HEAPS.len()) % FACTORS + 1;
+                row.insert("order_idx".to_owned(), n.to_string());
+                row.insert("workload".to_owned(), format!("memory/w{}", cell % WORKLOADS));
+                row.insert("heap".to_owned(), HEAPS[cell / WORKLOADS % HEAPS.len()].to_owned());
+                row.insert("heap_factor".to_owned(), (cell / 100 + 1).to_string());
+                row.insert("heap_bytes".to_owned(), (1_000_000 * factor).to_string());
+            }
+            "iterations.csv" => {
+                let noise = (n * 7919) % 100_003;
+                row.insert("wall_ns".to_owned(), (20_000_000 + noise).to_string());
+            }
+            _ => {}
+        }
+    };
+    for file in ["invocations.csv", "iterations.csv", "pauses.csv"] {
+        let path = bench.path("results/test").join(file);
+        let mut reader = csv::Reader::from_path(&path).expect("the file is there");
+        let header = reader.headers().expect("a header").clone();
+        let rows = bench.rows(file);
+        let mut writer = csv::Writer::from_path(&path).expect("the file can be written");
+        writer.write_record(&header).expect("space");
+        for n in 0..ALL {
+            for row in &rows {
+                let mut row = row.clone();
+                change(file, n, &mut row);
+                writer.write_record(header.iter().map(|c| &row[c])).expect("space");
+            }
+        }
+        writer.flush().expect("space");
+    }
+    let mut journal = "run_id,invocations,iterations,pauses,requests\n".to_owned();
+    for n in 0..ALL {
+        writeln!(journal, "{n:016x},0,0,0,0").expect("a string takes all");
+    }
+    fs::write(bench.path("results/test/journal.csv"), journal).expect("space");
+}

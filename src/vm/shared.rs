@@ -1,0 +1,125 @@
+//! What all workers of a VM share. Whoever touches it holds the gate, or is the only worker.
+
+use std::cmp::Reverse;
+use std::collections::BinaryHeap;
+use std::sync::Arc;
+use std::thread::Thread;
+
+use crate::event::{Event, Sink};
+use crate::gate::Gate;
+use crate::heap::Heap;
+use crate::host::Wait;
+use crate::interp::{Loaded, Peer};
+use crate::report::Ending;
+use crate::sched::Scheduler;
+use crate::stats::Stats;
+use crate::table::TaskTable;
+use crate::task::TaskId;
+use crate::value::Value;
+use crate::world::World;
+
+/// Everything but the workers.
+pub(super) struct Shared<H: Heap, S: Scheduler, E: Sink> {
+    pub(super) heap: H,
+    pub(super) scheduler: S,
+    pub(super) sink: E,
+    pub(super) world: World,
+    pub(super) loaded: Arc<Loaded>,
+    pub(super) table: TaskTable,
+    /// (due time, sequence, task): the sequence keeps equal times in order.
+    timers: BinaryHeap<Reverse<(u64, u64, TaskId)>>,
+    timer_sequence: u64,
+    pub(super) stats: Stats,
+    /// Failed tasks that nobody may have joined: (handle, description).
+    pub(super) failures: Vec<(Value, Ending)>,
+    pub(super) gate: Arc<Gate>,
+    /// All workers, by number.
+    pub(super) peers: Vec<Peer<H>>,
+    /// How many workers are in a slice.
+    pub(super) busy: usize,
+    /// Workers that sleep because there was nothing to run.
+    pub(super) idle: Vec<(usize, Thread)>,
+    /// How the program has ended; workers stop when they see it.
+    pub(super) ending: Option<Ending>,
+    /// Reductions that may still be given to slices (the step limit).
+    pub(super) steps_left: Option<u64>,
+}
+
+impl<H: Heap, S: Scheduler, E: Sink> Shared<H, S, E> {
+    pub(super) fn new(
+        (heap, scheduler, sink): (H, S, E),
+        world: World,
+        loaded: Arc<Loaded>,
+        steps_left: Option<u64>,
+    ) -> Self {
+        Shared {
+            heap,
+            scheduler,
+            sink,
+            world,
+            loaded,
+            table: TaskTable::default(),
+            timers: BinaryHeap::new(),
+            timer_sequence: 0,
+            stats: Stats::default(),
+            failures: Vec::new(),
+            gate: Arc::default(),
+            peers: Vec::new(),
+            busy: 0,
+            idle: Vec::new(),
+            ending: None,
+            steps_left,
+        }
+    }
+
+    #[inline(always)]
+    pub(super) fn emit(&mut self, event: impl FnOnce() -> Event) {
+        #[cfg(feature = "events")]
+        if E::ENABLED {
+            let at = self.world.now_ns();
+            self.sink.emit(at, &event());
+        }
+        #[cfg(not(feature = "events"))]
+        let _ = (event, &self.sink);
+    }
+
+    /// Sets a timer for a task that waits until `due`.
+    pub(super) fn add_timer(&mut self, due: u64, id: TaskId) {
+        self.timer_sequence += 1;
+        self.timers.push(Reverse((due, self.timer_sequence, id)));
+    }
+    /// The next task whose time has come.
+    pub(super) fn due_timer(&mut self) -> Option<TaskId> {
+        if self.timers.is_empty() {
+            return None;
+        }
+        let now = self.world.now_ns();
+        let (due, id) = self.next_timer()?;
+        (due <= now).then(|| {
+            self.timers.pop();
+            id
+        })
+    }
+    /// The earliest timer that a task still waits for; those of waits that are over are dropped.
+    pub(super) fn next_timer(&mut self) -> Option<(u64, TaskId)> {
+        while let Some(&Reverse((due, _, id))) = self.timers.peek() {
+            let wait = self.table.parked(id).and_then(|task| task.wait);
+            if wait == Some(Wait::Event(Some(due))) {
+                return Some((due, id));
+            }
+            self.timers.pop();
+        }
+        None
+    }
+    /// Ends the program: all workers hear of it.
+    pub(super) fn finish(&mut self, ending: Ending) {
+        self.ending.get_or_insert(ending);
+        for peer in &self.peers {
+            // SAFETY: workers live as long as the VM.
+            unsafe { peer.request() };
+        }
+        for (_, thread) in self.idle.drain(..) {
+            thread.unpark();
+        }
+    }
+}

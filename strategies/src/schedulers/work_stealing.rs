@@ -1,0 +1,292 @@
+//! `work-stealing`: a deque per worker; who has nothing steals.
+//!
+//! ```text
+//!    worker 0                 worker 1                     from outside, yielded, preempted
+//!   [slot] t8                [slot] –                               │
+//!   [deque] t5 t3 t1         [deque] –   ◄─── steals t1             ▼
+//!      ▲ pop      ▲ steal                  injector [ t9 t7 … ] ──► any worker
+//! ```
+//!
+//! A new or woken task goes to its worker's *slot*, what was there to the deque's bottom: the newest
+//! runs next, on the worker whose cache has its data. Who yields or was preempted goes to the injector,
+//! first in, first out, so that nobody starves behind a stream of new tasks. A worker looks into slot,
+//! deque, injector, then at the others' deques; into their slots only in its last pass, and nobody is
+//! woken for a slot: its owner comes to it at the end of the slice (tokio #4941, #8065).
+//!
+//! Invariants
+//! - I1. A task is in one slot, deque or the injector at most.
+//! - I2. Every `injector-every`-th slice looks into the injector first: with a finite quantum nobody
+//!   starves.
+//! - I3. `next` answers `None` only after a pass over everything that met no race.
+//!
+//! Events: none of its own. Costs: push and pop are a few atomics on lines of the worker itself; a
+//! steal is one compare-and-swap on the victim's. Context switch = the end of one slice.
+//! Source: Blumofe and Leiserson 1999; Chase and Lev 2005; slot, injector and last pass as in Go and
+//! tokio.
+//! What it does not do: run the child first; move a task back to where its data is.
+
+use menagerie::heap::Parameter;
+use menagerie::sched::{
+    Notify, Pick, Ready, Scheduler, SchedulerConfig, SchedulerError, SchedulerInfo,
+};
+use menagerie::sync::ManyThreads;
+use menagerie::sync::atomic::{AtomicU64, Ordering};
+use menagerie::task::TaskId;
+
+use crate::parts::deque::{Deque, DequeKind, Injector, Steal, Stealer};
+
+/// Task numbers start at 1.
+const NO_TASK: TaskId = 0;
+/// How often a worker without work goes over the others; the last time also over their slots.
+const PASSES: usize = 4;
+
+/// A worker's newest task, on a cache line of its own.
+#[derive(Debug, Default)]
+#[repr(align(128))]
+struct Slot(AtomicU64);
+
+/// What all workers share.
+#[derive(Debug)]
+pub struct WorkStealing {
+    injector: Injector,
+    stealers: Vec<Stealer>,
+    slots: Vec<Slot>,
+    use_slots: bool,
+    random_victims: bool,
+    batch: bool,
+    injector_every: u64,
+    quantum: u64,
+}
+
+/// A worker's own part.
+#[derive(Debug)]
+pub struct Local {
+    number: usize,
+    deque: Deque,
+    rng: fastrand::Rng,
+}
+
+impl WorkStealing {
+    fn take_slot(&self, worker: usize) -> Option<TaskId> {
+        // Acquire and release: the task's memory is handed over with its number.
+        let task = self.slots[worker].0.swap(NO_TASK, Ordering::AcqRel);
+        (task != NO_TASK).then_some(task)
+    }
+    /// The first success of `attempt`, tried again as long as it meets races.
+    fn insist(mut attempt: impl FnMut() -> Steal) -> Option<TaskId> {
+        loop {
+            match attempt() {
+                Steal::Success(task) => return Some(task),
+                Steal::Empty => return None,
+                Steal::Retry => std::hint::spin_loop(),
+            }
+        }
+    }
+    fn steal(&self, local: &mut Local) -> Option<TaskId> {
+        let workers = self.stealers.len();
+        for pass in 1..=PASSES {
+            let first = if self.random_victims { local.rng.usize(..workers) } else { 0 };
+            for victim in (0..workers).map(|n| (first + n) % workers) {
+                if victim == local.number {
+                    continue;
+                }
+                let stealer = &self.stealers[victim];
+                let stolen = if pass < PASSES {
+                    match stealer.steal(&local.deque, self.batch) {
+                        Steal::Success(task) => Some(task),
+                        Steal::Empty | Steal::Retry => None,
+                    }
+                } else {
+                    Self::insist(|| stealer.steal(&local.deque, self.batch))
+                        .or_else(|| self.take_slot(victim))
+                };
+                if stolen.is_some() {
+                    return stolen;
+                }
+            }
+        }
+        None
+    }
+}
+
+fn choice<'a>(
+    config: &'a SchedulerConfig,
+    name: &str,
+    of: &[&str],
+) -> Result<&'a str, SchedulerError> {
+    let text = config.parameter(&WorkStealing::INFO, name);
+    if of.contains(&text) {
+        return Ok(text);
+    }
+    Err(SchedulerError(format!("{name}={text}: expected {}", of.join(" or "))))
+}
+
+impl Scheduler for WorkStealing {
+    type Local = Local;
+    type Threads = ManyThreads;
+    const INFO: SchedulerInfo = SchedulerInfo {
+        name: "work-stealing",
+        summary: "a deque per worker; who has nothing steals",
+        parallel: true,
+        virtual_time: false,
+        parameters: &[
+            Parameter {
+                name: "deque",
+                default: "chase-lev",
+                doc: "chase-lev (ours, model-checked) or crossbeam (crossbeam-deque)",
+            },
+            Parameter {
+                name: "slot",
+                default: "on",
+                doc: "on: the newest task runs next on its worker; off: all go to the deque",
+            },
+            Parameter {
+                name: "steal",
+                default: "one",
+                doc: "one, or batch: about half of the victim's deque",
+            },
+            Parameter {
+                name: "victims",
+                default: "random",
+                doc: "random, or sequential from worker 0",
+            },
+            Parameter {
+                name: "injector-every",
+                default: "61",
+                doc: "every how many slices the injector comes first, at least 1",
+            },
+            Parameter {
+                name: "quantum",
+                default: "4000",
+                doc: "reductions (calls and back-edges) of a slice, at least 1; `max` = cooperative",
+            },
+        ],
+    };
+
+    fn new(config: &SchedulerConfig) -> Result<(Self, Vec<Local>), SchedulerError> {
+        let kind = match choice(config, "deque", &["chase-lev", "crossbeam"])? {
+            "crossbeam" => DequeKind::Crossbeam,
+            _ => DequeKind::ChaseLev,
+        };
+        let every = config.parameter(&Self::INFO, "injector-every");
+        let injector_every = every.parse().ok().filter(|&n| n > 0).ok_or_else(|| {
+            SchedulerError(format!("injector-every={every}: not a number from 1 on"))
+        })?;
+        let workers = config.workers.max(1);
+        let (deques, stealers): (Vec<_>, Vec<_>) = (0..workers).map(|_| kind.deque()).unzip();
+        let shared = WorkStealing {
+            injector: Injector::default(),
+            stealers,
+            slots: (0..workers).map(|_| Slot::default()).collect(),
+            use_slots: choice(config, "slot", &["on", "off"])? == "on",
+            random_victims: choice(config, "victims", &["random", "sequential"])? == "random",
+            batch: choice(config, "steal", &["one", "batch"])? == "batch",
+            injector_every,
+            quantum: super::quantum(config, &Self::INFO)?,
+        };
+        let local = |(number, deque)| Local {
+            number,
+            deque,
+            rng: fastrand::Rng::with_seed(number as u64 + 1),
+        };
+        Ok((shared, deques.into_iter().enumerate().map(local).collect()))
+    }
+    fn push(&self, local: Option<&mut Local>, task: TaskId, why: Ready) -> Notify {
+        let Some(local) = local.filter(|_| matches!(why, Ready::Spawn | Ready::Wake)) else {
+            self.injector.push(task);
+            return Notify::One;
+        };
+        let displaced = if self.use_slots {
+            self.slots[local.number].0.swap(task, Ordering::AcqRel)
+        } else {
+            task
+        };
+        if displaced == NO_TASK {
+            return Notify::No;
+        }
+        local.deque.push(displaced);
+        Notify::One
+    }
+    fn next(&self, local: &mut Local, pick: Pick) -> Option<TaskId> {
+        let injected = || Self::insist(|| self.injector.steal());
+        if pick.tick.is_multiple_of(self.injector_every)
+            && let Some(task) = injected()
+        {
+            return Some(task);
+        }
+        self.take_slot(local.number)
+            .or_else(|| local.deque.pop())
+            .or_else(injected)
+            .or_else(|| self.steal(local))
+    }
+    fn has_work(&self, _: &Local) -> bool {
+        !self.injector.is_empty()
+            || self.stealers.iter().any(|stealer| !stealer.is_empty())
+            || self.slots.iter().any(|slot| slot.0.load(Ordering::Acquire) != NO_TASK)
+    }
+    fn quantum(&self) -> u64 {
+        self.quantum
+    }
+    fn drain(&self, local: &mut Local, f: &mut dyn FnMut(TaskId)) {
+        while let Some(task) = self.next(local, Pick::default()) {
+            f(task);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn with(parameters: &[(&str, &str)]) -> (WorkStealing, Vec<Local>) {
+        let parameters = parameters.iter().map(|&(n, v)| (n.into(), v.into())).collect();
+        WorkStealing::new(&SchedulerConfig { workers: 3, parameters }).unwrap()
+    }
+
+    #[test]
+    fn every_task_comes_out_once_whoever_asks() {
+        for deque in ["chase-lev", "crossbeam"] {
+            for slot in ["on", "off"] {
+                for steal in ["one", "batch"] {
+                    let (sched, mut locals) =
+                        with(&[("deque", deque), ("slot", slot), ("steal", steal)]);
+                    for task in 1..=100 {
+                        let why = if task % 7 == 0 { Ready::Yield } else { Ready::Spawn };
+                        sched.push(Some(&mut locals[0]), task, why);
+                    }
+                    let mut seen = Vec::new();
+                    for turn in 0.. {
+                        let pick = Pick { tick: turn as u64 };
+                        match sched.next(&mut locals[turn % 3], pick) {
+                            Some(task) => seen.push(task),
+                            None => break,
+                        }
+                    }
+                    seen.sort_unstable();
+                    assert_eq!(seen, (1..=100).collect::<Vec<_>>(), "{deque} {slot} {steal}");
+                    assert!(!sched.has_work(&locals[0]));
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn nobody_is_woken_for_a_slot_but_it_can_be_stolen() {
+        let (sched, mut locals) = with(&[]);
+        assert_eq!(sched.push(Some(&mut locals[0]), 1, Ready::Spawn), Notify::No);
+        assert_eq!(sched.push(Some(&mut locals[0]), 2, Ready::Spawn), Notify::One);
+        // The deque's task is stolen before the slot's.
+        assert_eq!(sched.next(&mut locals[1], Pick { tick: 1 }), Some(1));
+        assert_eq!(sched.next(&mut locals[1], Pick { tick: 2 }), Some(2));
+    }
+
+    #[test]
+    fn bad_parameters_are_refused() {
+        for bad in [("deque", "list"), ("slot", "maybe"), ("steal", "all"), ("injector-every", "0")]
+        {
+            let parameters = vec![(bad.0.to_owned(), bad.1.to_owned())];
+            let config = SchedulerConfig { workers: 2, parameters };
+            assert!(WorkStealing::new(&config).is_err(), "{bad:?}");
+        }
+    }
+}

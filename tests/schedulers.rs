@@ -1,0 +1,145 @@
+//! Every program on every valid pair of heap and scheduler; races; seeds; replays.
+
+mod common;
+
+use common::{How, Workload, collects, heaps, run, workloads};
+use menagerie::sched::SchedulerInfo;
+use menagerie_strategies::{SCHEDULERS, SHARED_HEAPS, hole};
+
+const SHARDS: usize = 4;
+
+fn schedulers() -> impl Iterator<Item = &'static SchedulerInfo> {
+    SCHEDULERS.iter().map(|(info, _)| info).filter(|info| info.name != "green")
+}
+
+fn pairs() -> impl Iterator<Item = (&'static str, &'static SchedulerInfo)> {
+    schedulers()
+        .flat_map(|s| heaps().map(move |h| (h, s)))
+        .filter(|(h, s)| hole(h, s.name).is_none())
+}
+
+fn on(heap: &'static str, scheduler: &SchedulerInfo) -> How {
+    let name =
+        SCHEDULERS.iter().find(|(info, _)| info.name == scheduler.name).expect("it is").0.name;
+    How { scheduler: name, workers: if scheduler.parallel { 3 } else { 1 }, ..How::on(heap) }
+}
+
+fn runs(workload: &Workload, heap: &str) -> bool {
+    !workload.says_first_in_first_out() && (collects(heap) || !workload.says_needs_collection())
+}
+
+fn language(shard: usize, how: impl Fn(&'static str, &SchedulerInfo) -> How, stress: bool) {
+    for workload in workloads("language").iter().skip(shard).step_by(SHARDS) {
+        // Under stress only what uses tasks: the rest has been seen on one worker.
+        if stress && (workload.says("stress") || !workload.source.contains("spawn")) {
+            continue;
+        }
+        for (heap, scheduler) in pairs().filter(|(heap, _)| runs(workload, heap)) {
+            workload.check(how(heap, scheduler));
+        }
+    }
+}
+
+macro_rules! sharded {
+    ($($name:ident $shard:literal;)*) => { $( mod $name {
+        #[test]
+        fn language_programs_on_every_pair() {
+            super::language($shard, super::on, false);
+        }
+        #[test]
+        fn language_programs_with_tiny_quanta_checked_with_frequent_collections() {
+            let how = |heap, scheduler: &_| {
+                let mut how = super::How { quantum: "7", ..super::on(heap, scheduler) };
+                how.checks.check = true;
+                how.checks.stress = Some(5);
+                how
+            };
+            super::language($shard, how, true);
+        }
+    } )* };
+}
+sharded! {
+    shard0 0;
+    shard1 1;
+    shard2 2;
+    shard3 3;
+}
+
+#[test]
+fn real_programs_on_every_pair() {
+    for workload in ["awfy", "memory", "forkjoin"].into_iter().flat_map(workloads) {
+        let how = How { params: workload.small_params(), ..How::on("nogc") };
+        let want = run(&workload.path, &workload.source, &how).output;
+        for (heap, scheduler) in pairs() {
+            let how = How { params: workload.small_params(), ..on(heap, scheduler) };
+            let got = run(&workload.path, &workload.source, &how).output;
+            assert_eq!(got, want, "{}: {heap}, {}", workload.path.display(), scheduler.name);
+        }
+    }
+}
+
+/// Programs whose tasks write to the same objects without any order: they end, and what they print is
+/// true of every order.
+#[test]
+fn racy_programs_never_corrupt_a_shared_heap() {
+    let racy = workloads("racy");
+    assert!(!racy.is_empty());
+    for workload in &racy {
+        for scheduler in schedulers().filter(|s| s.parallel) {
+            for &heap in SHARED_HEAPS {
+                for (check, stress) in [(false, None), (true, Some(101))] {
+                    for quantum in ["4000", "3"] {
+                        let mut how = How { quantum, workers: 4, ..on(heap, scheduler) };
+                        (how.checks.check, how.checks.stress) = (check, stress);
+                        how.params = workload.small_params();
+                        how.nursery_bytes = Some(64 << 10);
+                        workload.check(how);
+                    }
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn two_hundred_seeds_on_every_heap() {
+    let with_tasks: Vec<_> = workloads("language")
+        .into_iter()
+        .filter(|w| !w.says_first_in_first_out() && w.source.contains("spawn") && !w.says("stress"))
+        .collect();
+    let seeds = menagerie::check::property_cases(200);
+    for heap in heaps() {
+        for seed in 0..seeds as usize {
+            let workload = &with_tasks[seed % with_tasks.len()];
+            if !runs(workload, heap) {
+                continue;
+            }
+            let oracle = ["random", "pct"][seed / with_tasks.len() % 2];
+            let sched_params =
+                vec![("oracle".into(), oracle.into()), ("seed".into(), seed.to_string())];
+            let how =
+                How { scheduler: "deterministic", quantum: "20", sched_params, ..How::on(heap) };
+            workload.check(how);
+        }
+    }
+}
+
+#[test]
+fn a_seed_or_a_schedule_repeats_a_run_exactly() {
+    let file = tempfile::NamedTempFile::new().expect("a temporary file");
+    let path = file.path().to_str().expect("UTF-8").to_owned();
+    for workload in &workloads("schedules") {
+        let with = |params: &[(&str, &str)]| {
+            let sched_params =
+                params.iter().map(|&(n, v)| (n.to_owned(), v.to_owned())).collect::<Vec<_>>();
+            let how = How { scheduler: "deterministic", sched_params, ..How::on("mark-sweep") };
+            let outcome = run(&workload.path, &workload.source, &How { quantum: "5", ..how });
+            (outcome.output, outcome.reductions)
+        };
+        let recorded = with(&[("seed", "42"), ("record", &path)]);
+        assert_eq!(with(&[("seed", "42")]), recorded);
+        assert_eq!(with(&[("oracle", "replay"), ("schedule", &path)]), recorded);
+        let others: Vec<_> = (0..20).map(|seed| with(&[("seed", &seed.to_string())])).collect();
+        assert!(others.iter().any(|o| o.0 != recorded.0), "the schedule decides the output");
+    }
+}
