@@ -223,9 +223,9 @@ unsafe impl<L: Sharing> Mutator for ErasedMutator<L> {
     /// The wrapped heap may count.
     const COUNTS: bool = true;
     const INLINE: bool = false;
+    const PARALLEL: bool = L::PARALLEL;
     /// And have regions.
     const REGIONS: bool = true;
-    const PARALLEL: bool = L::PARALLEL;
 
     forward! {
         try_alloc(&mut self, layout: ObjectLayout) -> Option<Obj>;

@@ -69,7 +69,7 @@ fn object_of(v: Value, class: ClassId) -> Option<Obj> {
 #[inline(always)]
 unsafe fn poll<H: Heap>(s: &mut St<H>) -> bool {
     s.reds += 1;
-    s.reds > unsafe { (*s.ctx).limit.load(Relaxed) }
+    unsafe { (*s.ctx).limit.reached(s.reds) }
 }
 
 // ---- moves and constants ----

@@ -3,7 +3,7 @@
 //!
 //! One `match` over the ops that a fast body can refuse; each arm is one line or one helper.
 
-use super::{Ctx, FuncInfo, Outcome, St};
+use super::{Ctx, FuncInfo, Outcome, Resume, St};
 use crate::builtins::{self, operators};
 use crate::bytecode::ops::{Instruction, Op};
 use crate::class::ClassId;
@@ -16,11 +16,11 @@ use crate::task::Task;
 use crate::value::Value;
 use crate::world::SCRATCH;
 
-use std::sync::atomic::Ordering::Relaxed;
-
 use super::loaded::Method;
 
-/// Redoes the instruction at `pc` and gives the next state, or the reductions when the slice ends.
+/// Redoes the instruction at `pc`. `true`: the run goes on where [`Ctx::resume`] says; `false`: the
+/// slice ends, and the reductions are there. (Not returned: what a caller keeps for a result on its
+/// stack could keep LLVM from making the next dispatch a jump.)
 ///
 /// # Safety
 /// The state of a run of verified code, before the instruction.
@@ -32,9 +32,25 @@ pub(super) unsafe fn slow<H: Heap>(
     base: *mut Value,
     reds: u64,
     ctx: *mut Ctx<H>,
-) -> Result<St<H>, u64> {
+) -> bool {
     // SAFETY: the context is valid for the slice; nobody else uses it meanwhile.
     let ctx = unsafe { &mut *ctx };
+    // SAFETY: by the caller.
+    let (resume, goes_on) = match unsafe { redo(word, pc, base, reds, ctx) } {
+        Ok(s) => (Resume { pc: s.pc, base: s.base, reds: s.reds }, true),
+        Err(reds) => (Resume { pc, base, reds }, false),
+    };
+    ctx.resume = resume;
+    goes_on
+}
+
+unsafe fn redo<H: Heap>(
+    word: u64,
+    pc: *const u64,
+    base: *mut Value,
+    reds: u64,
+    ctx: &mut Ctx<H>,
+) -> Result<St<H>, u64> {
     ctx.save(pc, base);
     ctx.leave_fast();
     let i = Instruction::decode(word).expect("verified code decodes");
@@ -43,7 +59,7 @@ pub(super) unsafe fn slow<H: Heap>(
     let mut run = Slow { ctx, i, pc, next, base, reds };
     if polls(i.op) {
         run.reds += 1;
-        if run.reds > run.ctx.limit.load(Relaxed) {
+        if run.ctx.limit.reached(run.reds) {
             // Redone, and counted, in the next slice.
             run.ctx.outcome = Outcome::Preempted;
             return Err(run.reds - 1);
@@ -546,7 +562,7 @@ impl<H: Heap> Slow<'_, H> {
         task.spawned_at = Some(self.ctx.loaded().index_of(self.pc));
         // SAFETY: as above.
         if unsafe { (*driver).spawned(task) } {
-            self.ctx.limit.store(0, Relaxed);
+            self.ctx.limit.end();
         }
         self.set(self.i.a, Value::object(handle))
     }

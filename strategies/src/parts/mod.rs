@@ -15,3 +15,4 @@ pub mod objects;
 pub mod phases;
 pub mod regions;
 pub mod size_class;
+pub mod slot;
