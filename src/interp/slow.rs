@@ -554,8 +554,8 @@ impl<H: Heap> Slow<'_, H> {
         let halt = self.ctx.loaded().halt();
         let mut task = Task::new(id, f.code, halt, f.registers as usize, &[]);
         for (n, &v) in values.iter().enumerate() {
-            // SAFETY: the new task has `f.registers` registers, parameters and closure among them.
             self.ctx.mutator.escape(v);
+            // SAFETY: the new task has `f.registers` registers, parameters and closure among them.
             self.ctx.mutator.set(unsafe { &mut *task.base.add(n) }, v);
         }
         self.ctx.mutator.set(&mut task.handle, Value::object(handle));

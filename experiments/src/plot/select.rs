@@ -83,8 +83,7 @@ pub(crate) fn middle_factor(analysis: &Analysis) -> Option<f64> {
 /// Whether a cell is on the reference scheduler with the fewest workers that were run: figures
 /// about heaps show these.
 pub(crate) fn on_reference(analysis: &Analysis, scheduler: &str, workers: usize) -> bool {
-    let name = scheduler.split(' ').next();
-    name == Some(analysis.manifest.reference_scheduler.as_str()) && workers == 1
+    scheduler == analysis.manifest.reference_scheduler && workers == 1
 }
 
 /// Cells of single-size figures: at the middle factor, or, for heaps that ran at a size of their
