@@ -18,7 +18,7 @@ pub struct ExperimentArgs {
     /// The specification: a file, or the name of one in experiments/specs, such as quick
     pub spec: PathBuf,
     /// The folder of all results
-    #[arg(long, default_value = "results", value_name = "DIR")]
+    #[arg(long, default_value = "results/local", value_name = "DIR")]
     pub results: PathBuf,
     /// The folder of the workloads (default: those that are part of the measured binary)
     #[arg(long, value_name = "DIR")]

@@ -15,7 +15,7 @@ use crate::results::MinheapRow;
 /// `menagerie table`
 #[derive(Args, Debug)]
 pub struct TableArgs {
-    /// The experiment's results folder, such as results/quick
+    /// The experiment's results folder, such as results/local/quick
     pub folder: PathBuf,
 }
 
