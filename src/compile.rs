@@ -97,7 +97,10 @@ impl Compilation {
         let built = files.and_then(|files| build(&files, names, &signatures));
         match built {
             Ok(mut program) => {
-                passes::run_all(&mut program, self.escape);
+                // What the prelude makes is its callers': there is nothing to find in it, and every
+                // program has it.
+                let ignored_file = Some(PRELUDE_FILE);
+                passes::run_all(&mut program, escape::Options { ignored_file, ..self.escape });
                 Ok(program)
             }
             Err(diagnostics) => {

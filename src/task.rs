@@ -17,6 +17,7 @@
 
 use std::alloc::{Layout, alloc, dealloc, handle_alloc_error};
 
+use crate::heap::Region;
 use crate::host::Wait;
 use crate::value::Value;
 
@@ -100,6 +101,8 @@ pub struct Task {
     pub trace: Vec<u32>,
     /// The value that `trace` belongs to.
     pub trace_of: Value,
+    /// The innermost region that it is in, while it does not run.
+    pub region: Region,
     /// Where it was spawned (index of the word), for reports.
     pub spawned_at: Option<u32>,
 }
@@ -143,6 +146,7 @@ impl Task {
             dirty: true,
             trace: Vec::new(),
             trace_of: Value::NIL,
+            region: Region::NONE,
             spawned_at: None,
         }
     }

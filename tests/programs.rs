@@ -5,6 +5,7 @@ mod common;
 
 use common::{How, Workload, collects, heaps, run, run_oracle, workloads};
 use menagerie::interp::Engine;
+use menagerie::ir::escape::Mode;
 
 fn runs_on(workload: &Workload, heap: &str) -> bool {
     collects(heap) || !workload.says_needs_collection()
@@ -33,6 +34,26 @@ fn on_every_heap(shard: usize, how: fn(&'static str) -> How, stress: bool) {
 }
 const SHARDS: usize = 4;
 
+/// The default is what all other tests run with.
+fn with_escape_analysis(shard: usize) {
+    for workload in workloads("language").iter().skip(shard).step_by(SHARDS) {
+        for escape in [Mode::Off, Mode::FrameRegion] {
+            workload.check(How { escape, ..How::on("mark-sweep") });
+        }
+        if !workload.says("stress") {
+            let escape = Mode::FrameRegion;
+            workload.check(How { escape, ..How::stressed("mark-sweep") });
+        }
+        if !workload.says_needs_collection() && !workload.says("heap-bytes") {
+            // It destroys what is said to be local when it has to have ended.
+            let mut how = How { escape: Mode::FrameRegion, ..How::on("nogc") };
+            workload.adjust(&mut how);
+            let outcome = run_oracle(&workload.path, &workload.source, &how);
+            workload.compare(&outcome, "oracle, frame+region");
+        }
+    }
+}
+
 macro_rules! sharded {
     ($($name:ident $shard:literal;)*) => { $( mod $name {
         #[test]
@@ -42,6 +63,10 @@ macro_rules! sharded {
         #[test]
         fn language_programs_checked_with_a_collection_at_every_allocation() {
             super::on_every_heap($shard, super::How::stressed, true);
+        }
+        #[test]
+        fn language_programs_whatever_escape_analysis_does() {
+            super::with_escape_analysis($shard);
         }
         #[test]
         fn language_programs_with_tiny_nurseries() {

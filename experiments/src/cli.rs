@@ -154,7 +154,7 @@ impl EscapeArgs {
             EscapeArg::Frame => escape::Mode::Frame,
             EscapeArg::FrameRegion => escape::Mode::FrameRegion,
         };
-        escape::Options { mode, frame_budget: self.frame_budget }
+        escape::Options { mode, frame_budget: self.frame_budget, ..escape::Options::default() }
     }
 }
 

@@ -157,7 +157,10 @@ impl Experiment {
         let (heap, scheduler) = (self.reference_heap(), self.reference_scheduler());
         let heaps = self.spec.heaps.iter().map(|h| (h, scheduler));
         let schedulers = self.spec.schedulers.iter().map(|s| (heap, s));
-        for (heap, scheduler) in heaps.chain(schedulers) {
+        let goes = |(h, s): &(&HeapChoice, &SchedulerChoice)| {
+            menagerie_strategies::hole(&h.name, &s.name).is_none()
+        };
+        for (heap, scheduler) in heaps.chain(schedulers).filter(goes) {
             let probe = Invocation {
                 program: program.clone(),
                 params: Default::default(),

@@ -3,12 +3,12 @@
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 use std::sync::Arc;
-use std::thread::Thread;
 
 use crate::event::{Event, Sink};
 use crate::gate::Gate;
 use crate::heap::Heap;
 use crate::host::Wait;
+use crate::idle::Idle;
 use crate::interp::{Loaded, Peer};
 use crate::report::Ending;
 use crate::sched::Scheduler;
@@ -35,10 +35,8 @@ pub(super) struct Shared<H: Heap, S: Scheduler, E: Sink> {
     pub(super) gate: Arc<Gate>,
     /// All workers, by number.
     pub(super) peers: Vec<Peer<H>>,
-    /// How many workers are in a slice.
-    pub(super) busy: usize,
-    /// Workers that sleep because there was nothing to run.
-    pub(super) idle: Vec<(usize, Thread)>,
+    /// Which workers are in a slice, and which sleep because there was nothing to run.
+    pub(super) idle: Idle,
     /// How the program has ended; workers stop when they see it.
     pub(super) ending: Option<Ending>,
     /// Reductions that may still be given to slices (the step limit).
@@ -65,8 +63,7 @@ impl<H: Heap, S: Scheduler, E: Sink> Shared<H, S, E> {
             failures: Vec::new(),
             gate: Arc::default(),
             peers: Vec::new(),
-            busy: 0,
-            idle: Vec::new(),
+            idle: Idle::default(),
             ending: None,
             steps_left,
         }
@@ -115,11 +112,9 @@ impl<H: Heap, S: Scheduler, E: Sink> Shared<H, S, E> {
     pub(super) fn finish(&mut self, ending: Ending) {
         self.ending.get_or_insert(ending);
         for peer in &self.peers {
-            // SAFETY: workers live as long as the VM.
-            unsafe { peer.request() };
+            // SAFETY: workers live as long as the VM; the one that calls this holds the gate.
+            unsafe { peer.end_slice() };
         }
-        for (_, thread) in self.idle.drain(..) {
-            thread.unpark();
-        }
+        self.idle.wake_all();
     }
 }

@@ -55,6 +55,8 @@ pub struct How {
     pub engine: Engine,
     pub params: Vec<(String, String)>,
     pub step_limit: Option<u64>,
+    /// Of what is compiled for this run.
+    pub escape: escape::Mode,
 }
 
 impl How {
@@ -71,6 +73,7 @@ impl How {
             engine: Engine::default(),
             params: Vec::new(),
             step_limit: None,
+            escape: escape::Mode::default(),
         }
     }
     /// Every allocation collects, everything is checked.
@@ -125,14 +128,14 @@ pub fn compile_with(
 }
 
 /// Compiles a program that has no mistakes.
-fn compile_correct(path: &Path, source: &str) -> Compiled {
-    compile(path, source)
+fn compile_correct(path: &Path, source: &str, mode: escape::Mode) -> Compiled {
+    compile_with(path, source, escape::Options { mode, ..escape::Options::default() })
         .unwrap_or_else(|text| panic!("{} does not compile:\n{text}", path.display()))
 }
 
 /// Runs a program's text on the VM.
 pub fn run(path: &Path, source: &str, how: &How) -> Outcome {
-    let compiled = compile_correct(path, source);
+    let compiled = compile_correct(path, source, how.escape);
     run_compiled(&compiled, how).unwrap_or_else(|e| panic!("{}: {e}", path.display()))
 }
 
@@ -191,7 +194,7 @@ pub fn end_of(compiled: &Compiled, how: &How) -> Result<(String, Ending, u64), V
 
 /// Runs a program's text on the oracle.
 pub fn run_oracle(path: &Path, source: &str, how: &How) -> Outcome {
-    run_oracle_compiled(&compile_correct(path, source), how)
+    run_oracle_compiled(&compile_correct(path, source, how.escape), how)
 }
 
 /// Runs a program on the oracle.

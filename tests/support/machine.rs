@@ -628,9 +628,9 @@ impl CodeRun<'_> {
             B::LoadV => word_value(Value::from_bits(d.into())),
             B::GetGlobal => *self.globals.get(&d).unwrap_or(&NIL),
             B::GetCapture => hash(&[self.reg(i.b), i.c.into()]),
-            B::CellNew => self.world.compute("cell_new", &[self.reg(i.b)])?,
+            B::CellNew | B::CellNewLocal => self.world.compute("cell_new", &[self.reg(i.b)])?,
             B::CellGet => self.world.read("cell_get", &[self.reg(i.b)]),
-            B::Closure => self.world.compute("closure", &with(list, d))?,
+            B::Closure | B::ClosureLocal => self.world.compute("closure", &with(list, d))?,
             B::Add => binary(BinaryOp::Add)(self)?,
             B::Sub => binary(BinaryOp::Sub)(self)?,
             B::Mul => binary(BinaryOp::Mul)(self)?,
@@ -668,11 +668,11 @@ impl CodeRun<'_> {
             B::GetElem => self.world.read("elem", &[self.reg(i.b), i.c.into()]),
             B::TupleField => self.world.compute("tuple_field", &[self.reg(i.b), i.c.into()])?,
             B::Index => self.world.compute("index", &[self.reg(i.b), self.reg(i.c)])?,
-            B::MakeTuple => self.world.compute("tuple", &list)?,
+            B::MakeTuple | B::MakeTupleLocal => self.world.compute("tuple", &list)?,
             B::MakeList => extend(21, &list),
             B::MakeMap => extend(22, &list),
             B::MakeSet => extend(23, &list),
-            B::MakeRecord => self.world.compute("record", &with(list, d))?,
+            B::MakeRecord | B::MakeRecordLocal => self.world.compute("record", &with(list, d))?,
             B::UpdateRecord => {
                 let table = &self.code.updates[d as usize];
                 let mut parts = with(list, table.class.0.into());

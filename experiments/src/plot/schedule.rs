@@ -11,6 +11,7 @@ use crate::analyze::Analysis;
 use crate::analyze::columns::SpeedupRow;
 use crate::analyze::lbo::GEOMEAN;
 use crate::analyze::load::{CellData, Metric};
+use crate::analyze::ratios::GEOMEAN_OF_SEVERAL;
 use crate::analyze::statistics::{Estimate, geometric_mean, mean_interval, ratio};
 
 /// 11: workers → speed-up and efficiency, on the reference heap.
@@ -279,8 +280,11 @@ pub(crate) fn activity(analysis: &Analysis) -> Option<Figure> {
 /// most workers.
 fn joint_ratio(analysis: &Analysis, heap: &str, scheduler: &str) -> Option<Estimate> {
     let middle = middle_factor(analysis);
+    let means = |name: &str| analysis.ratios.iter().any(|r| r.workload == name);
+    let mean = if means(GEOMEAN_OF_SEVERAL) { GEOMEAN_OF_SEVERAL } else { GEOMEAN };
     let rows = analysis.ratios.iter().filter(|r| {
-        r.workload == GEOMEAN
+        r.workload == mean
+            && r.missing.is_empty()
             && r.metric == "wall_ns"
             && r.heap == heap
             && r.sched == scheduler
@@ -324,6 +328,10 @@ pub(crate) fn interaction(analysis: &Analysis) -> Option<Figure> {
             word: format!("{:.2}{half}", e.value / best),
         }
     });
+    let missing = (0..heaps.len()).flat_map(|x| (0..schedulers.len()).map(move |y| (x, y)));
+    let missing = missing.filter(|&(x, y)| !values.iter().any(|v| (v.0, v.1) == (x, y)));
+    let holes =
+        missing.map(|(x, y)| Mark::Word { x: x as f64, y: y as f64, word: "–".to_owned() });
     let lines = schedulers.iter().enumerate().map(|(row, scheduler)| Mark::Line {
         points: values
             .iter()
@@ -342,7 +350,7 @@ pub(crate) fn interaction(analysis: &Analysis) -> Option<Figure> {
         title: "time / best".to_owned(),
         x: Axis::names("", &heaps),
         y: Axis::names("", &schedulers),
-        marks: tiles.collect(),
+        marks: tiles.chain(holes).collect(),
     };
     let interaction = Panel {
         title: "parallel lines: no interaction".to_owned(),
@@ -353,8 +361,9 @@ pub(crate) fn interaction(analysis: &Analysis) -> Option<Figure> {
     Some(Figure {
         id: "16-heap-x-scheduler".to_owned(),
         caption: format!(
-            "Heap × scheduler: geometric mean over the workloads that ran on both, wall time over \
-             the best pair.{}",
+            "Heap × scheduler, each with the most workers it has: geometric mean over the workloads \
+             that ran on several schedulers, wall time over the best pair; –: they do not go \
+             together, or a workload failed.{}",
             small_print(analysis, "± and bars: 95 % bootstrap")
         ),
         width: Width::Page,

@@ -37,6 +37,7 @@ pub(crate) struct Spec {
     pub(crate) timeout_s: f64,
     pub(crate) fsync: Fsync,
     pub(crate) minimum_heaps: MinimumHeaps,
+    pub(crate) minimum_heap_tolerance: f64,
 }
 
 /// A workload with its parameters, and the output of a right run.
@@ -148,6 +149,7 @@ pub(super) fn check(
         timeout_s: *file.run.timeout_s.get_ref(),
         fsync: file.run.fsync,
         minimum_heaps: file.run.minimum_heaps,
+        minimum_heap_tolerance: *file.run.minimum_heap_tolerance.get_ref(),
     };
     check_run(&mut c, file);
     check_reference(&mut c, file, &spec);
@@ -161,6 +163,9 @@ fn check_run(c: &mut Complaints<'_>, file: &SpecFile) {
     c.require(iterations > 0, run.iterations.span(), "iterations must be at least 1");
     let measured = *run.warmup.get_ref() < iterations;
     c.require(measured, run.warmup.span(), "warmup leaves no iteration to measure: lower it");
+    let tolerance = &run.minimum_heap_tolerance;
+    let message = "minimum_heap_tolerance must be from 0.001 to 0.5";
+    c.require((0.001..=0.5).contains(tolerance.get_ref()), tolerance.span(), message);
     let positive = |x: f64| x.is_finite() && x > 0.0;
     let factor = *run.timeout_factor.get_ref();
     c.require(factor > 1.0, run.timeout_factor.span(), "timeout_factor must be above 1");

@@ -217,6 +217,9 @@ pub(crate) struct Run {
     /// Of which heaps the minimum is searched before the run.
     #[serde(default)]
     pub(crate) minimum_heaps: MinimumHeaps,
+    /// How near to the minimum the search goes, as a share of it.
+    #[serde(default = "hundredth")]
+    pub(crate) minimum_heap_tolerance: Spanned<f64>,
 }
 
 /// Of which heaps the minimum is searched before the run; `menagerie minheap` searches all.
@@ -243,6 +246,9 @@ pub(crate) enum Fsync {
     Never,
 }
 
+fn hundredth() -> Spanned<f64> {
+    Spanned::new(0..0, 0.01)
+}
 fn three() -> Spanned<u32> {
     Spanned::new(0..0, 3)
 }

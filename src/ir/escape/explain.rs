@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use super::{Analysis, Options, Site, SiteKind, Verdict};
+use super::{Analysis, Options, Site, SiteKind, Verdict, functions_with};
 use crate::compile::PRELUDE_FILE;
 use crate::ir::{FuncId, Program};
 use crate::lang::ast::Span;
@@ -11,13 +11,11 @@ use crate::lang::diagnostics::Sources;
 /// A table of the sites in the program's own files, in the order of the text, then the totals. The
 /// program is one on which the pass has not been run.
 pub fn explain(program: &Program, sources: &Sources, options: Options) -> String {
-    let analysis = Analysis::new(program);
+    let functions = functions_with(program, Some(PRELUDE_FILE), |op| SiteKind::of(op).is_some());
+    let analysis = Analysis::new(program, &functions);
     let mut dissolved = super::dissolve(&mut program.clone(), options);
-    let functions = (0..program.funcs.len() as u32).map(FuncId);
-    let mut sites: Vec<Site> = functions
-        .flat_map(|f| analysis.sites(program, f))
-        .filter(|site| site.span.file != PRELUDE_FILE)
-        .collect();
+    let mut sites: Vec<Site> =
+        functions.into_iter().flat_map(|f| analysis.sites(program, f)).collect();
     sites.sort_by_key(|site| (site.span.file, site.span.start, site.span.end));
     for site in &mut sites {
         let same = |gone: &(FuncId, SiteKind, Span)| *gone == (site.function, site.kind, site.span);

@@ -80,11 +80,13 @@ pub struct Options {
     pub mode: Mode,
     /// How many fields of objects a frame may hold. What does not fit is allocated as ever.
     pub frame_budget: u32,
+    /// Functions of this file are left as they are.
+    pub ignored_file: Option<u32>,
 }
 
 impl Default for Options {
     fn default() -> Self {
-        Options { mode: Mode::default(), frame_budget: 64 }
+        Options { mode: Mode::default(), frame_budget: 64, ignored_file: None }
     }
 }
 
@@ -92,7 +94,7 @@ impl Default for Options {
 pub fn dissolve(program: &mut Program, options: Options) -> Dissolved {
     match options.mode {
         Mode::Off => Dissolved::default(),
-        Mode::Frame | Mode::FrameRegion => scalars::run(program, options.frame_budget),
+        Mode::Frame | Mode::FrameRegion => scalars::run(program, options),
     }
 }
 
@@ -105,8 +107,12 @@ pub fn note_lifetimes(program: &mut Program, options: Options) {
     if options.mode == Mode::Off {
         return;
     }
-    let analysis = Analysis::new(program);
-    for function in (0..program.funcs.len() as u32).map(FuncId) {
+    let functions = functions_with(program, options.ignored_file, Op::may_be_local);
+    if functions.is_empty() {
+        return;
+    }
+    let analysis = Analysis::new(program, &functions);
+    for function in functions {
         for site in analysis.sites(program, function) {
             let block = &mut program.funcs[function.index()].blocks[site.block.index()];
             let inst = &mut block.insts[site.inst as usize];
@@ -115,6 +121,21 @@ pub fn note_lifetimes(program: &mut Program, options: Options) {
             }
         }
     }
+}
+
+/// The functions outside of a file that have such an instruction.
+fn functions_with(
+    program: &Program,
+    ignored_file: Option<u32>,
+    has: impl Fn(&Op) -> bool,
+) -> Vec<FuncId> {
+    let functions = (0..).map(FuncId).zip(&program.funcs);
+    let others = functions.filter(|(_, function)| Some(function.span.file) != ignored_file);
+    let with = others.filter(|(_, function)| {
+        let mut insts = function.blocks.iter().flat_map(|block| &block.insts);
+        insts.any(|inst| has(&inst.op))
+    });
+    with.map(|(id, _)| id).collect()
 }
 
 /// Where an object of a site may live.
@@ -247,9 +268,9 @@ pub struct Analysis {
 }
 
 impl Analysis {
-    /// Analyses a well-formed program.
-    pub fn new(program: &Program) -> Analysis {
-        Analysis { summaries: Summaries::new(program) }
+    /// Analyses these functions of a well-formed program.
+    pub fn new(program: &Program, functions: &[FuncId]) -> Analysis {
+        Analysis { summaries: Summaries::new(program, functions) }
     }
 
     /// The sites of one function, in the order of its blocks.

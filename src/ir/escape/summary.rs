@@ -183,21 +183,29 @@ impl Summaries {
         &self.of[function.index()]
     }
 
-    /// Computes them.
-    pub(super) fn new(program: &Program) -> Summaries {
+    /// Computes those of `roots` and of everything that they call.
+    pub(super) fn new(program: &Program, roots: &[FuncId]) -> Summaries {
         let methods = Methods::new(program);
         let empty = |function: &Function| {
             let count = function.params.len() + function.captures as usize;
             Summary { inputs: vec![Input::default(); count], ..Summary::default() }
         };
         let mut summaries = Summaries { of: program.funcs.iter().map(empty).collect(), methods };
-        let callees: Vec<Vec<FuncId>> =
-            program.funcs.iter().map(|function| summaries.callees_of(function)).collect();
+        let mut callees: Vec<Vec<FuncId>> = vec![Vec::new(); program.funcs.len()];
+        let mut is_wanted = vec![false; program.funcs.len()];
+        let mut unseen = roots.to_vec();
+        while let Some(f) = unseen.pop() {
+            if !std::mem::replace(&mut is_wanted[f.index()], true) {
+                callees[f.index()] = summaries.callees_of(&program.funcs[f.index()]);
+                unseen.extend_from_slice(&callees[f.index()]);
+            }
+        }
         let mut callers = vec![Vec::new(); callees.len()];
         for (list, caller) in callees.iter().zip((0..).map(FuncId)) {
             list.iter().for_each(|callee| callers[callee.index()].push(caller));
         }
         let mut work: VecDeque<FuncId> = callees_first(&callees).into();
+        work.retain(|f| is_wanted[f.index()]);
         let mut waits = vec![true; callees.len()];
         let mut visits = vec![0; callees.len()];
         while let Some(f) = work.pop_front() {

@@ -18,9 +18,10 @@
 //! consistent fence between its store to `bottom` and its load of `top`, `steal` one between its loads
 //! of `top` and `bottom`. The model of this file kills the variants without them.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::PoisonError;
 
 use crate::sync::atomic::{AtomicI64, AtomicPtr, AtomicU64, Ordering, fence};
+use crate::sync::{Arc, Mutex};
 
 /// What an attempt to steal gives.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

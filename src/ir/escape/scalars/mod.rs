@@ -11,11 +11,11 @@
 mod groups;
 mod rewrite;
 
-use super::SiteKind;
+use super::{Options, SiteKind, functions_with};
 use crate::ir::dominance::Cfg;
 use crate::ir::liveness::Liveness;
 use crate::ir::passes::{remove_unreachable, slots};
-use crate::ir::{FuncId, Function, Inst, Program};
+use crate::ir::{FuncId, Function, Inst, Op, Program};
 use crate::lang::ast::Span;
 
 /// Objects within objects within objects: so deep.
@@ -32,25 +32,18 @@ pub struct Dissolved {
     pub over_budget: u32,
 }
 
-/// Dissolves what can be dissolved, `budget` fields per function at most.
-pub(super) fn run(program: &mut Program, budget: u32) -> Dissolved {
+/// Dissolves what can be dissolved, as far as the budget of each frame goes.
+pub(super) fn run(program: &mut Program, options: Options) -> Dissolved {
     let mut done = Dissolved::default();
-    for id in (0..program.funcs.len() as u32).map(FuncId) {
-        if has_sites(&program.funcs[id.index()]) {
-            let mut function = program.funcs[id.index()].clone();
-            let before = done.sites.len();
-            dissolve(program, id, &mut function, budget, &mut done);
-            if done.sites.len() > before {
-                program.funcs[id.index()] = function;
-            }
+    for id in functions_with(program, options.ignored_file, Op::may_be_local) {
+        let mut function = program.funcs[id.index()].clone();
+        let before = done.sites.len();
+        dissolve(program, id, &mut function, options.frame_budget, &mut done);
+        if done.sites.len() > before {
+            program.funcs[id.index()] = function;
         }
     }
     done
-}
-
-fn has_sites(function: &Function) -> bool {
-    let mut insts = function.blocks.iter().flat_map(|block| &block.insts);
-    insts.any(|inst| SiteKind::of(&inst.op).is_some())
 }
 
 fn dissolve(
