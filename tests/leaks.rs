@@ -11,7 +11,10 @@ use menagerie::vm::{Vm, VmConfig};
 use menagerie::world::World;
 use menagerie_strategies::heaps::{
     arena::{Arena, Hybrid},
-    generational::Generational, mark_sweep::MarkSweep, rc::Rc, semispace::SemiSpace,
+    generational::Generational,
+    mark_sweep::MarkSweep,
+    rc::Rc,
+    semispace::SemiSpace,
 };
 use menagerie_strategies::schedulers::green::Green;
 
