@@ -5,16 +5,20 @@
 //! that a heap does not use costs nothing.
 //!
 //! Rules
-//! - H1. Only [`Mutator::alloc_slow`], the poll and an explicit collection are safepoints. `load`,
+//! - H1. Only [`Mutator::alloc_slow`], `leave`, the poll and an explicit collection are safepoints. `load`,
 //!   `store`, `set`, `take`, `clear` and `try_alloc` never collect and never move.
 //! - H2. Objects move, and tracing heaps free, only inside [`Heap::collect`], with the world
-//!   stopped. After it every object reference outside of the roots is stale.
+//!   stopped, and inside [`Mutator::leave`], which moves and frees what its region held. After either
+//!   every object reference outside of the roots is stale.
 //! - H3. Every byte counts against the limit: copy reserve, prefixes, mark tables, buffers.
 //! - H4. Exhaustion is [`Oom`], after a last full collection; never an abort.
 //! - H5. `set`, `take`, `clear` and `store` contain no call. A counting heap links the dead into a
 //!   list, says so through [`Mutator::pending`], and frees in [`Mutator::drain`].
 //! - H6. Objects are born unreferenced; the first `set`, `init` or `store` adopts them.
 //! - H7. A strategy never calls the interpreter.
+//! - H8. A region belongs to one task, which leaves its regions in the reverse order of entering. A
+//!   value that another task, or a root outside of the running task, is given is announced by
+//!   `escape`, unless it goes through `store`.
 
 use std::fmt;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -329,9 +333,10 @@ pub enum Watch {
     Finalizer,
 }
 
-/// A region (`arena { }`) that a mutator has entered.
+/// A region (`arena { }`) that a task has entered: its place in the heap's table, and a generation, so
+/// that a token of a region that has ended is recognised.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct Region(pub u32);
+pub struct Region(pub u64);
 
 impl Region {
     /// What heaps without regions answer.
@@ -420,30 +425,83 @@ pub unsafe trait Mutator: Sized {
     /// The object has got a weak reference or a finalizer.
     fn watch(&mut self, _o: Obj, _why: Watch) {}
 
-    /// `arena {`
+    /// Whether the heap has regions: then it needs to know which task runs (`suspend`, `resume`) and
+    /// what of it is alive (`leave`).
+    const REGIONS: bool = false;
+    /// `arena {` in the running task.
     fn enter(&mut self) -> Region {
         Region::NONE
     }
-    /// `}`: what escapes through `result` is promoted, the rest is released in O(1).
-    fn leave(&mut self, _region: Region, _result: &mut Value) {}
+    /// `}`: what outlives the region is promoted, every reference to it included; the rest is
+    /// released. `live` visits the words of the running task that are used afterwards and can refer
+    /// to the region's objects. A safepoint: promotion allocates.
+    fn leave(
+        &mut self,
+        _region: Region,
+        _result: &mut Value,
+        _live: &mut LiveWords<'_>,
+        _at: &mut Safepoint<'_>,
+    ) {
+    }
+    /// What the last `leave` has promoted, where it is now: for checkers.
+    fn promoted(&self, _f: &mut dyn FnMut(Obj)) {}
+    /// The value is about to be kept by a root that is no register of the running task: a global,
+    /// another task's register, a table of the world.
+    #[inline(always)]
+    fn escape(&mut self, _v: Value) {}
+    /// The running task gives way; its innermost region.
+    #[inline(always)]
+    fn suspend(&mut self) -> Region {
+        Region::NONE
+    }
+    /// A task goes on (or ends its regions by `abandon`) that was in this region.
+    #[inline(always)]
+    fn resume(&mut self, _innermost: Region) {}
+    /// A task that is in this region will never run again: its regions end, nothing is promoted.
+    fn abandon(&mut self, _innermost: Region) {}
     /// Gives back the allocation buffer and publishes counters and barrier buffers.
     fn flush(&mut self) {}
+}
+
+/// Visits words that hold values; called as often as needed.
+pub type LiveWords<'a> = dyn FnMut(&mut dyn FnMut(&mut Value)) + 'a;
+
+/// Who stops the world.
+pub trait Stop {
+    /// Stops the world, collects through the outermost heap, resumes.
+    fn collect(&mut self, why: Cause);
+    /// Stops the world and shows its roots, without a collection. Only heaps with regions ask.
+    fn roots(&mut self, f: &mut dyn FnMut(&mut dyn Roots));
+}
+
+/// A function that collects, for heaps without regions.
+impl<F: FnMut(Cause)> Stop for F {
+    fn collect(&mut self, why: Cause) {
+        self(why);
+    }
+    fn roots(&mut self, _: &mut dyn FnMut(&mut dyn Roots)) {
+        panic!("a heap with regions needs a `Stop` that can show the roots");
+    }
 }
 
 /// A place where a collection may happen. The collection goes through the outermost heap, so
 /// wrappers see all of them.
 pub struct Safepoint<'a> {
-    collect: &'a mut dyn FnMut(Cause),
+    stop: &'a mut dyn Stop,
 }
 
 impl<'a> Safepoint<'a> {
-    /// A safepoint that collects by calling `collect`.
-    pub fn new(collect: &'a mut dyn FnMut(Cause)) -> Self {
-        Safepoint { collect }
+    /// A safepoint that stops the world through `stop`.
+    pub fn new(stop: &'a mut dyn Stop) -> Self {
+        Safepoint { stop }
     }
     /// Stops the world, collects, resumes. The calling mutator must have flushed itself.
     pub fn collect(&mut self, why: Cause) {
-        (self.collect)(why);
+        self.stop.collect(why);
+    }
+    /// Stops the world and shows its roots: to fix references to what has been promoted.
+    pub fn roots(&mut self, f: &mut dyn FnMut(&mut dyn Roots)) {
+        self.stop.roots(f);
     }
 }
 

@@ -41,6 +41,8 @@ pub trait Host {
     fn store(&mut self, o: Obj, i: usize, v: Value);
     /// The object has got a weak reference or a finalizer.
     fn watch(&mut self, o: Obj, why: Watch);
+    /// A table of the world is about to keep this value.
+    fn escape(&mut self, _v: Value) {}
     /// Writes a root word (argument register or temporary).
     fn set_root(&mut self, place: *mut Value, v: Value);
     /// Drops temporaries from index `from` on.
@@ -318,6 +320,7 @@ impl<'a> Native<'a> {
         let finalizers = &mut self.host().world().finalizers;
         finalizers.push((object, Value::NIL));
         let place: *mut Value = finalizers.last_mut().map(|(_, f)| f).expect("just pushed");
+        self.host().escape(function);
         self.host().set_root(place, function);
     }
     /// Makes a new weak reference object point at the target in `to`, which is an object.
@@ -333,6 +336,7 @@ impl<'a> Native<'a> {
         let actor = actor.map_or(Value::NIL, |actor| self.get(actor).value());
         let registry = &mut self.host().world().registry;
         let place: *mut Value = registry.entry(name.clone()).or_insert(Value::NIL);
+        self.host().escape(actor);
         self.host().set_root(place, actor);
         if actor == Value::NIL {
             self.host().world().registry.remove(&name);

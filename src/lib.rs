@@ -22,7 +22,8 @@
 //! | where | what |
 //! |---|---|
 //! | [`heap`] | the `Heap` and `Mutator` contracts, rules H1–H7 |
-//! | [`sched`] | the `Scheduler` contract, the task word |
+//! | [`sched`] | the `Scheduler` contract |
+//! | [`gate`], [`limit`], [`idle`], [`task_word`] | the protocols among workers, each with its model |
 //! | [`value`], [`object`], [`class`] | the value word; header, kinds, slots; classes as one number |
 //! | [`lang`] | lexer, parser, tree, name resolution, diagnostics |
 //! | [`ir`] | SSA: builder, verifier, dominance, liveness, passes, text form, oracle interpreter |
@@ -65,9 +66,11 @@ pub mod event;
 pub mod gate;
 pub mod heap;
 pub mod host;
+pub mod idle;
 pub mod interp;
 pub mod ir;
 pub mod lang;
+pub mod limit;
 pub mod names;
 pub mod object;
 pub mod report;
@@ -77,6 +80,7 @@ pub mod stats;
 pub mod sync;
 pub mod table;
 pub mod task;
+pub mod task_word;
 pub mod value;
 pub mod vm;
 pub mod world;

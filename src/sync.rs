@@ -1,18 +1,17 @@
-//! The only place that names `std::sync`'s atomics and locks for concurrent protocols: `cfg(loom)`
-//! builds replace them by model-checked ones.
+//! The only place that names `std`'s atomics, locks and threads for concurrent protocols. The package of
+//! models includes the protocols' sources and puts a module of the same name, made of loom's types, in
+//! this one's place.
 //!
 //! [`Sharing`] is how a strategy is written once and used on one thread at no cost, or on many.
 
+use parking_lot::lock_api::RawMutex as _;
 use std::cell::{RefCell, RefMut};
 use std::fmt::Debug;
 use std::ops::DerefMut;
 use std::rc::Rc;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{MutexGuard, PoisonError};
 
-#[cfg(loom)]
-pub use loom::sync::atomic;
-#[cfg(not(loom))]
-pub use std::sync::atomic;
+pub use std::sync::{Arc, Mutex, atomic};
 
 /// What state shared between a heap and its mutators is kept in.
 pub trait Sharing: Copy + Debug + 'static {
@@ -88,7 +87,7 @@ impl<T: Debug> Shared<T> for Arc<Mutex<T>> {
 }
 
 /// A lock without a guard: taken and given back in different functions.
-pub struct RawLock(#[cfg(not(loom))] parking_lot::RawMutex, #[cfg(loom)] atomic::AtomicBool);
+pub struct RawLock(parking_lot::RawMutex);
 
 impl Debug for RawLock {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -96,71 +95,49 @@ impl Debug for RawLock {
     }
 }
 
-#[cfg(not(loom))]
-mod raw_lock {
-    use super::RawLock;
-    use parking_lot::lock_api::RawMutex as _;
-
-    impl Default for RawLock {
-        fn default() -> Self {
-            RawLock(parking_lot::RawMutex::INIT)
-        }
-    }
-    impl RawLock {
-        /// Waits for the lock and takes it.
-        #[inline]
-        pub fn lock(&self) {
-            self.0.lock();
-        }
-        /// Gives it back.
-        ///
-        /// # Safety
-        /// The caller has it.
-        #[inline]
-        pub unsafe fn unlock(&self) {
-            // SAFETY: by the caller.
-            unsafe { self.0.unlock() };
-        }
+impl Default for RawLock {
+    fn default() -> Self {
+        RawLock(parking_lot::RawMutex::INIT)
     }
 }
-
-/// Under loom any correct lock will do: a spin lock made of its atomics.
-#[cfg(loom)]
-mod raw_lock {
-    use super::RawLock;
-    use super::atomic::{AtomicBool, Ordering};
-
-    impl Default for RawLock {
-        fn default() -> Self {
-            RawLock(AtomicBool::new(false))
-        }
+impl RawLock {
+    /// Waits for the lock and takes it.
+    #[inline]
+    pub fn lock(&self) {
+        self.0.lock();
     }
-    impl RawLock {
-        /// Waits for the lock and takes it.
-        pub fn lock(&self) {
-            while self.0.swap(true, Ordering::Acquire) {
-                loom::thread::yield_now();
-            }
-        }
-        /// Gives it back.
-        ///
-        /// # Safety
-        /// The caller has it.
-        pub unsafe fn unlock(&self) {
-            self.0.store(false, Ordering::Release);
-        }
+    /// Gives it back.
+    ///
+    /// # Safety
+    /// The caller has it.
+    #[inline]
+    pub unsafe fn unlock(&self) {
+        // SAFETY: by the caller.
+        unsafe { self.0.unlock() };
     }
 }
 
 /// One turn of a loop that waits for another thread: short ones spin, long ones give way.
 pub fn pause(turns: &mut u32) {
     *turns += 1;
-    #[cfg(loom)]
-    loom::thread::yield_now();
-    #[cfg(not(loom))]
     if *turns < 64 {
         std::hint::spin_loop();
     } else {
         std::thread::yield_now();
+    }
+}
+
+/// Sleeping and waking.
+pub mod thread {
+    use std::time::Duration;
+
+    pub use std::thread::{Thread, current};
+
+    /// Sleeps until another thread wakes this one, at most as long as given; sometimes less.
+    pub fn park(wait: Option<Duration>) {
+        match wait {
+            Some(wait) => std::thread::park_timeout(wait),
+            None => std::thread::park(),
+        }
     }
 }

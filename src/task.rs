@@ -17,6 +17,7 @@
 
 use std::alloc::{Layout, alloc, dealloc, handle_alloc_error};
 
+use crate::heap::Region;
 use crate::host::Wait;
 use crate::value::Value;
 
@@ -93,6 +94,8 @@ pub struct Task {
     pub wait: Option<Wait>,
     /// Tasks that wait for its end.
     pub waiters: Vec<TaskId>,
+    /// Bytes that the driver has been asked for on its behalf.
+    pub charged: usize,
     /// Whether it ran since the last collection.
     pub dirty: bool,
     /// Word indices of the frames at the last throw, innermost first, and the thrown value's bits:
@@ -100,6 +103,8 @@ pub struct Task {
     pub trace: Vec<u32>,
     /// The value that `trace` belongs to.
     pub trace_of: Value,
+    /// The innermost region that it is in, while it does not run.
+    pub region: Region,
     /// Where it was spawned (index of the word), for reports.
     pub spawned_at: Option<u32>,
 }
@@ -140,9 +145,11 @@ impl Task {
             handle: Value::NIL,
             wait: None,
             waiters: Vec::new(),
+            charged: 0,
             dirty: true,
             trace: Vec::new(),
             trace_of: Value::NIL,
+            region: Region::NONE,
             spawned_at: None,
         }
     }

@@ -751,8 +751,27 @@ unsafe impl Mutator for LoudMutator {
     fn enter(&mut self) -> Region {
         Region(9)
     }
-    fn leave(&mut self, region: Region, result: &mut Value) {
-        *result = Value::small(i64::from(region.0));
+    fn leave(
+        &mut self,
+        region: Region,
+        result: &mut Value,
+        live: &mut LiveWords<'_>,
+        _: &mut Safepoint<'_>,
+    ) {
+        *result = Value::small(region.0 as i64);
+        live(&mut |word| *word = Value::TRUE);
+    }
+    fn escape(&mut self, _: Value) {
+        self.0.set(self.0.get() + 10_000);
+    }
+    fn suspend(&mut self) -> Region {
+        Region(8)
+    }
+    fn resume(&mut self, innermost: Region) {
+        self.0.set(self.0.get() + innermost.0);
+    }
+    fn abandon(&mut self, _: Region) {
+        self.0.set(0);
     }
     fn flush(&mut self) {
         self.0.set(self.0.get() + 1000);
@@ -777,7 +796,14 @@ fn every_hook_reaches_the_heap() {
     m.drain();
     assert_eq!(heap.usage().allocated_bytes, 0);
     let region = m.enter();
-    m.leave(region, &mut b);
-    assert_eq!(b, Value::small(9));
+    let (mut word, mut collect) = (Value::NIL, |_| {});
+    m.leave(region, &mut b, &mut |f| f(&mut word), &mut Safepoint::new(&mut collect));
+    assert_eq!((b, word), (Value::small(9), Value::TRUE));
+    m.escape(b);
+    let innermost = m.suspend();
+    m.resume(innermost);
+    assert_eq!(heap.usage().allocated_bytes, 10_008);
+    m.abandon(innermost);
+    assert_eq!(heap.usage().allocated_bytes, 0);
     assert_eq!(m.try_alloc_local(CELL), None);
 }

@@ -75,7 +75,7 @@ impl Cell {
             "{experiment}\n{}\n{} {}\n{} {}\n{workers}\n{size}\n{invocation}",
             workload.key(),
             heap.name,
-            pairs(&heap.params),
+            heap.options(),
             scheduler.name,
             pairs(&scheduler.params),
         ));
@@ -238,6 +238,13 @@ impl Builder<'_> {
 
     /// The cell, unless it is excluded; at its own size when the specification says so.
     fn admit(&mut self, mut cell: Cell, first_size: bool) -> Option<Cell> {
+        if let Some(reason) = menagerie_strategies::hole(&cell.heap.name, &cell.scheduler.name) {
+            let note = format!("{} × {}: {reason}", cell.heap.name, cell.scheduler.name);
+            if !self.excluded.contains(&note) {
+                self.excluded.push(note);
+            }
+            return None;
+        }
         let Some(exclusion) = self.spec.exclusion(&cell) else { return Some(cell) };
         let note = format!(
             "{} on {} × {} × {}: {}",

@@ -41,6 +41,12 @@ pub struct Iteration {
     pub preemptions: u64,
     /// Tasks made, the entry included.
     pub tasks_spawned: u64,
+    /// Times that a worker without work went to sleep.
+    pub parks: u64,
+    /// Times that a push woke one.
+    pub notifications: u64,
+    /// Times that one woke and found nothing.
+    pub vain_wakes: u64,
     /// Bytes allocated.
     pub alloc_bytes: u64,
     /// Objects traced by all collections.
@@ -69,6 +75,8 @@ pub struct Pause {
     pub end_ns: u64,
     /// Processor time of all threads meanwhile.
     pub task_clock_ns: u64,
+    /// How long it took before until every worker had stopped.
+    pub ttsp_ns: u64,
     /// Used before.
     pub heap_before_bytes: u64,
     /// Live after.
@@ -143,6 +151,7 @@ impl Iteration {
             start_ns: p.start_ns,
             end_ns: p.start_ns + p.wall_ns,
             task_clock_ns: p.task_clock_ns,
+            ttsp_ns: p.safepoint_ns,
             heap_before_bytes: p.before_bytes as u64,
             heap_after_bytes: p.after_bytes as u64,
             copied_bytes: p.copied_bytes as u64,
@@ -154,6 +163,9 @@ impl Iteration {
             slices: stats.slices,
             preemptions: stats.preemptions,
             tasks_spawned: stats.tasks_spawned,
+            parks: stats.scheduler.parks,
+            notifications: stats.scheduler.notifications,
+            vain_wakes: stats.scheduler.vain_wakes,
             alloc_bytes: stats.usage.allocated_bytes,
             traced_objects: stats.traced_objects,
             copied_bytes: stats.copied_bytes,

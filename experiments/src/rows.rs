@@ -31,7 +31,7 @@ impl Context<'_> {
             workload: cell.workload.workload.id.clone(),
             params: pairs(&cell.workload.params),
             heap: cell.heap.name.clone(),
-            heap_opts: pairs(&cell.heap.params),
+            heap_opts: cell.heap.options(),
             sched: cell.scheduler.name.clone(),
             sched_opts: pairs(&cell.scheduler.params),
             workers: cell.workers,
@@ -81,6 +81,9 @@ pub(crate) fn details(experiment: &Experiment, run_id: &str, invoked: &Invoked) 
             slices: i.slices,
             preemptions: i.preemptions,
             tasks_spawned: i.tasks_spawned,
+            parks: i.parks,
+            notifications: i.notifications,
+            vain_wakes: i.vain_wakes,
         });
         if measured && invoked.status == Status::Ok {
             let pauses = (0..).zip(&i.pauses).map(|(seq, p)| PauseRow {
@@ -91,6 +94,7 @@ pub(crate) fn details(experiment: &Experiment, run_id: &str, invoked: &Invoked) 
                 start_ns: p.start_ns,
                 end_ns: p.end_ns,
                 task_clock_ns: p.task_clock_ns,
+                ttsp_ns: p.ttsp_ns,
                 heap_before_bytes: p.heap_before_bytes,
                 heap_after_bytes: p.heap_after_bytes,
                 copied_bytes: p.copied_bytes,

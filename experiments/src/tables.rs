@@ -15,7 +15,7 @@ use crate::results::MinheapRow;
 /// `menagerie table`
 #[derive(Args, Debug)]
 pub struct TableArgs {
-    /// The experiment's results folder, such as results/quick
+    /// The experiment's results folder, such as results/local/quick
     pub folder: PathBuf,
 }
 
@@ -81,8 +81,7 @@ fn lbo(analysis: &Analysis) -> Table {
                     && r.workload == workload
                     && r.heap == *heap
                     && r.workers == 1
-                    && r.sched.split(' ').next()
-                        == Some(analysis.manifest.reference_scheduler.as_str())
+                    && r.sched == analysis.manifest.reference_scheduler
                     && (r.heap_factor == middle || (r.heap_factor.is_none() && r.lbo.is_some()))
             });
             row.push(found.map_or(Cell::word("–"), |r| Cell::estimate(r.lbo, r.ci_lo, r.ci_hi)));
@@ -103,9 +102,11 @@ fn lbo(analysis: &Analysis) -> Table {
 
 /// Ratios of means over workloads.
 fn ratios(analysis: &Analysis) -> Table {
-    let words = ["metric", "heap", "scheduler", "workers", "size", "ratio", "verdict", "workloads"];
-    let rows = analysis.ratios.iter().filter(|r| r.workload == GEOMEAN).map(|r| {
+    let words =
+        ["over", "metric", "heap", "scheduler", "workers", "size", "ratio", "verdict", "workloads"];
+    let rows = analysis.ratios.iter().filter(|r| r.workload.starts_with("(geomean")).map(|r| {
         vec![
+            Cell::word(if r.workload == GEOMEAN { "all" } else { "with tasks" }),
             Cell::word(&r.metric),
             Cell::word(&r.heap),
             Cell::word(&r.sched),
@@ -145,8 +146,9 @@ fn minimum_heaps(analysis: &Analysis, minima: &[MinheapRow]) -> Table {
     Table {
         id: "minimum-heaps",
         caption: format!(
-            "Minimum heaps, found by bisection in bytes to 1 % and confirmed by 5 of 5 \
+            "Minimum heaps, found by bisection in bytes to {} % and confirmed by 5 of 5 \
              invocations; sizes of the experiment are multiples of {}'s.",
+            minima.iter().map(|r| r.tolerance).fold(0.0, f64::max) * 100.0,
             analysis.manifest.reference_heap
         ),
         head: words.map(str::to_owned).to_vec(),

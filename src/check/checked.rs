@@ -250,19 +250,10 @@ impl Shadow {
             (0..o.len()).for_each(|i| o.set_slot(i, Value::from_bits(POISON)));
         }
     }
-    /// Everything that is reachable from the result of a region is in use now (K1).
-    fn promoted(&mut self, result: Value) {
-        let mut seen = AddressMap::<()>::default();
-        let mut work = vec![(Edge::Operation("leave"), result)];
-        while let Some((edge, v)) = work.pop() {
-            let Some(o) = v.as_object() else { continue };
-            if seen.insert(o.address(), ()).is_none() {
-                let header = self.sensible(edge, o);
-                self.live.insert(o.address(), header);
-                let slot = |slot| (Edge::Slot { parent: o, slot }, o.slot(slot));
-                work.extend((0..o.traced_slots()).map(slot));
-            }
-        }
+    /// What a region's end has promoted is in use now (K1).
+    fn promoted(&mut self, o: Obj) {
+        let header = self.sensible(Edge::Operation("leave"), o);
+        self.live.insert(o.address(), header);
     }
 }
 
@@ -694,6 +685,7 @@ unsafe impl<M: Mutator> Mutator for CheckedMutator<M> {
     const COUNTS: bool = M::COUNTS;
     const PARALLEL: bool = M::PARALLEL;
     const INLINE: bool = false;
+    const REGIONS: bool = M::REGIONS;
 
     #[inline]
     fn try_alloc(&mut self, layout: ObjectLayout) -> Option<Obj> {
@@ -786,15 +778,21 @@ unsafe impl<M: Mutator> Mutator for CheckedMutator<M> {
     fn enter(&mut self) -> Region {
         self.inner.enter()
     }
-    fn leave(&mut self, region: Region, result: &mut Value) {
-        self.inner.leave(region, result);
+    fn leave(
+        &mut self,
+        region: Region,
+        result: &mut Value,
+        live: &mut LiveWords<'_>,
+        at: &mut Safepoint<'_>,
+    ) {
         let number = self.number;
-        self.tell(|shadow| {
-            shadow.may_reuse = true;
-            shadow.safepoint(number);
-            shadow.promoted(*result);
-        });
+        self.tell(|shadow| shadow.safepoint(number));
+        self.inner.leave(region, result, live, at);
+        self.tell(|shadow| shadow.may_reuse = true);
+        self.inner.promoted(&mut |o| self.tell(|shadow| shadow.promoted(o)));
+        self.check(|shadow| shadow.known_value(Edge::Operation("leave"), *result));
     }
+    forward_tasks!(inner);
     fn flush(&mut self) {
         self.inner.flush();
     }

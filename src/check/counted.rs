@@ -4,8 +4,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
 use crate::heap::{
-    Cause, Collection, Heap, HeapConfig, HeapError, HeapInfo, Mutator, Oom, Region, Roots,
-    Safepoint, SharedHeap, Usage, Watch,
+    Cause, Collection, Heap, HeapConfig, HeapError, HeapInfo, LiveWords, Mutator, Oom, Region,
+    Roots, Safepoint, SharedHeap, Usage, Watch,
 };
 use crate::object::{Obj, ObjectLayout};
 use crate::value::Value;
@@ -98,6 +98,7 @@ unsafe impl<M: Mutator> Mutator for CountedMutator<M> {
     const COUNTS: bool = M::COUNTS;
     const PARALLEL: bool = M::PARALLEL;
     const INLINE: bool = false;
+    const REGIONS: bool = M::REGIONS;
 
     fn try_alloc(&mut self, layout: ObjectLayout) -> Option<Obj> {
         let o = self.inner.try_alloc(layout)?;

@@ -5,8 +5,8 @@ use std::marker::PhantomData;
 use std::sync::atomic::AtomicU64;
 
 use crate::heap::{
-    Barrier, Cause, Collection, Factory, Heap, HeapConfig, HeapError, HeapInfo, Mutator, Oom,
-    Region, Roots, Safepoint, SharedHeap, Usage, Watch,
+    Barrier, Cause, Collection, Factory, Heap, HeapConfig, HeapError, HeapInfo, LiveWords, Mutator,
+    Oom, Region, Roots, Safepoint, SharedHeap, Usage, Watch,
 };
 use crate::object::{Obj, ObjectLayout};
 use crate::sync::{ManyThreads, OneThread, Sharing};
@@ -48,7 +48,18 @@ pub trait AnyMutator {
     fn wants_collection(&self) -> Option<Cause>;
     fn watch(&mut self, o: Obj, why: Watch);
     fn enter(&mut self) -> Region;
-    fn leave(&mut self, region: Region, result: &mut Value);
+    fn leave(
+        &mut self,
+        region: Region,
+        result: &mut Value,
+        live: &mut LiveWords<'_>,
+        at: &mut Safepoint<'_>,
+    );
+    fn promoted(&self, f: &mut dyn FnMut(Obj));
+    fn escape(&mut self, v: Value);
+    fn suspend(&mut self) -> Region;
+    fn resume(&mut self, innermost: Region);
+    fn abandon(&mut self, innermost: Region);
     fn flush(&mut self);
 }
 
@@ -103,7 +114,14 @@ impl<M: Mutator> AnyMutator for Part<M> {
         drain(&mut self);
         watch(&mut self, o: Obj, why: Watch);
         enter(&mut self) -> Region;
-        leave(&mut self, region: Region, result: &mut Value);
+        leave(
+            &mut self, region: Region, result: &mut Value, live: &mut LiveWords<'_>,
+            at: &mut Safepoint<'_>
+        );
+        escape(&mut self, v: Value);
+        suspend(&mut self) -> Region;
+        resume(&mut self, innermost: Region);
+        abandon(&mut self, innermost: Region);
         flush(&mut self);
     }
     fn pending(&self) -> bool {
@@ -111,6 +129,9 @@ impl<M: Mutator> AnyMutator for Part<M> {
     }
     fn wants_collection(&self) -> Option<Cause> {
         self.0.wants_collection()
+    }
+    fn promoted(&self, f: &mut dyn FnMut(Obj)) {
+        self.0.promoted(f);
     }
 }
 
@@ -203,6 +224,8 @@ unsafe impl<L: Sharing> Mutator for ErasedMutator<L> {
     const COUNTS: bool = true;
     const INLINE: bool = false;
     const PARALLEL: bool = L::PARALLEL;
+    /// And have regions.
+    const REGIONS: bool = true;
 
     forward! {
         try_alloc(&mut self, layout: ObjectLayout) -> Option<Obj>;
@@ -220,7 +243,14 @@ unsafe impl<L: Sharing> Mutator for ErasedMutator<L> {
         drain(&mut self);
         watch(&mut self, o: Obj, why: Watch);
         enter(&mut self) -> Region;
-        leave(&mut self, region: Region, result: &mut Value);
+        leave(
+            &mut self, region: Region, result: &mut Value, live: &mut LiveWords<'_>,
+            at: &mut Safepoint<'_>
+        );
+        escape(&mut self, v: Value);
+        suspend(&mut self) -> Region;
+        resume(&mut self, innermost: Region);
+        abandon(&mut self, innermost: Region);
         flush(&mut self);
     }
     fn pending(&self) -> bool {
@@ -228,5 +258,8 @@ unsafe impl<L: Sharing> Mutator for ErasedMutator<L> {
     }
     fn wants_collection(&self) -> Option<Cause> {
         self.0.wants_collection()
+    }
+    fn promoted(&self, f: &mut dyn FnMut(Obj)) {
+        self.0.promoted(f);
     }
 }

@@ -4,6 +4,26 @@
 //! `--stress` and `--count` select. They wrap any heap behind `dyn` ([`erased::Erased`]), so that all
 //! wrapped runs share one instantiation of the interpreter.
 
+/// What tells a mutator of tasks, handed on.
+macro_rules! forward_tasks {
+    ($inner:ident) => {
+        fn promoted(&self, f: &mut dyn FnMut(Obj)) {
+            self.$inner.promoted(f);
+        }
+        fn escape(&mut self, v: Value) {
+            self.$inner.escape(v);
+        }
+        fn suspend(&mut self) -> Region {
+            self.$inner.suspend()
+        }
+        fn resume(&mut self, innermost: Region) {
+            self.$inner.resume(innermost);
+        }
+        fn abandon(&mut self, innermost: Region) {
+            self.$inner.abandon(innermost);
+        }
+    };
+}
 /// The methods of a mutator that no wrapper looks at.
 macro_rules! forward_cold {
     ($inner:ident) => {
@@ -22,9 +42,16 @@ macro_rules! forward_cold {
         fn enter(&mut self) -> Region {
             self.$inner.enter()
         }
-        fn leave(&mut self, region: Region, result: &mut Value) {
-            self.$inner.leave(region, result);
+        fn leave(
+            &mut self,
+            region: Region,
+            result: &mut Value,
+            live: &mut LiveWords<'_>,
+            at: &mut Safepoint<'_>,
+        ) {
+            self.$inner.leave(region, result, live, at);
         }
+        $crate::check::forward_tasks!($inner);
         fn flush(&mut self) {
             self.$inner.flush();
         }
@@ -63,7 +90,7 @@ macro_rules! forward_access {
         $crate::check::forward_cold!($inner);
     };
 }
-use {forward_access, forward_cold};
+use {forward_access, forward_cold, forward_tasks};
 
 use crate::sync::OneThread;
 

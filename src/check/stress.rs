@@ -129,6 +129,7 @@ unsafe impl<M: Mutator> Mutator for StressMutator<M> {
     const COUNTS: bool = M::COUNTS;
     const PARALLEL: bool = M::PARALLEL;
     const INLINE: bool = false;
+    const REGIONS: bool = M::REGIONS;
 
     #[inline]
     fn try_alloc(&mut self, layout: ObjectLayout) -> Option<Obj> {

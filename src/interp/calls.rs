@@ -1,7 +1,5 @@
 //! Calls that are not on the fast path, and the one unwinder.
 
-use std::sync::atomic::Ordering::Relaxed;
-
 use super::{Ctx, FuncInfo, Outcome, St};
 use crate::builtins;
 use crate::bytecode::HandlerRange;
@@ -59,6 +57,11 @@ impl<H: Heap> Ctx<H> {
             return Err(Exit::Throw(self.world().stack_overflow));
         }
         self.frame_top = self.task().frame_top;
+        let (task, driver) = (self.task, self.driver);
+        // SAFETY: both are valid for the slice.
+        if !unsafe { (*driver).charge(&mut *task) } {
+            return Err(Exit::Throw(self.world().out_of_memory));
+        }
         Ok(self.task().base)
     }
 
@@ -107,7 +110,7 @@ impl<H: Heap> Ctx<H> {
                 unsafe { self.mutator.set(&mut *base.add(h.register as usize), error) };
                 let pc = loaded.word(h.target);
                 // A handler may lie before its range: unwinding is a back-edge and polls (E4).
-                if reds > self.limit.load(Relaxed) {
+                if self.limit.reached(reds) {
                     self.save(pc, base);
                     self.outcome = Outcome::Preempted;
                     return Err(reds);

@@ -7,7 +7,7 @@
 
 use super::handlers as h;
 use super::slow::slow;
-use super::{Ctx, Outcome, R, St};
+use super::{Ctx, Outcome, R, Resume, St};
 use crate::bytecode::ops::Op;
 use crate::for_each_op;
 use crate::heap::{Heap, Mutator};
@@ -88,10 +88,11 @@ mod tail {
     ) -> u64 {
         // SAFETY: the state is the handler's.
         unsafe {
-            match slow::<H>(w, pc.sub(1), base, reds, ctx) {
-                Ok(s) => go(s),
-                Err(reds) => reds,
+            if !slow::<H>(w, pc.sub(1), base, reds, ctx) {
+                return (*ctx).resume.reds;
             }
+            let Resume { pc, base, reds } = (*ctx).resume;
+            go(St { pc, base, reds, ctx })
         }
     }
 
@@ -165,14 +166,12 @@ macro_rules! define_loop {
                             (*ctx).drain(pc, base);
                         }
                     }
-                    R::Slow => match slow::<H>(w, pc, base, reds, ctx) {
-                        Ok(next) => {
-                            pc = next.pc;
-                            base = next.base;
-                            reds = next.reds;
+                    R::Slow => {
+                        if !slow::<H>(w, pc, base, reds, ctx) {
+                            return (*ctx).resume.reds;
                         }
-                        Err(reds) => return reds,
-                    },
+                        Resume { pc, base, reds } = (*ctx).resume;
+                    }
                     R::Halt => return s.reds,
                 }
             } }

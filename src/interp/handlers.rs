@@ -69,7 +69,7 @@ fn object_of(v: Value, class: ClassId) -> Option<Obj> {
 #[inline(always)]
 unsafe fn poll<H: Heap>(s: &mut St<H>) -> bool {
     s.reds += 1;
-    s.reds > unsafe { (*s.ctx).limit.load(Relaxed) }
+    unsafe { (*s.ctx).limit.reached(s.reds) }
 }
 
 // ---- moves and constants ----
@@ -127,7 +127,9 @@ body!(get_global, w, s, {
 });
 body!(set_global, w, s, {
     let global = &*(*s.ctx).globals.add(D!(w, s) as usize);
-    (*s.ctx).mutator.store_word(global, reg(s, A!(w, s)));
+    let v = reg(s, A!(w, s));
+    (*s.ctx).mutator.escape(v);
+    (*s.ctx).mutator.store_word(global, v);
     R::Next
 });
 body!(get_capture, w, s, {

@@ -40,6 +40,9 @@ impl<H: Heap> Host for Ctx<H> {
     fn watch(&mut self, o: Obj, why: Watch) {
         self.mutator.watch(o, why);
     }
+    fn escape(&mut self, v: Value) {
+        self.mutator.escape(v);
+    }
     fn set_root(&mut self, place: *mut Value, v: Value) {
         // SAFETY: `Native` and the loader pass places of registers, temporaries and constants.
         self.mutator.set(unsafe { &mut *place }, v);

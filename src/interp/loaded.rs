@@ -239,6 +239,23 @@ impl Loaded {
         self.liveness[function].get_or_init(|| FunctionLiveness::new(self.code(), function))
     }
 
+    /// The window of the function that runs at `pc`, and which of its registers are dead there.
+    ///
+    /// # Safety
+    /// `pc` is a word of a function that runs with its window at `base`.
+    pub unsafe fn dead_registers(
+        &self,
+        pc: *const u64,
+        base: *mut Value,
+    ) -> (*mut [Value], impl Iterator<Item = usize> + '_) {
+        let index = self.index_of(pc);
+        let function = self.function_at(index).expect("by the caller");
+        let registers = self.funcs[function].registers as usize;
+        let live = self.liveness(function);
+        let dead = (0..registers).filter(move |&r| !live.live_at(index, r as u8));
+        (std::ptr::slice_from_raw_parts_mut(base, registers), dead)
+    }
+
     /// Prepares a suspended task for a collection: dead registers and everything above the top
     /// become nil (T3), so that they neither keep garbage alive nor go stale. Returns the top.
     ///

@@ -18,11 +18,12 @@
 
 use std::ptr::NonNull;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::sync::atomic::AtomicU64;
 
 use crate::gate::{Gate, Lane};
-use crate::heap::{Cause, Heap, Mutator, Usage};
+use crate::heap::{Cause, Heap, Mutator, Roots, Safepoint, Stop, Usage};
 use crate::host::{Fatal, Wait};
+use crate::limit::Limit;
 use crate::object::{Obj, ObjectLayout};
 use crate::task::{Frame, Task, TaskId};
 use crate::value::Value;
@@ -58,8 +59,13 @@ pub enum Outcome {
 pub trait Driver {
     /// Stops the world and collects; `running` is the task of the calling worker.
     fn collect(&mut self, running: &mut Task, why: Cause);
+    /// Stops the world and shows its roots.
+    fn roots(&mut self, running: &mut Task, f: &mut dyn FnMut(&mut dyn Roots));
     /// A number for a new task.
     fn fresh_id(&mut self) -> TaskId;
+    /// Asks for memory that a task takes outside of the heap; `false` when all tasks together would
+    /// take more than the heap's limit.
+    fn charge(&mut self, task: &mut Task) -> bool;
     /// Takes over a new task; whether the running one should give way to it.
     fn spawned(&mut self, task: Task) -> bool;
     /// Makes a task ready that waits.
@@ -90,8 +96,8 @@ pub struct FuncInfo {
 #[allow(missing_debug_implementations, reason = "raw pointers, private to a running slice")]
 #[repr(C)]
 pub(crate) struct Ctx<H: Heap> {
-    /// Reductions at which the slice ends; others may lower it (E4).
-    pub limit: AtomicU64,
+    /// When the slice leaves fast code; others may ask for it (E4).
+    pub limit: Limit,
     frame_top: *mut Frame,
     funcs: *const FuncInfo,
     constants: *const Value,
@@ -110,10 +116,18 @@ pub(crate) struct Ctx<H: Heap> {
     red_zone: usize,
     max_stack_words: usize,
     outcome: Outcome,
-    /// The slice's limit, while others may have lowered [`Ctx::limit`].
-    quantum: u64,
+    /// Where the run goes on after a slow path.
+    resume: Resume,
     gate: Arc<Gate>,
     lane: Lane,
+}
+
+/// Where a run goes on, in memory.
+#[derive(Clone, Copy, Debug)]
+struct Resume {
+    pc: *const u64,
+    base: *mut Value,
+    reds: u64,
 }
 
 /// Where a run is. Copied, never borrowed by a function that is not inlined (E2).
@@ -164,7 +178,13 @@ impl Driver for NoDriver {
     fn collect(&mut self, _: &mut Task, _: Cause) {
         unreachable!("no slice is running")
     }
+    fn roots(&mut self, _: &mut Task, _: &mut dyn FnMut(&mut dyn Roots)) {
+        unreachable!("no slice is running")
+    }
     fn fresh_id(&mut self) -> TaskId {
+        unreachable!("no slice is running")
+    }
+    fn charge(&mut self, _: &mut Task) -> bool {
         unreachable!("no slice is running")
     }
     fn spawned(&mut self, _: Task) -> bool {
@@ -192,7 +212,7 @@ impl<H: Heap> Interpreter<H> {
     ) -> Self {
         let no_driver: *mut dyn Driver = std::ptr::from_mut(Box::leak(Box::new(NoDriver)));
         let ctx = Box::new(Ctx {
-            limit: AtomicU64::new(0),
+            limit: Limit::default(),
             frame_top: std::ptr::null_mut(),
             funcs: loaded.funcs().as_ptr(),
             constants: std::ptr::null(),
@@ -211,7 +231,7 @@ impl<H: Heap> Interpreter<H> {
             },
             max_stack_words,
             outcome: Outcome::Preempted,
-            quantum: 0,
+            resume: Resume { pc: std::ptr::null(), base: std::ptr::null_mut(), reds: 0 },
             gate,
             lane: Lane::default(),
         });
@@ -263,8 +283,8 @@ impl<H: Heap> Interpreter<H> {
     /// the gate before and afterwards.
     pub fn run_slice(&mut self, task: &mut Task, driver: &mut dyn Driver, quantum: u64) -> Outcome {
         self.enter(task, driver);
-        self.ctx.quantum = quantum;
-        self.ctx.limit.store(quantum, Relaxed);
+        self.ctx.mutator.resume(task.region);
+        self.ctx.limit.start(quantum);
         let (pc, base) = (task.pc, task.base);
         let ctx: *mut Ctx<H> = &mut *self.ctx;
         self.ctx.enter_fast();
@@ -282,6 +302,7 @@ impl<H: Heap> Interpreter<H> {
             // SAFETY: a block has at least one register.
             ctx.outcome = Outcome::Done(unsafe { *low });
         }
+        task.region = ctx.mutator.suspend();
         ctx.task = std::ptr::null_mut();
         ctx.outcome
     }
@@ -289,6 +310,24 @@ impl<H: Heap> Interpreter<H> {
     /// The program.
     pub fn loaded(&self) -> &Arc<Loaded> {
         &self.loaded
+    }
+}
+
+/// Stops the world around the running slice: its task and its driver, which are valid for the slice
+/// and disjoint from the mutator.
+struct SliceStop {
+    task: *mut Task,
+    driver: *mut dyn Driver,
+}
+
+impl Stop for SliceStop {
+    fn collect(&mut self, why: Cause) {
+        // SAFETY: valid for the slice; short borrows.
+        unsafe { (*self.driver).collect(&mut *self.task, why) };
+    }
+    fn roots(&mut self, f: &mut dyn FnMut(&mut dyn Roots)) {
+        // SAFETY: as `collect`.
+        unsafe { (*self.driver).roots(&mut *self.task, f) };
     }
 }
 
@@ -329,16 +368,17 @@ impl<H: Heap> Ctx<H> {
         }
     }
     fn alloc(&mut self, layout: ObjectLayout) -> Result<Obj, Value> {
-        use crate::heap::Safepoint;
         if let Some(o) = self.mutator.try_alloc(layout) {
             return Ok(o);
         }
-        let (task, driver) = (self.task, self.driver);
-        // SAFETY: the task and the driver are valid for the slice and disjoint from the mutator.
-        let mut collect = |why| unsafe { (*driver).collect(&mut *task, why) };
-        let result = self.mutator.alloc_slow(layout, &mut Safepoint::new(&mut collect));
+        let mut stop = self.stop();
+        let result = self.mutator.alloc_slow(layout, &mut Safepoint::new(&mut stop));
         self.end_slice_for_finalizers();
         result.map_err(|_| self.world().out_of_memory)
+    }
+    /// Who stops the world for the running slice.
+    fn stop(&self) -> SliceStop {
+        SliceStop { task: self.task, driver: self.driver }
     }
     /// Between two instructions, counting heaps only: frees the dead, and collects if that is due.
     #[cold]
@@ -360,7 +400,7 @@ impl<H: Heap> Ctx<H> {
     /// that the driver can start them.
     fn end_slice_for_finalizers(&mut self) {
         if !self.world().ready_finalizers.is_empty() {
-            self.limit.store(0, Relaxed);
+            self.limit.end();
         }
     }
 }
@@ -381,13 +421,21 @@ impl<H: Heap> PartialEq for Peer<H> {
 }
 
 impl<H: Heap> Peer<H> {
-    /// Its slice ends at the next poll.
+    /// Its slice ends at the next poll (L2).
     ///
     /// # Safety
-    /// The interpreter exists.
+    /// The interpreter exists, and the caller holds the gate.
+    pub(crate) unsafe fn end_slice(self) {
+        // SAFETY: by the caller; atomic words.
+        unsafe { (*self.0.as_ptr()).limit.end() };
+    }
+    /// It leaves fast code at the next poll (L1).
+    ///
+    /// # Safety
+    /// The interpreter exists, and the caller holds the gate.
     pub(crate) unsafe fn request(self) {
         // SAFETY: by the caller; an atomic word.
-        unsafe { (*self.0.as_ptr()).limit.store(0, Relaxed) };
+        unsafe { (*self.0.as_ptr()).limit.request() };
     }
     /// Waits until it is out of fast code.
     ///
@@ -414,15 +462,12 @@ impl<H: Heap> Peer<H> {
         // SAFETY: by the caller; the task is owned by the stopped worker's slice.
         unsafe { (*self.0.as_ptr()).task.as_mut() }
     }
-    /// Its slice goes on for as long as it was given.
+    /// Its slice goes on for as long as it was given, unless it is to end (L2).
     ///
     /// # Safety
     /// It is stopped (G3).
     pub(crate) unsafe fn resume(self) {
-        // SAFETY: by the caller.
-        unsafe {
-            let quantum = (*self.0.as_ptr()).quantum;
-            (*self.0.as_ptr()).limit.store(quantum, Relaxed);
-        }
+        // SAFETY: by the caller; atomic words.
+        unsafe { (*self.0.as_ptr()).limit.resume() };
     }
 }

@@ -3,11 +3,11 @@
 //!
 //! One `match` over the ops that a fast body can refuse; each arm is one line or one helper.
 
-use super::{Ctx, FuncInfo, Outcome, St};
+use super::{Ctx, FuncInfo, Outcome, Resume, St};
 use crate::builtins::{self, operators};
 use crate::bytecode::ops::{Instruction, Op};
 use crate::class::ClassId;
-use crate::heap::{Heap, Mutator};
+use crate::heap::{Heap, Mutator, Region, Safepoint};
 use crate::host::{Exit, Native, NativeFn, Wait};
 use crate::ir::NativeId;
 use crate::names::Name;
@@ -16,11 +16,11 @@ use crate::task::Task;
 use crate::value::Value;
 use crate::world::SCRATCH;
 
-use std::sync::atomic::Ordering::Relaxed;
-
 use super::loaded::Method;
 
-/// Redoes the instruction at `pc` and gives the next state, or the reductions when the slice ends.
+/// Redoes the instruction at `pc`. `true`: the run goes on where [`Ctx::resume`] says; `false`: the
+/// slice ends, and the reductions are there. (Not returned: what a caller keeps for a result on its
+/// stack could keep LLVM from making the next dispatch a jump.)
 ///
 /// # Safety
 /// The state of a run of verified code, before the instruction.
@@ -32,9 +32,25 @@ pub(super) unsafe fn slow<H: Heap>(
     base: *mut Value,
     reds: u64,
     ctx: *mut Ctx<H>,
-) -> Result<St<H>, u64> {
+) -> bool {
     // SAFETY: the context is valid for the slice; nobody else uses it meanwhile.
     let ctx = unsafe { &mut *ctx };
+    // SAFETY: by the caller.
+    let (resume, goes_on) = match unsafe { redo(word, pc, base, reds, ctx) } {
+        Ok(s) => (Resume { pc: s.pc, base: s.base, reds: s.reds }, true),
+        Err(reds) => (Resume { pc, base, reds }, false),
+    };
+    ctx.resume = resume;
+    goes_on
+}
+
+unsafe fn redo<H: Heap>(
+    word: u64,
+    pc: *const u64,
+    base: *mut Value,
+    reds: u64,
+    ctx: &mut Ctx<H>,
+) -> Result<St<H>, u64> {
     ctx.save(pc, base);
     ctx.leave_fast();
     let i = Instruction::decode(word).expect("verified code decodes");
@@ -43,7 +59,7 @@ pub(super) unsafe fn slow<H: Heap>(
     let mut run = Slow { ctx, i, pc, next, base, reds };
     if polls(i.op) {
         run.reds += 1;
-        if run.reds > run.ctx.limit.load(Relaxed) {
+        if run.ctx.limit.reached(run.reds) {
             // Redone, and counted, in the next slice.
             run.ctx.outcome = Outcome::Preempted;
             return Err(run.reds - 1);
@@ -345,14 +361,10 @@ impl<H: Heap> Slow<'_, H> {
             Op::IterNext => self.binary(o::iter_next),
             Op::RegionEnter => {
                 let region = self.ctx.mutator.enter();
-                self.set(i.a, Value::small(i64::from(region.0)))
+                self.set(i.a, Value::small(region.0 as i64))
             }
-            Op::RegionLeave => {
-                let region = crate::heap::Region(self.b().int_unchecked() as u32);
-                let mut result = self.c();
-                self.ctx.mutator.leave(region, &mut result);
-                self.set(i.a, result)
-            }
+            // SAFETY: verified code, state as saved.
+            Op::RegionLeave => unsafe { self.leave_region() },
             Op::CellGet | Op::CellSet => panic!("broken contract: {:?} on no cell", i.op),
             Op::Move
             | Op::MoveLast
@@ -541,7 +553,12 @@ impl<H: Heap> Slow<'_, H> {
         let values = unsafe { std::slice::from_raw_parts(self.base.add(self.i.a as usize), count) };
         let halt = self.ctx.loaded().halt();
         let mut task = Task::new(id, f.code, halt, f.registers as usize, &[]);
+        // SAFETY: as above.
+        if !unsafe { (*driver).charge(&mut task) } {
+            return Err(Exit::Throw(self.ctx.world().out_of_memory));
+        }
         for (n, &v) in values.iter().enumerate() {
+            self.ctx.mutator.escape(v);
             // SAFETY: the new task has `f.registers` registers, parameters and closure among them.
             self.ctx.mutator.set(unsafe { &mut *task.base.add(n) }, v);
         }
@@ -549,9 +566,45 @@ impl<H: Heap> Slow<'_, H> {
         task.spawned_at = Some(self.ctx.loaded().index_of(self.pc));
         // SAFETY: as above.
         if unsafe { (*driver).spawned(task) } {
-            self.ctx.limit.store(0, Relaxed);
+            self.ctx.limit.end();
         }
         self.set(self.i.a, Value::object(handle))
+    }
+
+    /// Ends the region in `b`; the result in `c` goes to `a`, promoted if it has to be.
+    unsafe fn leave_region(&mut self) -> Step {
+        let region = Region(self.b().int_unchecked() as u64);
+        let mut result = self.c();
+        if <H::Mutator as Mutator>::REGIONS {
+            // SAFETY: as for the caller; the window lies below the frames (T2).
+            let window = unsafe { self.clear_dead_after() };
+            let task = self.ctx.task;
+            let mut live = |f: &mut dyn FnMut(&mut Value)| {
+                // SAFETY: the running task's own words; borrowed for this visit alone.
+                unsafe {
+                    window.as_mut().expect("a window").iter_mut().for_each(&mut *f);
+                    f(&mut (*task).trace_of);
+                }
+            };
+            let mut stop = self.ctx.stop();
+            let at = &mut Safepoint::new(&mut stop);
+            self.ctx.mutator.leave(region, &mut result, &mut live, at);
+        }
+        self.set(self.i.a, result)
+    }
+    /// Clears the registers that are dead behind this instruction, but for the result's; its window.
+    unsafe fn clear_dead_after(&mut self) -> *mut [Value] {
+        let loaded = self.ctx.loaded();
+        // SAFETY: by the caller.
+        let (window, dead) = unsafe { loaded.dead_registers(self.next, self.base) };
+        let (target, result) = (self.i.a.into(), self.i.c.into());
+        for r in dead.chain([target]).filter(|&r| r != result) {
+            // SAFETY: within the window.
+            let register = unsafe { &mut *self.base.add(r) };
+            self.ctx.mutator.clear(std::slice::from_mut(register));
+            *register = Value::NIL;
+        }
+        window
     }
 
     // ---- fields ----

@@ -3,12 +3,12 @@
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 use std::sync::Arc;
-use std::thread::Thread;
 
 use crate::event::{Event, Sink};
 use crate::gate::Gate;
 use crate::heap::Heap;
 use crate::host::Wait;
+use crate::idle::Idle;
 use crate::interp::{Loaded, Peer};
 use crate::report::Ending;
 use crate::sched::Scheduler;
@@ -29,16 +29,16 @@ pub(super) struct Shared<H: Heap, S: Scheduler, E: Sink> {
     /// (due time, sequence, task): the sequence keeps equal times in order.
     timers: BinaryHeap<Reverse<(u64, u64, TaskId)>>,
     timer_sequence: u64,
+    /// What all tasks take outside of the heap, bytes: at most as much as the heap's limit.
+    pub(super) task_bytes: usize,
     pub(super) stats: Stats,
     /// Failed tasks that nobody may have joined: (handle, description).
     pub(super) failures: Vec<(Value, Ending)>,
     pub(super) gate: Arc<Gate>,
     /// All workers, by number.
     pub(super) peers: Vec<Peer<H>>,
-    /// How many workers are in a slice.
-    pub(super) busy: usize,
-    /// Workers that sleep because there was nothing to run.
-    pub(super) idle: Vec<(usize, Thread)>,
+    /// Which workers are in a slice, and which sleep because there was nothing to run.
+    pub(super) idle: Idle,
     /// How the program has ended; workers stop when they see it.
     pub(super) ending: Option<Ending>,
     /// Reductions that may still be given to slices (the step limit).
@@ -61,12 +61,12 @@ impl<H: Heap, S: Scheduler, E: Sink> Shared<H, S, E> {
             table: TaskTable::default(),
             timers: BinaryHeap::new(),
             timer_sequence: 0,
+            task_bytes: 0,
             stats: Stats::default(),
             failures: Vec::new(),
             gate: Arc::default(),
             peers: Vec::new(),
-            busy: 0,
-            idle: Vec::new(),
+            idle: Idle::default(),
             ending: None,
             steps_left,
         }
@@ -115,11 +115,9 @@ impl<H: Heap, S: Scheduler, E: Sink> Shared<H, S, E> {
     pub(super) fn finish(&mut self, ending: Ending) {
         self.ending.get_or_insert(ending);
         for peer in &self.peers {
-            // SAFETY: workers live as long as the VM.
-            unsafe { peer.request() };
+            // SAFETY: workers live as long as the VM; the one that calls this holds the gate.
+            unsafe { peer.end_slice() };
         }
-        for (_, thread) in self.idle.drain(..) {
-            thread.unpark();
-        }
+        self.idle.wake_all();
     }
 }

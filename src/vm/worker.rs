@@ -7,8 +7,9 @@ use super::roots::VmRoots;
 use super::shared::Shared;
 use crate::concurrency::{Critical, scope};
 use crate::event::{Event, Sink};
-use crate::heap::{Barrier, Cause, Heap, Mutator, Usage};
+use crate::heap::{Barrier, Cause, Heap, Mutator, Region, Roots, Usage};
 use crate::host::{Fatal, Host, Wait};
+use crate::idle::Idle;
 use crate::interp::{Driver, Interpreter, Outcome, Peer};
 use crate::ir::FuncId;
 use crate::object::{ObjectKind, ObjectLayout, TaskState, slots};
@@ -51,18 +52,12 @@ impl<H: Heap, S: Scheduler, E: Sink> Port<H, S, E> {
 
     fn push(&mut self, id: TaskId, why: Ready) {
         let shared = self.shared();
-        let sleeper = match shared.scheduler.push(Some(&mut self.local), id, why) {
-            Notify::No => None,
-            Notify::One => shared.idle.pop(),
-            Notify::Worker(number) => {
-                let place = shared.idle.iter().position(|&(n, _)| n == number);
-                place.map(|i| shared.idle.swap_remove(i))
-            }
+        let notified = match shared.scheduler.push(Some(&mut self.local), id, why) {
+            Notify::No => false,
+            Notify::One => shared.idle.wake_one(),
+            Notify::Worker(number) => shared.idle.wake(number),
         };
-        if let Some((_, thread)) = sleeper {
-            shared.stats.scheduler.notifications += 1;
-            thread.unpark();
-        }
+        shared.stats.scheduler.notifications += u64::from(notified);
     }
     fn wake(&mut self, id: TaskId) {
         let shared = self.shared();
@@ -109,6 +104,41 @@ impl<H: Heap, S: Scheduler, E: Sink> Port<H, S, E> {
             self.push(id, Ready::Wake);
         }
     }
+    /// Stops the world: this worker holds the gate already. The tasks in slices.
+    fn stop_others<'t>(&self, running: &'t mut Task) -> Vec<&'t mut Task> {
+        let mut tasks = vec![running];
+        if H::Mutator::PARALLEL {
+            // SAFETY: this worker holds the gate; workers live as long as the VM. Rule G3.
+            unsafe {
+                self.others().for_each(|peer| peer.request());
+                for peer in self.others() {
+                    peer.await_stopped();
+                    peer.flush();
+                    tasks.extend(peer.task());
+                }
+            }
+        }
+        tasks
+    }
+    /// Slices go on when this worker gives the gate up, unless the program has ended.
+    fn resume_others(&self) {
+        if H::Mutator::PARALLEL {
+            // SAFETY: they are stopped and cannot have come back.
+            self.others().for_each(|peer| unsafe { peer.resume() });
+        }
+    }
+    fn roots_of<'t>(shared: &'t mut Shared<H, S, E>, running: Vec<&'t mut Task>) -> VmRoots<'t> {
+        let counts = shared.heap.info().barrier == Barrier::Counting;
+        let (table, world) = (&mut shared.table, &mut shared.world);
+        VmRoots {
+            table,
+            running,
+            world,
+            failures: &mut shared.failures,
+            loaded: &shared.loaded,
+            counts,
+        }
+    }
     fn others(&self) -> impl Iterator<Item = Peer<H>> + use<'_, H, S, E> {
         let peers = self.shared().peers.iter().enumerate();
         peers.filter(|&(n, _)| n != self.number).map(|(_, &peer)| peer)
@@ -126,18 +156,7 @@ fn wait_name(wait: Wait) -> &'static str {
 impl<H: Heap, S: Scheduler, E: Sink> Driver for Port<H, S, E> {
     fn collect(&mut self, running: &mut Task, why: Cause) {
         let asked = Instant::now();
-        let mut tasks = vec![running];
-        if H::Mutator::PARALLEL {
-            // SAFETY: this worker holds the gate; workers live as long as the VM. Rule G3.
-            unsafe {
-                self.others().for_each(|peer| peer.request());
-                for peer in self.others() {
-                    peer.await_stopped();
-                    peer.flush();
-                    tasks.extend(peer.task());
-                }
-            }
-        }
+        let running = self.stop_others(running);
         let safepoint_ns = asked.elapsed().as_nanos() as u64;
         let shared = self.shared();
         shared.emit(|| Event::CollectionBegin { cause: why });
@@ -145,14 +164,7 @@ impl<H: Heap, S: Scheduler, E: Sink> Driver for Port<H, S, E> {
         shared.stats.usage(shared.heap.usage());
         // Real time, even when the program sees virtual time.
         let start_ns = start.duration_since(shared.world.start).as_nanos() as u64;
-        let mut roots = VmRoots {
-            table: &mut shared.table,
-            running: tasks,
-            world: &mut shared.world,
-            failures: &mut shared.failures,
-            loaded: &shared.loaded,
-            counts: shared.heap.info().barrier == Barrier::Counting,
-        };
+        let mut roots = Self::roots_of(self.shared(), running);
         let collection = shared.heap.collect(&mut roots, why);
         shared.table.all_seen();
         shared.stats.usage(shared.heap.usage());
@@ -177,13 +189,25 @@ impl<H: Heap, S: Scheduler, E: Sink> Driver for Port<H, S, E> {
             traced_objects: collection.traced_objects,
             wall_ns,
         });
-        if H::Mutator::PARALLEL && shared.ending.is_none() {
-            // SAFETY: as above; they cannot have come back.
-            self.others().for_each(|peer| unsafe { peer.resume() });
-        }
+        self.resume_others();
+    }
+    fn roots(&mut self, running: &mut Task, f: &mut dyn FnMut(&mut dyn Roots)) {
+        let running = self.stop_others(running);
+        f(&mut Self::roots_of(self.shared(), running));
+        self.resume_others();
     }
     fn fresh_id(&mut self) -> TaskId {
         self.shared().table.reserve()
+    }
+    fn charge(&mut self, task: &mut Task) -> bool {
+        let shared = self.shared();
+        let wanted = task.bytes() - task.charged;
+        let fits = shared.task_bytes + wanted <= shared.heap.usage().limit_bytes;
+        if fits {
+            shared.task_bytes += wanted;
+            task.charged += wanted;
+        }
+        fits
     }
     fn spawned(&mut self, task: Task) -> bool {
         let (id, parent) = (task.id, self.running);
@@ -204,17 +228,10 @@ impl<H: Heap, S: Scheduler, E: Sink> Driver for Port<H, S, E> {
         Port::wake(self, task);
     }
     fn usage(&self) -> Usage {
-        if H::Mutator::PARALLEL {
-            // SAFETY: as in `collect`: what others have allocated counts.
-            unsafe {
-                self.others().for_each(|peer| peer.request());
-                for peer in self.others() {
-                    peer.await_stopped();
-                    peer.flush();
-                    peer.resume();
-                }
-            }
-        }
+        // What others have allocated counts: stopping them flushes it.
+        let halt = self.shared().loaded.halt();
+        self.stop_others(&mut Task::new(0, halt, halt, 1, &[]));
+        self.resume_others();
         self.shared().heap.usage()
     }
     fn world_ptr(&mut self) -> *mut World {
@@ -279,7 +296,7 @@ impl<H: Heap, S: Scheduler, E: Sink> Worker<H, S, E> {
             let shared = self.shared();
             let next = match shared.steps_left {
                 // Others have all that is left of the step limit: they give back what they spare.
-                Some(0) if shared.busy > 0 => None,
+                Some(0) if !shared.idle.nobody_runs() => None,
                 _ => shared.scheduler.next(&mut self.port.local, pick),
             };
             let ending = match next {
@@ -297,7 +314,7 @@ impl<H: Heap, S: Scheduler, E: Sink> Worker<H, S, E> {
     fn wait_for_work(&mut self) -> Option<Ending> {
         let shared = self.shared();
         let due = shared.next_timer();
-        let alone = shared.busy == 0;
+        let alone = shared.idle.nobody_runs();
         match (due, shared.world.virtual_ns) {
             (None, _) if alone => return Some(self.nothing_runs()),
             (Some((due, _)), Some(now)) if alone => {
@@ -319,18 +336,10 @@ impl<H: Heap, S: Scheduler, E: Sink> Worker<H, S, E> {
             return None;
         }
         shared.stats.scheduler.parks += 1;
-        // On the list before the gate is given up: whoever queues a task sees this worker.
-        shared.idle.push((me, std::thread::current()));
         let gate = shared.gate.clone();
         // SAFETY: this worker holds the gate; no reference into shared state is used until it
         // is taken again.
-        unsafe { gate.unlock() };
-        match wait {
-            Some(wait) => std::thread::park_timeout(wait),
-            None => std::thread::park(),
-        }
-        gate.lock();
-        self.shared().idle.retain(|&(n, _)| n != me);
+        unsafe { Idle::sleep(&gate, me, wait, || &mut self.shared().idle) };
         None
     }
 
@@ -364,12 +373,12 @@ impl<H: Heap, S: Scheduler, E: Sink> Worker<H, S, E> {
             *left = left.saturating_sub(quantum);
         }
         self.port.running = Some(id);
-        shared.busy += 1;
+        shared.idle.slice_begins();
         shared.emit(|| Event::SliceBegin { task: id });
         let before = self.interpreter.reductions;
         let outcome = self.interpreter.run_slice(&mut task, &mut self.port, quantum);
         let shared = self.shared();
-        shared.busy -= 1;
+        shared.idle.slice_ends();
         self.port.running = None;
         self.port.slices += 1;
         let reductions = self.interpreter.reductions - before;
@@ -392,7 +401,7 @@ impl<H: Heap, S: Scheduler, E: Sink> Worker<H, S, E> {
         let shared = self.shared();
         match outcome {
             Outcome::Preempted => {
-                if shared.steps_left == Some(0) && shared.busy == 0 {
+                if shared.steps_left == Some(0) && shared.idle.nobody_runs() {
                     let trace = vec![shared.loaded.index_of(task.pc)];
                     shared.table.park(task, None);
                     return Some(Ending::StepLimit(trace_of(&shared.loaded, &trace)));
@@ -460,6 +469,7 @@ impl<H: Heap, S: Scheduler, E: Sink> Worker<H, S, E> {
         let shared = self.port.shared();
         shared.emit(|| Event::TaskEnd { task: id, failed });
         let waiters = std::mem::take(&mut task.waiters);
+        shared.task_bytes -= task.charged;
         for waiter in waiters.into_iter().chain(shared.table.remove(id)) {
             self.port.wake(waiter);
         }
@@ -502,6 +512,7 @@ impl<H: Heap, S: Scheduler, E: Sink> Worker<H, S, E> {
 
 /// A task that has ended holds nothing any more (counting heaps).
 pub(super) fn drop_references<M: Mutator>(mutator: &mut M, task: &mut Task) {
+    mutator.abandon(std::mem::replace(&mut task.region, Region::NONE));
     if M::COUNTS {
         // SAFETY: nobody runs the task; `frame_top` lies within its block.
         mutator.clear(unsafe { task.registers_below(task.frame_top.cast()) });

@@ -47,7 +47,7 @@ rows! {
     /// Ratios to the reference heap and scheduler at the same size and workers.
     RatioRow in "ratios.csv" {
         metric: String, "", "wall_ns, task_clock_ns or reserved_bytes_max";
-        workload: String, "", "program and parameters; (geomean) for the geometric mean";
+        workload: String, "", "program and parameters; (geomean) for the geometric mean, (geomean of several schedulers) for that of those that ran on several";
         heap: String, "", "the memory manager and its parameters";
         sched: String, "", "the scheduler and its parameters";
         workers: usize, "threads", "OS threads that run the program";
@@ -133,6 +133,8 @@ rows! {
         eta_squared: f64, "1", "sum of squares of the term / total";
         ci_lo: Option<f64>, "1", "95 % bootstrap interval";
         ci_hi: Option<f64>, "1", "95 % bootstrap interval";
+        heaps: String, "", "in the grid";
+        scheds: String, "", "in the grid: the largest one of pairs that go together";
         left_out: String, "", "workloads that are not in the grid";
     }
     /// Where variation comes from, and how many iterations use the time best.

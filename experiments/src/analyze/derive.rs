@@ -172,8 +172,12 @@ pub(crate) fn speedup(data: &Data) -> Vec<SpeedupRow> {
         if !scales {
             continue;
         }
-        let speedup = ratio(&alone.values(Metric::Wall), &cell.values(Metric::Wall));
-        let work = ratio(&cell.values(Metric::TaskClock), &alone.values(Metric::TaskClock));
+        let mut speedup = ratio(&alone.values(Metric::Wall), &cell.values(Metric::Wall));
+        let mut work = ratio(&cell.values(Metric::TaskClock), &alone.values(Metric::TaskClock));
+        if std::ptr::eq(alone, cell) {
+            // 1 by definition.
+            (speedup.interval, work.interval) = (None, None);
+        }
         let p = key.workers as f64;
         let key = key.clone();
         rows.push(SpeedupRow {
@@ -241,13 +245,44 @@ pub(crate) fn variance(data: &Data, seed: u64) -> Vec<VarianceRow> {
     slices.into_iter().flat_map(|(factor, workers)| slice(data, factor, workers, seed)).collect()
 }
 
-fn slice(data: &Data, factor: Option<f64>, workers: usize, seed: u64) -> Vec<VarianceRow> {
-    let of_slice = |c: &&CellData| c.key.heap_factor == factor && c.key.workers == workers;
-    let cells: Vec<&CellData> = data.cells.iter().filter(of_slice).collect();
+/// Cells of a slice: at this size, with so many workers, or, of a scheduler that has one, with one.
+fn of_slice(data: &Data, factor: Option<f64>, workers: usize) -> Vec<&CellData> {
+    let most = |scheduler: &str| {
+        let of = data.cells.iter().filter(|c| c.key.scheduler == scheduler);
+        of.map(|c| c.key.workers).max().unwrap_or(1)
+    };
+    let of = |c: &&CellData| {
+        c.key.heap_factor == factor && c.key.workers == workers.min(most(&c.key.scheduler))
+    };
+    data.cells.iter().filter(of).collect()
+}
+
+/// Not every heap runs on every scheduler: the heaps and schedulers of the largest full grid, the
+/// one with more schedulers among equals. There are few schedulers: all sets of them are tried.
+fn fullest(cells: &[&CellData]) -> (Vec<String>, Vec<String>) {
     let names = |pick: fn(&CellData) -> &String| {
         cells.iter().map(|c| pick(c).clone()).collect::<BTreeSet<_>>()
     };
+    let pairs: BTreeSet<(&str, &str)> =
+        cells.iter().map(|c| (c.key.heap.as_str(), c.key.scheduler.as_str())).collect();
     let (heaps, schedulers) = (names(|c| &c.key.heap), names(|c| &c.key.scheduler));
+    let grid = |set: u32| {
+        let at = schedulers.iter().enumerate().filter(|(n, _)| set & (1 << n) != 0);
+        let chosen: Vec<String> = at.map(|(_, s)| s.clone()).collect();
+        let on_all = |h: &&String| chosen.iter().all(|s| pairs.contains(&(h.as_str(), s.as_str())));
+        (heaps.iter().filter(on_all).cloned().collect::<Vec<_>>(), chosen)
+    };
+    let sets = 1u32..1 << schedulers.len().min(16);
+    let size = |(h, s): &(Vec<String>, Vec<String>)| (h.len() >= 2, h.len() * s.len(), s.len());
+    sets.map(grid).max_by_key(size).unwrap_or_default()
+}
+
+fn slice(data: &Data, factor: Option<f64>, workers: usize, seed: u64) -> Vec<VarianceRow> {
+    let cells = of_slice(data, factor, workers);
+    let names = |pick: fn(&CellData) -> &String| {
+        cells.iter().map(|c| pick(c).clone()).collect::<BTreeSet<_>>()
+    };
+    let (heaps, schedulers) = fullest(&cells);
     let find = |w: &String, h: &String, s: &String| {
         let is = |c: &&&CellData| {
             c.key.workload == *w && c.key.heap == *h && c.key.scheduler == *s && c.complete()
@@ -286,6 +321,8 @@ fn slice(data: &Data, factor: Option<f64>, workers: usize, seed: u64) -> Vec<Var
             eta_squared: shares[term],
             ci_lo: interval.map(|i| i.0),
             ci_hi: interval.map(|i| i.1),
+            heaps: heaps.join("; "),
+            scheds: schedulers.join("; "),
             left_out: left_out.join("; "),
         }
     });
@@ -319,6 +356,23 @@ mod tests {
         let speedup = 1.0 / (0.1 + 0.9 / 4.0);
         assert!((karp_flatt(speedup, 4.0).unwrap() - 0.1).abs() < 1e-12);
         assert_eq!(karp_flatt(1.0, 1.0), None);
+    }
+
+    /// `alone` has one mutator: with it there are 2 heaps on 1 scheduler, without it 2 on 2.
+    #[test]
+    fn the_largest_full_grid_is_found() {
+        let good = [(8.0, 0.0), (8.0, 0.0)];
+        let on = |heap: &str, scheduler: &str| {
+            let mut cell = cell("w", heap, Some(2.0), &good);
+            cell.key.scheduler = scheduler.to_owned();
+            cell
+        };
+        let cells = [("a", "one"), ("b", "one"), ("alone", "one"), ("a", "many"), ("b", "many")]
+            .map(|(h, s)| on(h, s));
+        let (heaps, schedulers) = fullest(&cells.iter().collect::<Vec<_>>());
+        assert_eq!((heaps.join(" "), schedulers.join(" ")), ("a b".into(), "many one".into()));
+        let (heaps, _) = fullest(&cells[..4].iter().collect::<Vec<_>>());
+        assert_eq!(heaps, ["a", "alone", "b"], "one heap alone is no factor");
     }
 
     #[test]

@@ -25,10 +25,12 @@ pub(crate) enum Metric {
     MaxRss,
     TasksSpawned,
     Preemptions,
+    Parks,
+    VainWakes,
 }
 
 impl Metric {
-    pub(crate) const ALL: [Metric; 11] = [
+    pub(crate) const ALL: [Metric; 13] = [
         Metric::Wall,
         Metric::TaskClock,
         Metric::StoppedWall,
@@ -40,6 +42,8 @@ impl Metric {
         Metric::MaxRss,
         Metric::TasksSpawned,
         Metric::Preemptions,
+        Metric::Parks,
+        Metric::VainWakes,
     ];
     /// The column that it is the mean of.
     pub(crate) fn name(self) -> &'static str {
@@ -55,6 +59,8 @@ impl Metric {
             Metric::MaxRss => "maxrss_bytes",
             Metric::TasksSpawned => "tasks_spawned",
             Metric::Preemptions => "preemptions",
+            Metric::Parks => "parks",
+            Metric::VainWakes => "vain_wakes",
         }
     }
     /// What its pauses are a part of, for distilling.
@@ -68,7 +74,7 @@ impl Metric {
 }
 
 /// A heap or scheduler with its parameters, as one word for legends.
-fn label(name: &str, options: &str) -> String {
+pub(crate) fn label(name: &str, options: &str) -> String {
     format!("{name} {options}").trim_end().to_owned()
 }
 
@@ -291,6 +297,8 @@ impl Loader {
             (Metric::LiveBytes, row.live_bytes),
             (Metric::TasksSpawned, row.tasks_spawned),
             (Metric::Preemptions, row.preemptions),
+            (Metric::Parks, row.parks),
+            (Metric::VainWakes, row.vain_wakes),
         ] {
             sums.values[metric as usize] += value as f64;
         }

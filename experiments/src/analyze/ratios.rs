@@ -1,6 +1,6 @@
 //! Ratios to the reference configuration at the same size and number of workers.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::columns::RatioRow;
 use super::lbo::GEOMEAN;
@@ -8,6 +8,9 @@ use super::load::{CellData, Data, Metric};
 use super::statistics::{
     Estimate, RESAMPLES, Resampler, geometric_mean, percentile_interval, ratio,
 };
+
+/// The mean over the workloads that ran on several schedulers, when others ran on one only.
+pub(crate) const GEOMEAN_OF_SEVERAL: &str = "(geomean of several schedulers)";
 
 const METRICS: [Metric; 3] = [Metric::Wall, Metric::TaskClock, Metric::ReservedBytes];
 /// Ratios whose interval lies within are declared equivalent.
@@ -22,21 +25,19 @@ fn verdict(e: &Estimate) -> &'static str {
     }
 }
 
-/// The reference's cell for another cell. Reference strategies are those without parameters when
-/// there are several; a parallel scheduler is compared with one worker's reference when that has
-/// no more.
+/// The reference's cell for another cell; a parallel scheduler is compared with one worker's
+/// reference when that has no more.
 fn reference_of<'a>(
     data: &'a Data,
     cell: &CellData,
     reference: (&str, &str),
 ) -> Option<&'a CellData> {
-    let named = |label: &str, name: &str| label.split(' ').next() == Some(name);
     let mut candidates = data.cells.iter().filter(|c| {
         c.key.workload == cell.key.workload
             && c.key.heap_factor == cell.key.heap_factor
             && (c.key.heap_factor.is_some() || c.key.heap_bytes == cell.key.heap_bytes)
-            && named(&c.key.heap, reference.0)
-            && named(&c.key.scheduler, reference.1)
+            && c.key.heap == reference.0
+            && c.key.scheduler == reference.1
     });
     let mut found = candidates.next()?;
     for candidate in candidates {
@@ -85,32 +86,56 @@ pub(crate) fn ratios(data: &Data, reference: (&str, &str), seed: u64) -> Vec<Rat
     let mut rows = Vec::new();
     let mut random = Resampler::new(seed);
     let pairs: Vec<_> = data.cells.iter().map(|c| (c, reference_of(data, c, reference))).collect();
+    let several = on_several_schedulers(data);
     for metric in METRICS {
-        let mut means: BTreeMap<String, Vec<(&CellData, Option<&CellData>)>> = BTreeMap::new();
         for &(cell, baseline) in &pairs {
             let mut row = row(cell, metric, &cell.key.workload);
-            let baseline = baseline.filter(|b| b.complete() && cell.complete());
-            if let Some(baseline) = baseline {
+            if let Some(baseline) = baseline.filter(|b| b.complete() && cell.complete()) {
                 compare(&mut row, cell, baseline, metric);
             }
             rows.push(row);
-            if let Some(factor) = cell.key.heap_factor {
-                let (heap, scheduler) = (&cell.key.heap, &cell.key.scheduler);
-                let key = format!("{heap}\n{scheduler}\n{:05}\n{factor:09.4}", cell.key.workers);
-                means.entry(key).or_default().push((cell, baseline));
-            }
         }
-        rows.extend(means.into_values().map(|m| mean_row(&m, metric, &mut random)));
+        rows.extend(means(&pairs, metric, GEOMEAN, &mut random));
+        // Programs without tasks run on one scheduler: means that schedulers are compared by must
+        // leave them out.
+        let mut tasks = pairs.clone();
+        tasks.retain(|(cell, _)| several.contains(cell.key.workload.as_str()));
+        if tasks.len() < pairs.len() {
+            rows.extend(means(&tasks, metric, GEOMEAN_OF_SEVERAL, &mut random));
+        }
     }
     rows
 }
 
-fn mean_row(
-    pairs: &[(&CellData, Option<&CellData>)],
-    metric: Metric,
-    random: &mut Resampler,
-) -> RatioRow {
-    let mut out = row(pairs[0].0, metric, GEOMEAN);
+/// The workloads that ran on more than one scheduler; all of them when none did.
+fn on_several_schedulers(data: &Data) -> BTreeSet<&str> {
+    let mut schedulers: BTreeMap<&str, BTreeSet<&str>> = BTreeMap::new();
+    for cell in &data.cells {
+        schedulers.entry(&cell.key.workload).or_default().insert(&cell.key.scheduler);
+    }
+    let several = schedulers.values().any(|s| s.len() > 1);
+    schedulers.retain(|_, s| !several || s.len() > 1);
+    schedulers.into_keys().collect()
+}
+
+type Pair<'a> = (&'a CellData, Option<&'a CellData>);
+
+/// A row for each configuration and size.
+fn means(pairs: &[Pair<'_>], metric: Metric, name: &str, random: &mut Resampler) -> Vec<RatioRow> {
+    let mut means: BTreeMap<String, Vec<Pair<'_>>> = BTreeMap::new();
+    for &(cell, baseline) in pairs {
+        let baseline = baseline.filter(|b| b.complete() && cell.complete());
+        if let Some(factor) = cell.key.heap_factor {
+            let (heap, scheduler) = (&cell.key.heap, &cell.key.scheduler);
+            let key = format!("{heap}\n{scheduler}\n{:05}\n{factor:09.4}", cell.key.workers);
+            means.entry(key).or_default().push((cell, baseline));
+        }
+    }
+    means.into_values().map(|m| mean_row(&m, metric, name, random)).collect()
+}
+
+fn mean_row(pairs: &[Pair<'_>], metric: Metric, name: &str, random: &mut Resampler) -> RatioRow {
+    let mut out = row(pairs[0].0, metric, name);
     let missing = pairs.iter().filter(|(_, baseline)| baseline.is_none());
     out.missing = missing.map(|(c, _)| c.key.workload.clone()).collect::<Vec<_>>().join("; ");
     let known: Vec<(Vec<f64>, Vec<f64>)> = pairs
@@ -170,6 +195,31 @@ mod tests {
             assert_eq!(row.verdict, "slower");
         }
         assert_eq!(of("w", "reference").ratio, Some(1.0));
+    }
+
+    /// A program without tasks is in the mean of all, not in the one that compares schedulers.
+    #[test]
+    fn schedulers_are_compared_by_what_ran_on_several() {
+        let (slow, fast) = ([(30.0, 0.0), (30.0, 0.0)], [(10.0, 0.0), (10.0, 0.0)]);
+        let mut other = cell("tasks", "reference", Some(2.0), &slow);
+        other.key.scheduler = "other".to_owned();
+        let cells = vec![
+            other,
+            cell("tasks", "reference", Some(2.0), &fast),
+            cell("tasks", "heap", Some(2.0), &slow),
+            cell("alone", "reference", Some(2.0), &fast),
+            cell("alone", "heap", Some(2.0), &fast),
+        ];
+        let rows = ratios(&Data { cells }, ("reference", "green"), 1);
+        let of = |workload: &str| {
+            let is =
+                |r: &&RatioRow| r.workload == workload && r.heap == "heap" && r.metric == "wall_ns";
+            let row = rows.iter().find(is).unwrap();
+            (row.n, row.ratio.unwrap())
+        };
+        assert_eq!(of(GEOMEAN_OF_SEVERAL), (1, 3.0));
+        assert_eq!(of(GEOMEAN).0, 2);
+        assert!((of(GEOMEAN).1 - 3f64.sqrt()).abs() < 1e-12);
     }
 
     #[test]

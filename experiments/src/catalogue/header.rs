@@ -6,6 +6,7 @@
 //! // stresses: allocation of short-lived trees of small lists
 //! // source: Are-We-Fast-Yet (Storage)
 //! // param n = 500 (small 2, large 1000)                         one line for each parameter
+//! // sweeps: depth                                              parameters the output is free of
 //! // tags: core                                                  see TAGS
 //! // uses: alloc                                                 see USES
 //! // expect: storage 5461                                        one line for each line of output
@@ -45,7 +46,10 @@ pub const USES: &[&str] =
 /// Those that take a scheduler.
 const CONCURRENT: &[&str] = &["tasks", "channels", "select", "mutexes", "actors", "sleep"];
 
-const KEYS: &str = "stresses, source, param, tags, uses, expect, expect-small, expect-large";
+const KEYS: &str =
+    "stresses, source, param, sweeps, tags, uses, expect, expect-small, expect-large";
+
+const OPTIONAL: [&str; 2] = ["sweeps", "tags"];
 
 pub(super) fn needs_tasks(uses: &[String]) -> bool {
     uses.iter().any(|u| CONCURRENT.contains(&u.as_str()))
@@ -107,6 +111,7 @@ impl Reader {
             tags: Vec::new(),
             uses: Vec::new(),
             params: Vec::new(),
+            sweeps: Vec::new(),
             expected: Sizes::default(),
             text,
         };
@@ -158,6 +163,7 @@ impl Reader {
         match key {
             "stresses" => self.workload.stresses = value.to_owned(),
             "source" => self.workload.source = value.to_owned(),
+            "sweeps" => self.workload.sweeps = words(value).collect(),
             "tags" => self.tags(value),
             "uses" => self.uses(value),
             "expect" => self.expect(Size::Default, value),
@@ -203,7 +209,7 @@ impl Reader {
 
     fn finish(mut self) -> Result<Workload, Vec<String>> {
         self.line_number = 1;
-        for key in KEYS.split(", ").filter(|key| *key != "tags") {
+        for key in KEYS.split(", ").filter(|key| !OPTIONAL.contains(key)) {
             if !self.keys.iter().any(|k| k == key) {
                 let example = if key == "param" {
                     "// param n = 500 (small 2, large 1000)".to_owned()
@@ -211,6 +217,11 @@ impl Reader {
                     format!("// {key}: …")
                 };
                 self.complain(format!("the header lacks `{key}`: add a line `{example}`"));
+            }
+        }
+        for sweep in self.workload.sweeps.clone() {
+            if !self.workload.params.iter().any(|p| p.name == sweep) {
+                self.complain(format!("`sweeps` names {sweep}, which is no `param` of the header"));
             }
         }
         let kind = if self.workload.is_concurrent() { "concurrent" } else { "sequential" };
@@ -261,6 +272,7 @@ mod tests {
 // source: own
 // param n = 500 (small 2, large 1000)
 // param rate = 0.5 (small 0.1, large 0.9)
+// sweeps: rate
 // tags: core, deep
 // uses: alloc, tasks
 // expect: tree 1
@@ -302,6 +314,9 @@ fn main() {} // uses: nothing of this is read
         let mut other = w.params_at(Size::Large);
         other.insert("n".to_owned(), "7".to_owned());
         assert_eq!(w.expected_with(&other), None);
+        let mut swept = w.params_at(Size::Small);
+        swept.insert("rate".to_owned(), "0.7".to_owned());
+        assert_eq!(w.expected_with(&swept).unwrap(), ["tree 2"]);
     }
 
     #[test]
@@ -332,10 +347,11 @@ fn main() {} // uses: nothing of this is read
         );
         check("n = 500", "n = ", "tree.mena:5: `param n =  (small");
         check("param rate", "param n", "tree.mena:6: parameter `n` stands here twice");
-        check("core", "kernel", "tree.mena:7: unknown tag `kernel`: the tags are core, control");
-        check("alloc, tasks", "threads", "tree.mena:8: unknown use `threads`: they are alloc, t");
+        check("core", "kernel", "tree.mena:8: unknown tag `kernel`: the tags are core, control");
+        check("alloc, tasks", "threads", "tree.mena:9: unknown use `threads`: they are alloc, t");
+        check("sweeps: rate", "sweeps: grain", "tree.mena:1: `sweeps` names grain, which is no");
         check("// expect-small: tree 2\n", "", "the header lacks `expect-small`: add a line");
-        check("// expect: done", "// and done", "tree.mena:10: a line without a key");
+        check("// expect: done", "// and done", "tree.mena:11: a line without a key");
         let all = read("print(1)\n").unwrap_err();
         assert_eq!(all.len(), 7, "one for each key: {all:?}");
     }

@@ -91,6 +91,8 @@ pub struct Workload {
     pub uses: Vec<String>,
     /// In the order of the header.
     pub params: Vec<Param>,
+    /// Those of them on which the output does not depend: a specification may choose any value.
+    pub sweeps: Vec<String>,
     /// The standard output, line by line.
     pub expected: Sizes<Vec<String>>,
     /// The program.
@@ -115,10 +117,19 @@ impl Workload {
     pub fn params_at(&self, size: Size) -> BTreeMap<String, String> {
         self.params.iter().map(|p| (p.name.clone(), p.values.of(size).clone())).collect()
     }
-    /// The output with these parameters, if they are those of a size.
+    /// The output with these parameters, if they are those of a size, apart from what may be swept.
     pub fn expected_with(&self, params: &BTreeMap<String, String>) -> Option<&[String]> {
         let sizes = [Size::Default, Size::Small, Size::Large];
-        let size = sizes.into_iter().find(|&size| self.params_at(size) == *params)?;
+        let matches = |size: &Size| {
+            let at = self.params_at(*size);
+            at.len() == params.len()
+                && at.iter().all(|(name, value)| {
+                    params
+                        .get(name)
+                        .is_some_and(|given| given == value || self.sweeps.contains(name))
+                })
+        };
+        let size = sizes.into_iter().find(matches)?;
         Some(self.expected.of(size))
     }
 }

@@ -1,7 +1,7 @@
 //! Figures about schedulers and their interaction with heaps: 11 (speed-up), 12 (where workers'
 //! time goes), 13 (grain), 14 (preemption and tasks), 16 and 17 (heap × scheduler), 18 (Pareto).
 
-use super::axis::{bytes, number, time};
+use super::axis::{bytes, count, number, time};
 use super::figure::{Axis, Figure, Look, Mark, Panel, Point, Scale, Width};
 use super::select::{
     at_middle, heap_legend, heaps, middle_factor, nudged, point, scheduler_legend, schedulers,
@@ -11,6 +11,7 @@ use crate::analyze::Analysis;
 use crate::analyze::columns::SpeedupRow;
 use crate::analyze::lbo::GEOMEAN;
 use crate::analyze::load::{CellData, Metric};
+use crate::analyze::ratios::GEOMEAN_OF_SEVERAL;
 use crate::analyze::statistics::{Estimate, geometric_mean, mean_interval, ratio};
 
 /// 11: workers → speed-up and efficiency, on the reference heap.
@@ -60,8 +61,8 @@ pub(crate) fn speedup(analysis: &Analysis) -> Option<Figure> {
             small_print(analysis, "bars: 95 %, Fieller")
         ),
         width: Width::Page,
-        panel_height: 118.0,
-        columns: 2,
+        panel_height: 112.0,
+        columns: 4,
         panels,
         legend: scheduler_legend(&schedulers),
     })
@@ -229,6 +230,7 @@ pub(crate) fn activity(analysis: &Analysis) -> Option<Figure> {
     for (metric, label) in [
         (Metric::TasksSpawned, "tasks per second"),
         (Metric::Preemptions, "preemptions per second"),
+        (Metric::Parks, "parks per second"),
     ] {
         let (mut marks, mut names) = (Vec::new(), Vec::new());
         for workload in workloads(analysis) {
@@ -239,7 +241,11 @@ pub(crate) fn activity(analysis: &Analysis) -> Option<Figure> {
                     && c.complete()
                     && c.mean(Metric::TasksSpawned) > 1.0
             };
-            let mine: Vec<&CellData> = analysis.data.cells.iter().filter(of).collect();
+            let mine = schedulers.iter().filter_map(|s| {
+                let on = analysis.data.cells.iter().filter(of).filter(|c| c.key.scheduler == *s);
+                on.max_by_key(|c| c.key.workers)
+            });
+            let mine: Vec<&CellData> = mine.collect();
             if mine.is_empty() {
                 continue;
             }
@@ -257,13 +263,14 @@ pub(crate) fn activity(analysis: &Analysis) -> Option<Figure> {
                 marks.push(Mark::Points { points, look: Look::scheduler(&cell.key.scheduler) });
             }
         }
-        let Some(y) = Axis::around(label, Scale::Linear, &marks, &[0.0], number) else { continue };
+        let Some(y) = Axis::around(label, Scale::Linear, &marks, &[0.0], count) else { continue };
         panels.push(Panel { title: String::new(), x: Axis::names("", &names), y, marks });
     }
     (!panels.is_empty()).then(|| Figure {
         id: "14-activity".to_owned(),
         caption: format!(
-            "Tasks made and slices ended by the quantum, per second of wall time, on {}.{}",
+            "Tasks made, slices that were ended, and times that a worker without work went to sleep, \
+             per second of wall time, on {}, each scheduler with the most workers it has.{}",
             analysis.manifest.reference_heap,
             small_print(analysis, "bars: 95 %, Student's t")
         ),
@@ -279,8 +286,11 @@ pub(crate) fn activity(analysis: &Analysis) -> Option<Figure> {
 /// most workers.
 fn joint_ratio(analysis: &Analysis, heap: &str, scheduler: &str) -> Option<Estimate> {
     let middle = middle_factor(analysis);
+    let means = |name: &str| analysis.ratios.iter().any(|r| r.workload == name);
+    let mean = if means(GEOMEAN_OF_SEVERAL) { GEOMEAN_OF_SEVERAL } else { GEOMEAN };
     let rows = analysis.ratios.iter().filter(|r| {
-        r.workload == GEOMEAN
+        r.workload == mean
+            && r.missing.is_empty()
             && r.metric == "wall_ns"
             && r.heap == heap
             && r.sched == scheduler
@@ -324,6 +334,10 @@ pub(crate) fn interaction(analysis: &Analysis) -> Option<Figure> {
             word: format!("{:.2}{half}", e.value / best),
         }
     });
+    let missing = (0..heaps.len()).flat_map(|x| (0..schedulers.len()).map(move |y| (x, y)));
+    let missing = missing.filter(|&(x, y)| !values.iter().any(|v| (v.0, v.1) == (x, y)));
+    let holes =
+        missing.map(|(x, y)| Mark::Word { x: x as f64, y: y as f64, word: "–".to_owned() });
     let lines = schedulers.iter().enumerate().map(|(row, scheduler)| Mark::Line {
         points: values
             .iter()
@@ -342,7 +356,7 @@ pub(crate) fn interaction(analysis: &Analysis) -> Option<Figure> {
         title: "time / best".to_owned(),
         x: Axis::names("", &heaps),
         y: Axis::names("", &schedulers),
-        marks: tiles.collect(),
+        marks: tiles.chain(holes).collect(),
     };
     let interaction = Panel {
         title: "parallel lines: no interaction".to_owned(),
@@ -353,8 +367,9 @@ pub(crate) fn interaction(analysis: &Analysis) -> Option<Figure> {
     Some(Figure {
         id: "16-heap-x-scheduler".to_owned(),
         caption: format!(
-            "Heap × scheduler: geometric mean over the workloads that ran on both, wall time over \
-             the best pair.{}",
+            "Heap × scheduler, each with the most workers it has: geometric mean over the workloads \
+             that ran on several schedulers, wall time over the best pair; –: they do not go \
+             together, or a workload failed.{}",
             small_print(analysis, "± and bars: 95 % bootstrap")
         ),
         width: Width::Page,

@@ -313,12 +313,13 @@ pub(crate) fn minimum_heaps(analysis: &Analysis, minima: &[MinheapRow]) -> Optio
     marks.push(Mark::Rule { y: 1.0 });
     Some(Figure {
         id: "09-minimum-heaps".to_owned(),
-        caption:
+        caption: format!(
             "The smallest heap in which each workload runs, over the best heap's (whose bytes \
             are beside the name). Each was found by bisection in bytes and confirmed by 5 of 5 \
             invocations; the bar below a point reaches to the largest limit that may have failed \
-            (1 %)."
-                .to_owned(),
+            ({} %).",
+            number(minima.iter().map(|r| r.tolerance).fold(0.0, f64::max) * 100.0)
+        ),
         width: Width::Page,
         panel_height: 150.0,
         columns: 1,

@@ -106,6 +106,9 @@ rows! {
         slices: u64, "", "slices of tasks";
         preemptions: u64, "", "slices that ended at the quantum";
         tasks_spawned: u64, "", "tasks made, the entry included";
+        parks: u64, "", "times that a worker without work went to sleep";
+        notifications: u64, "", "times that a push woke one";
+        vain_wakes: u64, "", "times that one woke and found nothing";
     }
     /// One row per stop of the world, of measured iterations.
     PauseRow in "pauses.csv" {
@@ -116,6 +119,7 @@ rows! {
         start_ns: u64, "ns", "since the start of the iteration";
         end_ns: u64, "ns", "since the start of the iteration";
         task_clock_ns: u64, "ns", "processor time of all threads meanwhile";
+        ttsp_ns: u64, "ns", "before it, until every worker had stopped (time to safepoint)";
         heap_before_bytes: u64, "B", "used before";
         heap_after_bytes: u64, "B", "live after";
         copied_bytes: u64, "B", "copied";

@@ -10,6 +10,8 @@ use menagerie_strategies::{HEAPS, SCHEDULERS};
 use super::file::{Exclude, Factors, Fsync, MinimumHeaps, SpecFile, StrategyEntry};
 use super::line_of;
 use crate::catalogue::{Catalogue, Workload};
+use crate::cli::EscapeArg;
+use crate::matrix::pairs;
 
 /// A value, or everything that is wrong.
 pub(crate) type Checked<T> = Result<T, String>;
@@ -37,6 +39,7 @@ pub(crate) struct Spec {
     pub(crate) timeout_s: f64,
     pub(crate) fsync: Fsync,
     pub(crate) minimum_heaps: MinimumHeaps,
+    pub(crate) minimum_heap_tolerance: f64,
 }
 
 /// A workload with its parameters, and the output of a right run.
@@ -52,6 +55,16 @@ pub(crate) struct WorkloadChoice {
 pub(crate) struct HeapChoice {
     pub(crate) name: String,
     pub(crate) params: BTreeMap<String, String>,
+    /// The compiler's part of memory management; its default when absent.
+    pub(crate) escape: Option<EscapeArg>,
+}
+
+impl HeapChoice {
+    /// What differs from the defaults, as in result files.
+    pub(crate) fn options(&self) -> String {
+        let escape = self.escape.map_or(String::new(), |e| format!("escape={}", e.name()));
+        format!("{} {escape}", pairs(&self.params)).trim().to_owned()
+    }
 }
 
 /// A scheduler with its parameters.
@@ -148,6 +161,7 @@ pub(super) fn check(
         timeout_s: *file.run.timeout_s.get_ref(),
         fsync: file.run.fsync,
         minimum_heaps: file.run.minimum_heaps,
+        minimum_heap_tolerance: *file.run.minimum_heap_tolerance.get_ref(),
     };
     check_run(&mut c, file);
     check_reference(&mut c, file, &spec);
@@ -161,6 +175,9 @@ fn check_run(c: &mut Complaints<'_>, file: &SpecFile) {
     c.require(iterations > 0, run.iterations.span(), "iterations must be at least 1");
     let measured = *run.warmup.get_ref() < iterations;
     c.require(measured, run.warmup.span(), "warmup leaves no iteration to measure: lower it");
+    let tolerance = &run.minimum_heap_tolerance;
+    let message = "minimum_heap_tolerance must be from 0.001 to 0.5";
+    c.require((0.001..=0.5).contains(tolerance.get_ref()), tolerance.span(), message);
     let positive = |x: f64| x.is_finite() && x > 0.0;
     let factor = *run.timeout_factor.get_ref();
     c.require(factor > 1.0, run.timeout_factor.span(), "timeout_factor must be above 1");
@@ -276,7 +293,8 @@ fn choose_heaps(c: &mut Complaints<'_>, file: &SpecFile) -> Vec<HeapChoice> {
                 c.add(span.clone(), format!("unknown heap `{}`; there are: {known}", entry.name));
             }
         }
-        let choice = HeapChoice { name: entry.name.clone(), params: entry.params.clone() };
+        let (name, params) = (entry.name.clone(), entry.params.clone());
+        let choice = HeapChoice { name, params, escape: entry.escape };
         c.require(!chosen.contains(&choice), span, format!("`{}` is listed twice", entry.name));
         chosen.push(choice);
     }
@@ -296,6 +314,8 @@ fn choose_schedulers(c: &mut Complaints<'_>, file: &SpecFile) -> Vec<SchedulerCh
             continue;
         };
         strategy_params(c, span.clone(), entry, info.parameters);
+        let message = "escape is an option of heaps: a scheduler has none";
+        c.require(entry.escape.is_none(), span.clone(), message);
         let (name, params) = (entry.name.clone(), entry.params.clone());
         let choice = SchedulerChoice { name, params, parallel: info.parallel };
         c.require(!chosen.contains(&choice), span, format!("`{}` is listed twice", entry.name));

@@ -15,16 +15,12 @@ pub(crate) struct Bench {
 /// A row of a CSV file by column.
 pub(crate) type Row = BTreeMap<String, String>;
 
-/// A program that keeps a list of lists alive and makes garbage: it collects in small heaps.
-pub(crate) const CHURN: &str = "\
-// param n = 20000 (small 10, large 40000)
-// tags: test
-// expect: churn 199990000
+/// Keeps a list of lists alive and makes garbage: it collects in small heaps.
+const CHURN: &str = "\
 let keep = list(64, nil);
 fn main(args) {
-    let n = param(\"n\", 20000);
     var sum = 0;
-    for i in 0..n {
+    for i in 0..20000 {
         keep[i % 64] = [i, i + 1, i + 2, i + 3];
         sum += keep[i % 64][0];
     }
@@ -32,11 +28,7 @@ fn main(args) {
 }
 ";
 
-/// A program with tasks.
-pub(crate) const TASKS: &str = "\
-// tags: test
-// uses: tasks
-// expect: tasks 4950
+const TASKS: &str = "\
 fn main(args) {
     let tasks = [];
     for i in 0..100 { tasks.push(spawn { i }); }
@@ -51,8 +43,8 @@ impl Bench {
     pub(crate) fn new() -> Bench {
         let folder = tempfile::tempdir().expect("a temporary folder");
         let bench = Bench { folder };
-        bench.workload("memory/churn", CHURN);
-        bench.workload("forkjoin/tasks", TASKS);
+        bench.workload("memory/churn", "alloc", "churn 199990000", CHURN);
+        bench.workload("forkjoin/tasks", "tasks", "tasks 4950", TASKS);
         bench
     }
     pub(crate) fn path(&self, name: &str) -> PathBuf {
@@ -63,8 +55,15 @@ impl Bench {
         fs::create_dir_all(path.parent().expect("a parent")).expect("a folder for the test");
         fs::write(path, text).expect("a file for the test");
     }
-    pub(crate) fn workload(&self, id: &str, text: &str) {
-        self.write(&format!("experiments/workloads/{id}.mena"), text);
+    /// A workload with the tag `core` and this output.
+    pub(crate) fn workload(&self, id: &str, uses: &str, output: &str, body: &str) {
+        let name = id.split('/').next_back().expect("an id has a name");
+        let text = format!(
+            "// {name}: for a test.\n// stresses: the harness\n// source: this test\n\
+             // param n = 2 (small 1, large 3)\n// tags: core\n// uses: {uses}\n\
+             // expect: {output}\n// expect-small: {output}\n// expect-large: {output}\n\n{body}"
+        );
+        self.write(&format!("workloads/{id}.mena"), &text);
     }
     /// A specification `test`: `matrix` and `run` are added to what all need.
     pub(crate) fn spec(&self, matrix: &str, run: &str) {
@@ -78,6 +77,9 @@ impl Bench {
     pub(crate) fn command(&self, words: &[&str]) -> Command {
         let mut command = Command::new(BINARY);
         command.args(words).current_dir(self.folder.path()).stdin(Stdio::null());
+        if ["plan", "run", "status", "minheap"].contains(&words[0]) {
+            command.args(["--workloads", "workloads"]);
+        }
         command
     }
     pub(crate) fn run(&self, words: &[&str]) -> Ran {
@@ -85,7 +87,7 @@ impl Bench {
     }
     /// The rows of a result file.
     pub(crate) fn rows(&self, file: &str) -> Vec<Row> {
-        rows(&self.path("results/test").join(file))
+        rows(&self.path("results/local/test").join(file))
     }
     /// Status by program and heap, each of which must have had one outcome.
     pub(crate) fn outcomes(&self) -> BTreeMap<(String, String), String> {

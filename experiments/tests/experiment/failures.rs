@@ -10,7 +10,7 @@ const SMALL: &str = "invocations = 2\niterations = 2";
 
 fn two_programs(heaps: &str) -> Bench {
     let bench = Bench::new();
-    let matrix = format!("workloads = [\"@test\"]\nheaps = {heaps}\nheap_bytes = [\"2MiB\"]");
+    let matrix = format!("workloads = [\"@core\"]\nheaps = {heaps}\nheap_bytes = [\"2MiB\"]");
     bench.spec(&matrix, SMALL);
     bench
 }
@@ -31,7 +31,7 @@ fn what_is_wrong_with_a_specification_comes_with_its_line() {
     bench.run(&["run", "test"]).refused(&said);
     bench.spec("workloads = [\"memory/no\"]\nheaps = [\"mark-sweep\"]\nheap_factors = [2]", SMALL);
     bench.run(&["run", "test"]).refused(&["test.toml:6: unknown workload `memory/no`", "churn"]);
-    let zero = "workloads = [\"@test\"]\nheaps = [\"mark-sweep\"]\nheap_bytes = [\"0\"]";
+    let zero = "workloads = [\"@core\"]\nheaps = [\"mark-sweep\"]\nheap_bytes = [\"0\"]";
     bench.spec(zero, SMALL);
     bench.run(&["run", "test"]).refused(&["test.toml:8: a heap needs more than 0 bytes", "64MiB"]);
     bench.spec(&format!("{}\nheep = 1", zero.replace("\"0\"", "\"2MiB\"")), SMALL);
@@ -51,13 +51,15 @@ fn a_parameter_that_a_strategy_refuses_stops_the_run_before_it_starts() {
 #[test]
 fn failing_workloads_are_outcomes_and_harm_no_other() {
     let bench = two_programs("[\"mark-sweep\", \"semispace\"]");
-    let program =
-        |body: &str| format!("// tags: test\n// expect: right\nfn main(args) {{ {body} }}\n");
-    bench.workload("memory/crash", &program("print(\"right\"); panic(\"on purpose\")"));
-    bench.workload("memory/hang", &program("loop {}"));
-    bench.workload("memory/wrong", &program("print(\"left\")"));
-    bench.workload("memory/greedy", &program("let all = []; loop { all.push([1, 2, 3]) }"));
-    let matrix = "workloads = [\"@test\"]\nheaps = [\"mark-sweep\", \"semispace\"]\n\
+    let program = |name: &str, body: &str| {
+        let body = format!("fn main(args) {{ {body} }}\n");
+        bench.workload(&format!("memory/{name}"), "alloc", "right", &body);
+    };
+    program("crash", "print(\"right\"); panic(\"on purpose\")");
+    program("hang", "loop {}");
+    program("wrong", "print(\"left\")");
+    program("greedy", "let all = []; loop { all.push([1, 2, 3]) }");
+    let matrix = "workloads = [\"@core\"]\nheaps = [\"mark-sweep\", \"semispace\"]\n\
                   heap_bytes = [\"2MiB\"]";
     bench.spec(matrix, &format!("{SMALL}\ntimeout_s = 1"));
     let ran = bench.run(&["run", "test"]).ok();
@@ -87,14 +89,14 @@ fn failing_workloads_are_outcomes_and_harm_no_other() {
             other => panic!("{other}"),
         };
         assert!(row["message"].contains(said), "{row:?}");
-        let words = bench.path(&format!("results/test/failures/{}.txt", row["run_id"]));
+        let words = bench.path(&format!("results/local/test/failures/{}.txt", row["run_id"]));
         assert_eq!(words.exists(), row["status"] != "ok", "{row:?}");
     }
     // Nothing is tried again: the same command has nothing left to do.
     let again = bench.run(&["run", "test"]).ok();
     assert!(again.stderr.contains("4 crash"), "{}", again.stderr);
-    bench.run(&["report", "results/test"]).ok();
-    let page = fs::read_to_string(bench.path("results/test/report.html")).expect("the page");
+    bench.run(&["report", "results/local/test"]).ok();
+    let page = fs::read_to_string(bench.path("results/local/test/report.html")).expect("the page");
     assert!(page.contains("id=\"failures\"") && page.contains("16 invocations failed"));
 }
 
@@ -102,14 +104,14 @@ fn failing_workloads_are_outcomes_and_harm_no_other() {
 #[test]
 fn a_workload_without_a_minimum_heap_is_left_out() {
     let bench = Bench::new();
-    let crash = "// tags: test\n// expect: x\nfn main(args) { panic(\"on purpose\") }\n";
-    bench.workload("memory/crash", crash);
-    let matrix = "workloads = [\"@test\"]\nheaps = [\"mark-sweep\"]\nheap_factors = [2, 4]";
+    let crash = "fn main(args) { panic(\"on purpose\") }\n";
+    bench.workload("memory/crash", "alloc", "x", crash);
+    let matrix = "workloads = [\"@core\"]\nheaps = [\"mark-sweep\"]\nheap_factors = [2, 4]";
     bench.spec(matrix, SMALL);
     let ran = bench.run(&["run", "test"]).ok();
     assert!(ran.stderr.contains("8 ok"), "{}", ran.stderr);
     let plan = bench.run(&["plan", "test"]).ok();
-    let said = "excluded: memory/crash: it has no minimum heap on mark-sweep (alone: crash";
+    let said = "excluded: memory/crash n=2: it has no minimum heap on mark-sweep (alone: crash";
     assert!(plan.stdout.contains(said), "{}", plan.stdout);
 }
 
@@ -117,7 +119,7 @@ fn a_workload_without_a_minimum_heap_is_left_out() {
 fn a_full_disk_stops_the_run_and_more_space_continues_it() {
     for file in ["invocations.csv", "iterations.csv", "pauses.csv"] {
         let bench = two_programs("[\"mark-sweep\"]");
-        let results = bench.path("results/test");
+        let results = bench.path("results/local/test");
         fs::create_dir_all(&results).expect("a folder");
         symlink("/dev/full", results.join(file)).expect("a link");
         let said = [file, "No space left on device", "free some space", "again"];
@@ -133,15 +135,16 @@ fn a_full_disk_stops_the_run_and_more_space_continues_it() {
 fn a_write_that_is_cut_short_leaves_no_torn_row() {
     let bench = two_programs("[\"mark-sweep\", \"semispace\"]");
     bench.spec(
-        "workloads = [\"@test\"]\nheaps = [\"mark-sweep\", \"semispace\"]\nheap_bytes = [\"2MiB\"]",
+        "workloads = [\"@core\"]\nheaps = [\"mark-sweep\", \"semispace\"]\nheap_bytes = [\"2MiB\"]",
         "invocations = 20\niterations = 2",
     );
-    let limited = format!("trap '' XFSZ; ulimit -f 8; exec {BINARY} run test");
+    let limited =
+        format!("trap '' XFSZ; ulimit -f 8; exec {BINARY} run test --workloads workloads");
     let mut command = std::process::Command::new("bash");
     command.args(["-c", &limited]).current_dir(bench.path(""));
     let ran: Ran = command.output().expect("bash starts").into();
     ran.refused(&["cannot write", "File too large", "ulimit -f"]);
-    let written = fs::metadata(bench.path("results/test/invocations.csv")).expect("the file");
+    let written = fs::metadata(bench.path("results/local/test/invocations.csv")).expect("the file");
     assert!(written.len() > 4000, "it was cut before anything was written");
     let ran = bench.run(&["run", "test"]).ok();
     assert!(ran.stderr.contains("80 ok"), "{}", ran.stderr);
@@ -160,31 +163,31 @@ fn a_folder_that_cannot_be_written_is_named_with_the_remedy() {
     fs::copy(BINARY, &binary).expect("a copy of the binary");
     fs::set_permissions(bench.path(""), fs::Permissions::from_mode(0o755)).expect("permissions");
     let mut command = std::process::Command::new(&binary);
-    command.args(["run", "test"]).current_dir(bench.path(""));
+    command.args(["run", "test", "--workloads", "workloads"]).current_dir(bench.path(""));
     if fs::metadata("/proc/self").expect("this process").uid() == 0 {
         const NOBODY: u32 = 65534;
         command.uid(NOBODY).gid(NOBODY);
     }
     let ran: Ran = command.output().expect("the binary starts").into();
-    ran.refused(&["cannot make results/test", "Permission denied", "--results"]);
+    ran.refused(&["cannot make results/local/test", "Permission denied", "--results"]);
 }
 
 #[test]
 fn two_runs_of_one_experiment_do_not_mix() {
     let bench = two_programs("[\"mark-sweep\"]");
-    let slow = "// tags: test\n// expect: slow\nfn main(args) { sleep(3000); print(\"slow\"); }\n";
-    bench.workload("memory/slow", slow);
+    let slow = "fn main(args) { sleep(3000); print(\"slow\"); }\n";
+    bench.workload("memory/slow", "clock", "slow", slow);
     bench.spec(
         "workloads = [\"memory/slow\"]\nheaps = [\"mark-sweep\"]\nheap_bytes = [\"2MiB\"]",
         "invocations = 1\niterations = 1\nwarmup = 0",
     );
     let mut first = bench.command(&["run", "test"]).spawn().expect("the binary starts");
-    let lock = bench.path("results/test/journal.csv");
+    let lock = bench.path("results/local/test/journal.csv");
     while !lock.exists() {
         std::thread::sleep(std::time::Duration::from_millis(5));
     }
     std::thread::sleep(std::time::Duration::from_millis(300));
-    bench.run(&["run", "test"]).refused(&["another run writes to results/test"]);
+    bench.run(&["run", "test"]).refused(&["another run writes to results/local/test"]);
     assert!(first.wait().expect("it ends").success());
 }
 
@@ -208,6 +211,8 @@ fn results_of_another_binary_are_not_added_to() {
 fn a_folder_without_results_says_what_makes_them() {
     let bench = two_programs("[\"mark-sweep\"]");
     for command in ["analyze", "plot", "table", "report"] {
-        bench.run(&[command, "results/test"]).refused(&["results/test has no manifest.json"]);
+        bench
+            .run(&[command, "results/local/test"])
+            .refused(&["results/local/test has no manifest.json"]);
     }
 }

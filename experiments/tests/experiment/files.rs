@@ -16,8 +16,8 @@ for line in open("schema.txt", encoding="utf-8"):
         file = line.split(":")[0]
         columns[file] = []
 seen = {}
-for path in sorted(pathlib.Path("results/test").rglob("*.csv")):
-    name = path.relative_to("results/test").as_posix()
+for path in sorted(pathlib.Path("results/local/test").rglob("*.csv")):
+    name = path.relative_to("results/local/test").as_posix()
     if name == "journal.csv":
         continue
     with open(path, newline="", encoding="utf-8") as f:
@@ -35,8 +35,6 @@ json.dump(seen, sys.stdout)
 
 /// Requests at fixed intended times, one of which misses its deadline.
 const REQUESTS: &str = "\
-// tags: test
-// expect: served 3
 fn main(args) {
     for i in 0..3 {
         let start = clock_ns();
@@ -49,17 +47,15 @@ fn main(args) {
 #[test]
 fn python_reads_every_file_and_the_schema_names_every_column() {
     let bench = Bench::new();
-    bench.workload("latency/served", REQUESTS);
-    bench.workload(
-        "memory/odd",
-        "// tags: test\n// expect: a\nfn main(args) { print(\"b,\\\"c\"); }\n",
-    );
+    bench.workload("latency/served", "clock", "served 3", REQUESTS);
+    let odd = "fn main(args) { print(\"b,\\\"c\"); }\n";
+    bench.workload("memory/odd", "none", "a", odd);
     bench.spec(
-        "workloads = [\"@test\"]\nheaps = [\"mark-sweep\", \"rc\"]\nheap_factors = [2, 4]",
+        "workloads = [\"@core\"]\nheaps = [\"mark-sweep\", \"rc\"]\nheap_factors = [2, 4]",
         "invocations = 3\niterations = 2\nminimum_heaps = \"all\"",
     );
     let ran = bench.run(&["run", "test", "--report"]).ok();
-    assert!(ran.stdout.contains("results/test/report.html"), "{}", ran.stdout);
+    assert!(ran.stdout.contains("results/local/test/report.html"), "{}", ran.stdout);
     bench.write("schema.txt", &bench.run(&["schema"]).ok().stdout);
     bench.write("reader.py", READER);
     let mut python = Command::new("python3");

@@ -42,6 +42,7 @@ use menagerie::value::Value;
 
 use crate::parts::blocks::{BlockSpace, CHARGE};
 use crate::parts::bump::Bump;
+use crate::parts::bytes::bytes_of;
 use crate::parts::copy::{forward, forwarded};
 use crate::parts::counts::ObjectList;
 use crate::parts::mark::Marker;
@@ -370,16 +371,6 @@ pub struct GenerationalMutator {
     bytes: usize,
     remembered: ObjectList,
     state: Rc<RefCell<State>>,
-}
-
-/// `4096`, `64KiB`, `4MiB`.
-fn bytes_of(text: &str) -> Option<usize> {
-    let (number, unit) = match (text.strip_suffix("KiB"), text.strip_suffix("MiB")) {
-        (Some(number), _) => (number, 1 << 10),
-        (_, Some(number)) => (number, 1 << 20),
-        _ => (text, 1),
-    };
-    number.trim().parse::<usize>().ok()?.checked_mul(unit)
 }
 
 // SAFETY: the nursery's bump range, cells and large objects are disjoint. A minor collection visits

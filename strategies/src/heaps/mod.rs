@@ -1,5 +1,6 @@
 //! One file per heap.
 
+pub mod arena;
 pub mod generational;
 pub mod mark_sweep;
 pub mod nogc;

@@ -18,9 +18,10 @@
 //! consistent fence between its store to `bottom` and its load of `top`, `steal` one between its loads
 //! of `top` and `bottom`. The model of this file kills the variants without them.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::PoisonError;
 
 use crate::sync::atomic::{AtomicI64, AtomicPtr, AtomicU64, Ordering, fence};
+use crate::sync::{Arc, Mutex};
 
 /// What an attempt to steal gives.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -119,7 +120,9 @@ impl Owner {
     pub fn pop(&mut self) -> Option<u64> {
         let inner = &*self.0;
         let bottom = inner.bottom.load(Ordering::Relaxed) - 1;
-        inner.bottom.store(bottom, Ordering::Relaxed);
+        // Release, as in `push`: a thief may learn of older elements from this store. (A store of the same
+        // thread that is not a release does not carry on what an earlier one has released.)
+        inner.bottom.store(bottom, Ordering::Release);
         // A thief that does not see the store above has read `top` before us (C2).
         fence(Ordering::SeqCst);
         let top = inner.top.load(Ordering::Relaxed);

@@ -32,6 +32,11 @@ pub unsafe fn forward(o: Obj, to: Obj) {
         let (from, words) = (o.address() as *const u64, o.size() / 8);
         std::ptr::copy_nonoverlapping(from, to.address() as *mut u64, words);
     }
+    leave_forwarding(o, to);
+}
+/// Leaves only the forwarding address behind (C1).
+#[inline(always)]
+pub fn leave_forwarding(o: Obj, to: Obj) {
     o.set_header((to.address() as u64) << 8 | FORWARDED);
 }
 /// How far ahead of the scan originals are prefetched, bytes.

@@ -2,6 +2,7 @@
 
 pub mod blocks;
 pub mod bump;
+pub mod bytes;
 pub mod cells;
 pub mod chase_lev;
 pub mod copy;
@@ -12,4 +13,6 @@ pub mod mark_bits;
 pub mod memory;
 pub mod objects;
 pub mod phases;
+pub mod regions;
 pub mod size_class;
+pub mod slot;

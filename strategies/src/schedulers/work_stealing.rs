@@ -30,20 +30,13 @@ use menagerie::sched::{
     Notify, Pick, Ready, Scheduler, SchedulerConfig, SchedulerError, SchedulerInfo,
 };
 use menagerie::sync::ManyThreads;
-use menagerie::sync::atomic::{AtomicU64, Ordering};
 use menagerie::task::TaskId;
 
 use crate::parts::deque::{Deque, DequeKind, Injector, Steal, Stealer};
+use crate::parts::slot::Slot;
 
-/// Task numbers start at 1.
-const NO_TASK: TaskId = 0;
 /// How often a worker without work goes over the others; the last time also over their slots.
 const PASSES: usize = 4;
-
-/// A worker's newest task, on a cache line of its own.
-#[derive(Debug, Default)]
-#[repr(align(128))]
-struct Slot(AtomicU64);
 
 /// What all workers share.
 #[derive(Debug)]
@@ -67,11 +60,6 @@ pub struct Local {
 }
 
 impl WorkStealing {
-    fn take_slot(&self, worker: usize) -> Option<TaskId> {
-        // Acquire and release: the task's memory is handed over with its number.
-        let task = self.slots[worker].0.swap(NO_TASK, Ordering::AcqRel);
-        (task != NO_TASK).then_some(task)
-    }
     /// The first success of `attempt`, tried again as long as it meets races.
     fn insist(mut attempt: impl FnMut() -> Steal) -> Option<TaskId> {
         loop {
@@ -98,7 +86,7 @@ impl WorkStealing {
                     }
                 } else {
                     Self::insist(|| stealer.steal(&local.deque, self.batch))
-                        .or_else(|| self.take_slot(victim))
+                        .or_else(|| self.slots[victim].take())
                 };
                 if stolen.is_some() {
                     return stolen;
@@ -196,14 +184,9 @@ impl Scheduler for WorkStealing {
             self.injector.push(task);
             return Notify::One;
         };
-        let displaced = if self.use_slots {
-            self.slots[local.number].0.swap(task, Ordering::AcqRel)
-        } else {
-            task
-        };
-        if displaced == NO_TASK {
-            return Notify::No;
-        }
+        let displaced =
+            if self.use_slots { self.slots[local.number].put(task) } else { Some(task) };
+        let Some(displaced) = displaced else { return Notify::No };
         local.deque.push(displaced);
         Notify::One
     }
@@ -214,7 +197,8 @@ impl Scheduler for WorkStealing {
         {
             return Some(task);
         }
-        self.take_slot(local.number)
+        self.slots[local.number]
+            .take()
             .or_else(|| local.deque.pop())
             .or_else(injected)
             .or_else(|| self.steal(local))
@@ -222,7 +206,7 @@ impl Scheduler for WorkStealing {
     fn has_work(&self, _: &Local) -> bool {
         !self.injector.is_empty()
             || self.stealers.iter().any(|stealer| !stealer.is_empty())
-            || self.slots.iter().any(|slot| slot.0.load(Ordering::Acquire) != NO_TASK)
+            || self.slots.iter().any(|slot| !slot.is_empty())
     }
     fn quantum(&self) -> u64 {
         self.quantum
