@@ -12,6 +12,7 @@ use menagerie::object::{Obj, ObjectLayout};
 use menagerie::value::Value;
 use menagerie_strategies::parts::memory::{Budget, Source};
 use menagerie_strategies::parts::objects::{ObjectTable, is_marked, mark};
+use menagerie_strategies::parts::phases::Phases;
 
 #[derive(Debug)]
 struct State {
@@ -61,15 +62,19 @@ impl Liveness for Marker {
 impl State {
     fn collect(&mut self, roots: &mut dyn Roots) -> Collection {
         let before_bytes = self.live_bytes + self.fresh_bytes;
+        let mut phases = Phases::start();
         let mut marker = Marker::default();
         roots.slices(&mut |slice, _| {
             slice.iter().filter_map(|v| v.as_object()).for_each(|o| marker.push(o));
         });
         marker.drain();
+        phases.end("mark");
         while roots.weak(&mut marker) {
             marker.drain();
         }
+        phases.end("weak");
         self.objects.sweep(&self.budget, self.poison);
+        phases.end("sweep");
         self.allocated_before += self.fresh_bytes as u64;
         (self.live_bytes, self.fresh_bytes) = (marker.bytes, 0);
         self.collections += 1;
@@ -78,7 +83,7 @@ impl State {
             after_bytes: marker.bytes,
             traced_objects: marker.objects,
             copied_bytes: 0,
-            phases: Vec::new(),
+            phases: phases.finish(),
             minor: false,
         }
     }
