@@ -42,12 +42,15 @@ impl TaskWord {
     pub fn suspend(&self) -> bool {
         let idle = self.0.compare_exchange(RUNNING, 0, Ordering::AcqRel, Ordering::Acquire).is_ok();
         if !idle {
-            self.0.store(NOTIFIED, Ordering::Release);
+            self.requeue();
         }
         idle
     }
     /// At the end of a slice that goes back to the queue (preempted, yielded).
     pub fn requeue(&self) {
-        self.0.store(NOTIFIED, Ordering::Release);
+        // A swap, not a store: it acquires what a waker released meanwhile and hands it on to the worker
+        // that starts the task. A store would cover it up: the next slice could miss what it was woken
+        // for, and wait for ever.
+        self.0.swap(NOTIFIED, Ordering::AcqRel);
     }
 }

@@ -120,7 +120,9 @@ impl Owner {
     pub fn pop(&mut self) -> Option<u64> {
         let inner = &*self.0;
         let bottom = inner.bottom.load(Ordering::Relaxed) - 1;
-        inner.bottom.store(bottom, Ordering::Relaxed);
+        // Release, as in `push`: a thief may learn of older elements from this store. (A store of the same
+        // thread that is not a release does not carry on what an earlier one has released.)
+        inner.bottom.store(bottom, Ordering::Release);
         // A thief that does not see the store above has read `top` before us (C2).
         fence(Ordering::SeqCst);
         let top = inner.top.load(Ordering::Relaxed);

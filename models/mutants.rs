@@ -1,0 +1,387 @@
+//! The protocols, their models, and the mutants that the models must kill. Read by the build script.
+//!
+//! An edit is a text that occurs exactly once in the source, and what stands in its place in the mutant.
+//! When the build says that a text no longer occurs, the source has changed: write the same mistake into
+//! the new text, do not drop the mutant.
+
+/// A protocol's source.
+pub(crate) struct Protocol {
+    /// The name of its module here.
+    pub(crate) name: &'static str,
+    /// Its source, from the repository's root.
+    pub(crate) source: &'static str,
+    /// Functions of its `model.rs`.
+    pub(crate) models: &'static [&'static str],
+    /// What must be noticed.
+    pub(crate) mutants: &'static [Mutant],
+}
+
+/// A mistake.
+pub(crate) struct Mutant {
+    /// What is wrong.
+    pub(crate) name: &'static str,
+    /// The model that notices.
+    pub(crate) model: &'static str,
+    /// What loom's report must say: a mutant that fails otherwise is not one.
+    pub(crate) failure: &'static str,
+    /// Text of the source, and what replaces it.
+    pub(crate) edits: &'static [(&'static str, &'static str)],
+}
+
+/// Two threads use a cell, and nothing orders the one before the other.
+const RACE: &str = "Causality violation";
+/// Nobody can go on.
+const DEADLOCK: &str = "deadlock";
+/// A thread waits in a loop for what never comes.
+const SPINS: &str = "Model exceeded maximum number of branches";
+
+/// The models of deque and slot count what comes out.
+const ONCE: &str = "came out exactly once";
+/// A task waits for what has happened.
+const LOST: &str = "a wake-up was lost";
+/// Two workers could run it.
+const TWICE: &str = "the task is queued twice";
+/// A worker gave up its time.
+const EARLY: &str = "a slice has ended that had not used up its quantum";
+
+/// All of them.
+pub(crate) const PROTOCOLS: &[Protocol] = &[
+    Protocol {
+        name: "gate",
+        source: "src/gate.rs",
+        models: &["stop"],
+        mutants: &[
+            Mutant {
+                name: "flag_set_after_the_unlock",
+                model: "stop",
+                failure: RACE,
+                edits: &[
+                    ("        lane.fast.store(true, Ordering::Relaxed);\n", ""),
+                    (
+                        "unsafe { self.lock.unlock() };\n    }\n    /// Fast to cold;",
+                        "unsafe { self.lock.unlock() };\n        \
+                         lane.fast.store(true, Ordering::Relaxed);\n    }\n    /// Fast to cold;",
+                    ),
+                ],
+            },
+            Mutant {
+                name: "leave_locks_before_it_clears",
+                model: "stop",
+                failure: SPINS,
+                edits: &[(
+                    "        lane.fast.store(false, Ordering::Release);\n        self.lock.lock();\n",
+                    "        self.lock.lock();\n        lane.fast.store(false, Ordering::Release);\n",
+                )],
+            },
+            Mutant {
+                name: "stopper_does_not_wait",
+                model: "stop",
+                failure: RACE,
+                edits: &[("while lane.is_fast() {", "while false {")],
+            },
+            Mutant {
+                name: "leave_does_not_release",
+                model: "stop",
+                failure: RACE,
+                edits: &[("store(false, Ordering::Release)", "store(false, Ordering::Relaxed)")],
+            },
+            Mutant {
+                name: "stopper_does_not_acquire",
+                model: "stop",
+                failure: RACE,
+                edits: &[("load(Ordering::Acquire)", "load(Ordering::Relaxed)")],
+            },
+        ],
+    },
+    Protocol {
+        name: "limit",
+        source: "src/limit.rs",
+        models: &["end_and_stop"],
+        mutants: &[
+            Mutant {
+                name: "end_is_taken_back_by_resume",
+                model: "end_and_stop",
+                failure: SPINS,
+                edits: &[("        self.quantum.store(0, Relaxed);\n", "")],
+            },
+            Mutant {
+                name: "request_is_not_seen",
+                model: "end_and_stop",
+                failure: SPINS,
+                edits: &[(
+                    "pub fn request(&self) {\n        self.word.store(0, Relaxed);",
+                    "pub fn request(&self) {\n        self.word.store(u64::MAX, Relaxed);",
+                )],
+            },
+            Mutant {
+                name: "stop_ends_the_slice",
+                model: "end_and_stop",
+                failure: EARLY,
+                edits: &[("self.word.store(self.quantum.load(Relaxed), Relaxed);", "")],
+            },
+            Mutant {
+                name: "start_keeps_the_old_word",
+                model: "end_and_stop",
+                failure: EARLY,
+                edits: &[("        self.word.store(quantum, Relaxed);\n", "")],
+            },
+        ],
+    },
+    Protocol {
+        name: "idle",
+        source: "src/idle.rs",
+        models: &["end", "push_or_sleep"],
+        mutants: &[
+            Mutant {
+                name: "gate_given_up_between_look_and_list",
+                model: "push_or_sleep",
+                failure: DEADLOCK,
+                edits: &[(
+                    "        idle().sleepers.push(",
+                    "        // SAFETY: by the caller.\n        unsafe { gate.unlock() };\n        \
+                     gate.lock();\n        idle().sleepers.push(",
+                )],
+            },
+            Mutant {
+                name: "list_after_the_gate",
+                model: "push_or_sleep",
+                failure: RACE,
+                edits: &[
+                    ("        idle().sleepers.push((me, thread::current()));\n", ""),
+                    (
+                        "        thread::park(wait);",
+                        "        idle().sleepers.push((me, thread::current()));\n        \
+                         thread::park(wait);",
+                    ),
+                ],
+            },
+            Mutant {
+                name: "taken_off_the_list_but_not_woken",
+                model: "push_or_sleep",
+                failure: DEADLOCK,
+                edits: &[(
+                    "sleeper.as_ref().inspect(|(_, thread)| thread.unpark()).is_some()",
+                    "sleeper.is_some()",
+                )],
+            },
+            Mutant {
+                name: "end_wakes_nobody",
+                model: "end",
+                failure: DEADLOCK,
+                edits: &[("            thread.unpark();\n", "            drop(thread);\n")],
+            },
+            Mutant {
+                name: "a_slice_is_not_counted",
+                model: "push_or_sleep",
+                failure: "the end was reported before all tasks had run",
+                edits: &[("        self.busy += 1;\n", ""), ("        self.busy -= 1;\n", "")],
+            },
+            Mutant {
+                name: "sleepers_stay_on_the_list",
+                model: "push_or_sleep",
+                failure: "a worker that is awake is on the list of sleepers",
+                edits: &[("        idle().sleepers.retain(|&(number, _)| number != me);\n", "")],
+            },
+        ],
+    },
+    Protocol {
+        name: "task_word",
+        source: "src/task_word.rs",
+        models: &["wake_or_suspend", "wake_or_yield"],
+        mutants: &[
+            Mutant {
+                name: "suspend_does_not_look",
+                model: "wake_or_suspend",
+                failure: LOST,
+                edits: &[(
+                    "let idle = self.0.compare_exchange(RUNNING, 0, Ordering::AcqRel, \
+                     Ordering::Acquire).is_ok();",
+                    "let idle = { self.0.swap(0, Ordering::AcqRel); true };",
+                )],
+            },
+            Mutant {
+                name: "wake_queues_a_running_task",
+                model: "wake_or_suspend",
+                failure: TWICE,
+                edits: &[("& (RUNNING | NOTIFIED) == 0", "& NOTIFIED == 0")],
+            },
+            Mutant {
+                name: "wake_queues_a_queued_task",
+                model: "wake_or_suspend",
+                failure: TWICE,
+                edits: &[("& (RUNNING | NOTIFIED) == 0", "& RUNNING == 0")],
+            },
+            Mutant {
+                name: "wake_does_not_release",
+                model: "wake_or_suspend",
+                failure: LOST,
+                edits: &[(
+                    "fetch_or(NOTIFIED, Ordering::AcqRel)",
+                    "fetch_or(NOTIFIED, Ordering::Acquire)",
+                )],
+            },
+            Mutant {
+                name: "start_does_not_acquire",
+                model: "wake_or_suspend",
+                failure: LOST,
+                edits: &[("swap(RUNNING, Ordering::AcqRel)", "swap(RUNNING, Ordering::Release)")],
+            },
+            Mutant {
+                name: "suspend_does_not_release",
+                model: "wake_or_suspend",
+                failure: RACE,
+                edits: &[("(RUNNING, 0, Ordering::AcqRel,", "(RUNNING, 0, Ordering::Acquire,")],
+            },
+            Mutant {
+                name: "requeue_does_not_acquire",
+                model: "wake_or_yield",
+                failure: LOST,
+                edits: &[
+                    (
+                        "self.0.swap(NOTIFIED, Ordering::AcqRel);",
+                        "self.0.store(NOTIFIED, Ordering::Release);",
+                    ),
+                    // Loom's swaps may read what such a store has covered up, C++'s may not: without
+                    // this assertion the failure is one that C++ allows, too.
+                    (
+                        "debug_assert_eq!(was, NOTIFIED, \"started a task that was not queued\");",
+                        "",
+                    ),
+                ],
+            },
+            Mutant {
+                name: "suspend_by_load_and_store",
+                model: "wake_or_suspend",
+                failure: LOST,
+                edits: &[(
+                    "let idle = self.0.compare_exchange(RUNNING, 0, Ordering::AcqRel, \
+                     Ordering::Acquire).is_ok();",
+                    "let idle = self.0.load(Ordering::Acquire) == RUNNING;\n        \
+                     if idle {\n            self.0.store(0, Ordering::Release);\n        }",
+                )],
+            },
+        ],
+    },
+    Protocol {
+        name: "chase_lev",
+        source: "strategies/src/parts/chase_lev.rs",
+        models: &["last_element", "pop_and_steal", "two_elements", "two_thieves", "growth"],
+        mutants: &[
+            Mutant {
+                name: "pop_without_its_fence",
+                model: "two_elements",
+                failure: ONCE,
+                edits: &[("        fence(Ordering::SeqCst);\n        let top", "        let top")],
+            },
+            Mutant {
+                name: "steal_without_its_fence",
+                model: "two_elements",
+                failure: ONCE,
+                edits: &[(
+                    "        fence(Ordering::SeqCst);\n        let bottom",
+                    "        let bottom",
+                )],
+            },
+            Mutant {
+                name: "last_element_without_compare_and_swap",
+                model: "last_element",
+                failure: ONCE,
+                edits: &[(
+                    "let ours = inner.top.compare_exchange(top, top + 1, success, failure).is_ok();",
+                    "let _ = (success, failure);\n        \
+                     inner.top.store(top + 1, Ordering::SeqCst);\n        let ours = true;",
+                )],
+            },
+            Mutant {
+                name: "push_does_not_release",
+                model: "last_element",
+                failure: ONCE,
+                edits: &[(
+                    "inner.bottom.store(bottom + 1, Ordering::Release);",
+                    "inner.bottom.store(bottom + 1, Ordering::Relaxed);",
+                )],
+            },
+            Mutant {
+                name: "pop_does_not_release",
+                model: "pop_and_steal",
+                failure: ONCE,
+                edits: &[(
+                    "inner.bottom.store(bottom, Ordering::Release);",
+                    "inner.bottom.store(bottom, Ordering::Relaxed);",
+                )],
+            },
+            Mutant {
+                name: "steal_by_load_and_store",
+                model: "two_thieves",
+                failure: ONCE,
+                edits: &[(
+                    "        match inner.top.compare_exchange(top, top + 1, success, failure) {\n            \
+                     Ok(_) => Stolen::Success(word),\n            Err(_) => Stolen::Retry,\n        }\n",
+                    "        let _ = (success, failure);\n        \
+                     inner.top.store(top + 1, Ordering::SeqCst);\n        Stolen::Success(word)\n",
+                )],
+            },
+            Mutant {
+                // What freed memory holds is anybody's guess: here it is overwritten.
+                name: "old_ring_is_used_for_something_else",
+                model: "growth",
+                failure: ONCE,
+                edits: &[(
+                    "        self.rings.lock().unwrap_or_else(PoisonError::into_inner).push(ring);\n",
+                    "        let mut rings = self.rings.lock().unwrap();\n        \
+                     for old in rings.iter().flat_map(|ring| &ring.words) {\n            \
+                     old.store(u64::MAX, Ordering::Relaxed);\n        }\n        \
+                     rings.push(ring);\n        drop(rings);\n",
+                )],
+            },
+            Mutant {
+                name: "new_ring_is_not_released",
+                model: "growth",
+                failure: RACE,
+                edits: &[(
+                    "self.ring.store(address, Ordering::Release);",
+                    "self.ring.store(address, Ordering::Relaxed);",
+                )],
+            },
+        ],
+    },
+    Protocol {
+        name: "slot",
+        source: "strategies/src/parts/slot.rs",
+        models: &["put_or_take"],
+        mutants: &[
+            Mutant {
+                name: "put_by_load_and_store",
+                model: "put_or_take",
+                failure: RACE,
+                edits: &[(
+                    "let displaced = self.0.swap(task, Ordering::AcqRel);",
+                    "let displaced = self.0.load(Ordering::Acquire);\n        \
+                     self.0.store(task, Ordering::Release);",
+                )],
+            },
+            Mutant {
+                name: "take_by_load_and_store",
+                model: "put_or_take",
+                failure: RACE,
+                edits: &[(
+                    "let task = self.0.swap(NO_TASK, Ordering::AcqRel);",
+                    "let task = self.0.load(Ordering::Acquire);\n        \
+                     self.0.store(NO_TASK, Ordering::Release);",
+                )],
+            },
+            Mutant {
+                name: "put_does_not_release",
+                model: "put_or_take",
+                failure: RACE,
+                edits: &[("swap(task, Ordering::AcqRel)", "swap(task, Ordering::Acquire)")],
+            },
+            Mutant {
+                name: "take_does_not_acquire",
+                model: "put_or_take",
+                failure: RACE,
+                edits: &[("swap(NO_TASK, Ordering::AcqRel)", "swap(NO_TASK, Ordering::Release)")],
+            },
+        ],
+    },
+];

@@ -1,0 +1,90 @@
+//! What `menagerie::sync` is to the program, made of loom's types: the protocols' sources, included here,
+//! name this module and cannot tell the difference.
+
+use loom::cell::UnsafeCell;
+use loom::sync::MutexGuard;
+
+pub use loom::sync::{Arc, Mutex, atomic};
+
+/// A lock without a guard: loom's mutex, and the guard beside it.
+#[derive(Debug)]
+pub struct RawLock {
+    // Before the mutex that it borrows: fields are dropped in this order.
+    held: UnsafeCell<Option<MutexGuard<'static, ()>>>,
+    mutex: Mutex<()>,
+}
+
+// SAFETY: `held` is used by the thread that has the mutex; loom checks it.
+unsafe impl Send for RawLock {}
+// SAFETY: as above.
+unsafe impl Sync for RawLock {}
+
+impl Default for RawLock {
+    fn default() -> Self {
+        RawLock { held: UnsafeCell::new(None), mutex: Mutex::new(()) }
+    }
+}
+
+impl RawLock {
+    /// Waits for the lock and takes it.
+    pub fn lock(&self) {
+        let guard = self.mutex.lock().expect("loom's mutexes are not poisoned");
+        // SAFETY: only the lifetime is widened. A lock that is held is not moved: the models keep theirs
+        // in an `Arc`.
+        let guard =
+            unsafe { std::mem::transmute::<MutexGuard<'_, ()>, MutexGuard<'static, ()>>(guard) };
+        // SAFETY: this thread has the mutex.
+        self.held.with_mut(|held| unsafe { *held = Some(guard) });
+    }
+    /// Gives it back.
+    ///
+    /// # Safety
+    /// The caller has it.
+    pub unsafe fn unlock(&self) {
+        // SAFETY: by the caller, this thread has the mutex until the guard is dropped, below.
+        let guard = self.held.with_mut(|held| unsafe { (*held).take() });
+        drop(guard.expect("given back by who has it"));
+    }
+}
+
+/// One turn of a loop that waits for another thread.
+pub fn pause(turns: &mut u32) {
+    *turns += 1;
+    loom::thread::yield_now();
+}
+
+/// Sleeping and waking, with wake-ups without reason.
+pub mod thread {
+    use std::time::Duration;
+
+    use loom::sync::{Arc, Notify};
+
+    loom::thread_local! {
+        static TOKEN: Arc<Notify> = Arc::new(Notify::new());
+    }
+
+    /// A thread that can be woken.
+    #[derive(Clone, Debug)]
+    pub struct Thread(Arc<Notify>);
+
+    impl Thread {
+        /// Wakes it, or the next time it would sleep.
+        pub fn unpark(&self) {
+            self.0.notify();
+        }
+    }
+
+    /// The calling thread.
+    pub fn current() -> Thread {
+        Thread(TOKEN.with(Arc::clone))
+    }
+
+    /// Sleeps until another thread wakes this one; sometimes less. A limited sleep is over at once: in a
+    /// model any moment is as good as another.
+    pub fn park(wait: Option<Duration>) {
+        match wait {
+            Some(_) => loom::thread::yield_now(),
+            None => TOKEN.with(Arc::clone).wait(),
+        }
+    }
+}
