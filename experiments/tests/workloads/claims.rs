@@ -1,7 +1,5 @@
 //! What the catalogue says that programs stress, measured.
 
-use std::collections::BTreeMap;
-
 use menagerie::heap::{CheckOptions, HeapConfig};
 use menagerie::report::Ending;
 use menagerie::vm::VmConfig;
