@@ -94,6 +94,8 @@ pub struct Task {
     pub wait: Option<Wait>,
     /// Tasks that wait for its end.
     pub waiters: Vec<TaskId>,
+    /// Bytes that the driver has been asked for on its behalf.
+    pub charged: usize,
     /// Whether it ran since the last collection.
     pub dirty: bool,
     /// Word indices of the frames at the last throw, innermost first, and the thrown value's bits:
@@ -143,6 +145,7 @@ impl Task {
             handle: Value::NIL,
             wait: None,
             waiters: Vec::new(),
+            charged: 0,
             dirty: true,
             trace: Vec::new(),
             trace_of: Value::NIL,

@@ -10,7 +10,11 @@ use menagerie::sched::SchedulerConfig;
 use menagerie::vm::{Vm, VmConfig};
 use menagerie::world::World;
 use menagerie_strategies::heaps::{
-    generational::Generational, mark_sweep::MarkSweep, rc::Rc, semispace::SemiSpace,
+    arena::{Arena, Hybrid},
+    generational::Generational,
+    mark_sweep::MarkSweep,
+    rc::Rc,
+    semispace::SemiSpace,
 };
 use menagerie_strategies::schedulers::green::Green;
 
@@ -63,6 +67,11 @@ fn tracing_heaps_find_nothing_alive() {
     nothing_is_left::<MarkSweep>(&[]);
     nothing_is_left::<SemiSpace>(&[]);
     nothing_is_left::<Generational>(&[("nursery", "16KiB")]);
+}
+#[test]
+fn regions_leave_nothing() {
+    nothing_is_left::<Arena<MarkSweep>>(&[("regions", "64KiB")]);
+    nothing_is_left::<Hybrid>(&[]);
 }
 
 #[test]

@@ -28,10 +28,16 @@ fn runs(workload: &Workload, heap: &str) -> bool {
     !workload.says_first_in_first_out() && (collects(heap) || !workload.says_needs_collection())
 }
 
+/// Whether it has tasks. What does not is seen on every heap by `programs.rs`.
+fn concurrent(workload: &Workload) -> bool {
+    ["spawn", "actor(", "par_map(", "every(", "finalizer("]
+        .iter()
+        .any(|word| workload.source.contains(word))
+}
+
 fn language(shard: usize, how: impl Fn(&'static str, &SchedulerInfo) -> How, stress: bool) {
     for workload in workloads("language").iter().skip(shard).step_by(SHARDS) {
-        // Under stress only what uses tasks: the rest has been seen on one worker.
-        if stress && (workload.says("stress") || !workload.source.contains("spawn")) {
+        if !concurrent(workload) || stress && workload.says("stress") {
             continue;
         }
         for (heap, scheduler) in pairs().filter(|(heap, _)| runs(workload, heap)) {
@@ -105,7 +111,7 @@ fn racy_programs_never_corrupt_a_shared_heap() {
 fn two_hundred_seeds_on_every_heap() {
     let with_tasks: Vec<_> = workloads("language")
         .into_iter()
-        .filter(|w| !w.says_first_in_first_out() && w.source.contains("spawn") && !w.says("stress"))
+        .filter(|w| !w.says_first_in_first_out() && concurrent(w))
         .collect();
     let seeds = menagerie::check::property_cases(200);
     for heap in heaps() {

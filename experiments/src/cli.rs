@@ -5,6 +5,7 @@ use std::process::ExitCode;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use menagerie::ir::escape;
+use serde::Deserialize;
 
 use crate::catalogue::Size;
 use crate::{analyze, doctor, exec, list, output, plot, report, run, schema, show, tables};
@@ -159,7 +160,8 @@ impl EscapeArgs {
 }
 
 /// What is made of escape analysis.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, ValueEnum)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, ValueEnum, Deserialize)]
+#[serde(rename_all = "lowercase")]
 pub enum EscapeArg {
     /// Nothing: every object is allocated on the heap
     Off,
@@ -167,7 +169,19 @@ pub enum EscapeArg {
     Frame,
     /// As frame; what does not outlive its arena is allocated in its region
     #[value(name = "frame+region")]
+    #[serde(rename = "frame+region")]
     FrameRegion,
+}
+
+impl EscapeArg {
+    /// Its word on the command line and in result files.
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            EscapeArg::Off => "off",
+            EscapeArg::Frame => "frame",
+            EscapeArg::FrameRegion => "frame+region",
+        }
+    }
 }
 
 /// A dispatch engine.

@@ -18,7 +18,7 @@ pub struct ExperimentArgs {
     /// The specification: a file, or the name of one in experiments/specs, such as quick
     pub spec: PathBuf,
     /// The folder of all results
-    #[arg(long, default_value = "results", value_name = "DIR")]
+    #[arg(long, default_value = "results/local", value_name = "DIR")]
     pub results: PathBuf,
     /// The folder of the workloads (default: those that are part of the measured binary)
     #[arg(long, value_name = "DIR")]
@@ -103,7 +103,7 @@ impl Experiment {
         self.spec.heaps.iter().find(is_reference).expect("the specification was checked")
     }
     fn reference_heap_options(&self) -> String {
-        pairs(&self.reference_heap().params)
+        self.reference_heap().options()
     }
     pub(crate) fn reference_scheduler(&self) -> &SchedulerChoice {
         let is_reference = |s: &&SchedulerChoice| s.name == self.spec.reference_scheduler;
@@ -125,6 +125,7 @@ impl Experiment {
             expected: workload.expected.clone(),
             heap: heap.name.clone(),
             heap_params: heap.params.clone(),
+            escape: heap.escape,
             scheduler: scheduler.name.clone(),
             scheduler_params: scheduler.params.clone(),
             workers,
@@ -167,6 +168,7 @@ impl Experiment {
                 expected: vec!["probe".to_owned()],
                 heap: heap.name.clone(),
                 heap_params: heap.params.clone(),
+                escape: heap.escape,
                 scheduler: scheduler.name.clone(),
                 scheduler_params: scheduler.params.clone(),
                 workers: 1,
@@ -180,7 +182,7 @@ impl Experiment {
                 return Err(format!(
                     "an empty program does not run on {} {} × {} {}: {} {}\n{}",
                     heap.name,
-                    pairs(&heap.params),
+                    heap.options(),
                     scheduler.name,
                     pairs(&scheduler.params),
                     ran.status.name(),

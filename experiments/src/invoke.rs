@@ -13,6 +13,7 @@ use std::time::{Duration, Instant};
 use serde::{Deserialize, Serialize};
 use wait_timeout::ChildExt as _;
 
+use crate::cli::EscapeArg;
 use crate::record::Record;
 
 /// What became of an invocation.
@@ -59,6 +60,7 @@ pub(crate) struct Invocation {
     pub(crate) expected: Vec<String>,
     pub(crate) heap: String,
     pub(crate) heap_params: BTreeMap<String, String>,
+    pub(crate) escape: Option<EscapeArg>,
     pub(crate) scheduler: String,
     pub(crate) scheduler_params: BTreeMap<String, String>,
     pub(crate) workers: usize,
@@ -143,6 +145,9 @@ impl Invoker {
             ("--param", &invocation.params),
         ] {
             command.args(params.iter().flat_map(|(n, v)| [flag.to_owned(), format!("{n}={v}")]));
+        }
+        if let Some(escape) = invocation.escape {
+            command.args(["--escape", escape.name()]);
         }
         command.arg("--record").arg(self.record_path());
         command.env_clear();

@@ -20,6 +20,9 @@ pub(crate) struct ListArgs {
     /// As JSON, with everything that is known
     #[arg(long)]
     json: bool,
+    /// Which heaps run on which schedulers, with the reason for each pair that does not
+    #[arg(long, conflicts_with_all = ["what", "json", "tag"])]
+    matrix: bool,
     /// Only workloads with this tag, such as core
     #[arg(long, value_name = "TAG")]
     tag: Option<String>,
@@ -70,8 +73,47 @@ impl Strategy {
     }
 }
 
+/// Heaps × schedulers; the reasons for the holes below.
+fn matrix() -> String {
+    let width = HEAPS.iter().map(|(heap, _)| heap.name.len()).max().unwrap_or(0);
+    let mut out = " ".repeat(width);
+    for (scheduler, _) in SCHEDULERS {
+        let _ = write!(out, "  {}", scheduler.name);
+    }
+    out.push('\n');
+    let mut holes: Vec<String> = Vec::new();
+    for (heap, _) in HEAPS {
+        let _ = write!(out, "{:width$}", heap.name);
+        for (scheduler, _) in SCHEDULERS {
+            let mark = match menagerie_strategies::hole(heap.name, scheduler.name) {
+                None => "yes".to_owned(),
+                Some(why) => {
+                    let known = holes.iter().position(|w| *w == why);
+                    format!(
+                        "[{}]",
+                        1 + known.unwrap_or_else(|| {
+                            holes.push(why);
+                            holes.len() - 1
+                        })
+                    )
+                }
+            };
+            let _ = write!(out, "  {mark:<w$}", w = scheduler.name.len());
+        }
+        out.truncate(out.trim_end().len());
+        out.push('\n');
+    }
+    for (n, why) in (1..).zip(&holes) {
+        let _ = writeln!(out, "[{n}] {why}");
+    }
+    out
+}
+
 /// Prints what was asked for.
 pub(crate) fn list(args: &ListArgs) -> ExitCode {
+    if args.matrix {
+        return show(&matrix());
+    }
     let catalogue = Catalogue::embedded();
     let wanted = |what| args.what.is_none_or(|w| w == what) && args.tag.is_none();
     let workloads = args.tag.is_some() || wanted(What::Workloads);

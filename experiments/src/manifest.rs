@@ -7,9 +7,10 @@ use std::path::Path;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
+use crate::analyze::load::label;
 use crate::experiment::Experiment;
 use crate::invoke::ENVIRONMENT;
-use crate::matrix::{Plan, hex};
+use crate::matrix::{Plan, hex, pairs};
 
 /// What a results folder came from.
 #[derive(Clone, PartialEq, Debug, Default, Serialize, Deserialize)]
@@ -22,6 +23,7 @@ pub(crate) struct Manifest {
     pub(crate) spec_sha256: String,
     pub(crate) plan_sha256: String,
     pub(crate) seed: u64,
+    /// As in legends: with parameters.
     pub(crate) reference_heap: String,
     pub(crate) reference_scheduler: String,
     pub(crate) invocations_per_cell: u32,
@@ -126,8 +128,11 @@ impl Manifest {
             spec_sha256: hex(&Sha256::digest(&spec.text)),
             plan_sha256: plan.hash.clone(),
             seed: spec.seed,
-            reference_heap: spec.reference_heap.clone(),
-            reference_scheduler: spec.reference_scheduler.clone(),
+            reference_heap: label(&spec.reference_heap, &experiment.reference_heap().options()),
+            reference_scheduler: label(
+                &spec.reference_scheduler,
+                &pairs(&experiment.reference_scheduler().params),
+            ),
             invocations_per_cell: spec.invocations,
             iterations: spec.iterations,
             warmup: spec.warmup,

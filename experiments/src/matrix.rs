@@ -75,7 +75,7 @@ impl Cell {
             "{experiment}\n{}\n{} {}\n{} {}\n{workers}\n{size}\n{invocation}",
             workload.key(),
             heap.name,
-            pairs(&heap.params),
+            heap.options(),
             scheduler.name,
             pairs(&scheduler.params),
         ));

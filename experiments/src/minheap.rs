@@ -100,7 +100,7 @@ impl Processes<'_> {
             workload: workload.workload.id.clone(),
             params: pairs(&workload.params),
             heap: heap.name.clone(),
-            heap_opts: pairs(&heap.params),
+            heap_opts: heap.options(),
             step: step.to_owned(),
             heap_bytes,
             status: invoked.status,
@@ -152,7 +152,7 @@ pub(crate) fn find(
                 r.workload == workload.workload.id
                     && r.params == pairs(&workload.params)
                     && r.heap == heap.name
-                    && r.heap_opts == pairs(&heap.params)
+                    && r.heap_opts == heap.options()
             });
             if !known {
                 wanted.push((workload, heap));
@@ -195,7 +195,7 @@ fn minimum(
         workload: workload.workload.id.clone(),
         params: pairs(&workload.params),
         heap: heap.name.clone(),
-        heap_opts: pairs(&heap.params),
+        heap_opts: heap.options(),
         min_bytes: None,
         peak_live_bytes: None,
         trials: 1,

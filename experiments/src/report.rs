@@ -17,7 +17,7 @@ use crate::tables::{self, Table, tables};
 /// `menagerie report`
 #[derive(Args, Debug)]
 pub struct ReportArgs {
-    /// The experiment's results folder, such as results/quick
+    /// The experiment's results folder, such as results/local/quick
     pub folder: PathBuf,
 }
 

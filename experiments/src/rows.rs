@@ -31,7 +31,7 @@ impl Context<'_> {
             workload: cell.workload.workload.id.clone(),
             params: pairs(&cell.workload.params),
             heap: cell.heap.name.clone(),
-            heap_opts: pairs(&cell.heap.params),
+            heap_opts: cell.heap.options(),
             sched: cell.scheduler.name.clone(),
             sched_opts: pairs(&cell.scheduler.params),
             workers: cell.workers,

@@ -145,7 +145,7 @@ fn plan_line(plan: &Plan, planned: &Planned) -> String {
         "workload": cell.workload.workload.id,
         "params": cell.workload.params,
         "heap": cell.heap.name,
-        "heap_opts": cell.heap.params,
+        "heap_opts": cell.heap.options(),
         "sched": cell.scheduler.name,
         "sched_opts": cell.scheduler.params,
         "workers": cell.workers,

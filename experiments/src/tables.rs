@@ -15,7 +15,7 @@ use crate::results::MinheapRow;
 /// `menagerie table`
 #[derive(Args, Debug)]
 pub struct TableArgs {
-    /// The experiment's results folder, such as results/quick
+    /// The experiment's results folder, such as results/local/quick
     pub folder: PathBuf,
 }
 
@@ -81,8 +81,7 @@ fn lbo(analysis: &Analysis) -> Table {
                     && r.workload == workload
                     && r.heap == *heap
                     && r.workers == 1
-                    && r.sched.split(' ').next()
-                        == Some(analysis.manifest.reference_scheduler.as_str())
+                    && r.sched == analysis.manifest.reference_scheduler
                     && (r.heap_factor == middle || (r.heap_factor.is_none() && r.lbo.is_some()))
             });
             row.push(found.map_or(Cell::word("–"), |r| Cell::estimate(r.lbo, r.ci_lo, r.ci_hi)));

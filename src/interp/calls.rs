@@ -57,6 +57,11 @@ impl<H: Heap> Ctx<H> {
             return Err(Exit::Throw(self.world().stack_overflow));
         }
         self.frame_top = self.task().frame_top;
+        let (task, driver) = (self.task, self.driver);
+        // SAFETY: both are valid for the slice.
+        if !unsafe { (*driver).charge(&mut *task) } {
+            return Err(Exit::Throw(self.world().out_of_memory));
+        }
         Ok(self.task().base)
     }
 

@@ -63,6 +63,9 @@ pub trait Driver {
     fn roots(&mut self, running: &mut Task, f: &mut dyn FnMut(&mut dyn Roots));
     /// A number for a new task.
     fn fresh_id(&mut self) -> TaskId;
+    /// Asks for memory that a task takes outside of the heap; `false` when all tasks together would
+    /// take more than the heap's limit.
+    fn charge(&mut self, task: &mut Task) -> bool;
     /// Takes over a new task; whether the running one should give way to it.
     fn spawned(&mut self, task: Task) -> bool;
     /// Makes a task ready that waits.
@@ -179,6 +182,9 @@ impl Driver for NoDriver {
         unreachable!("no slice is running")
     }
     fn fresh_id(&mut self) -> TaskId {
+        unreachable!("no slice is running")
+    }
+    fn charge(&mut self, _: &mut Task) -> bool {
         unreachable!("no slice is running")
     }
     fn spawned(&mut self, _: Task) -> bool {

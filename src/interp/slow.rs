@@ -553,9 +553,13 @@ impl<H: Heap> Slow<'_, H> {
         let values = unsafe { std::slice::from_raw_parts(self.base.add(self.i.a as usize), count) };
         let halt = self.ctx.loaded().halt();
         let mut task = Task::new(id, f.code, halt, f.registers as usize, &[]);
+        // SAFETY: as above.
+        if !unsafe { (*driver).charge(&mut task) } {
+            return Err(Exit::Throw(self.ctx.world().out_of_memory));
+        }
         for (n, &v) in values.iter().enumerate() {
-            // SAFETY: the new task has `f.registers` registers, parameters and closure among them.
             self.ctx.mutator.escape(v);
+            // SAFETY: the new task has `f.registers` registers, parameters and closure among them.
             self.ctx.mutator.set(unsafe { &mut *task.base.add(n) }, v);
         }
         self.ctx.mutator.set(&mut task.handle, Value::object(handle));

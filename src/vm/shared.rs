@@ -29,6 +29,8 @@ pub(super) struct Shared<H: Heap, S: Scheduler, E: Sink> {
     /// (due time, sequence, task): the sequence keeps equal times in order.
     timers: BinaryHeap<Reverse<(u64, u64, TaskId)>>,
     timer_sequence: u64,
+    /// What all tasks take outside of the heap, bytes: at most as much as the heap's limit.
+    pub(super) task_bytes: usize,
     pub(super) stats: Stats,
     /// Failed tasks that nobody may have joined: (handle, description).
     pub(super) failures: Vec<(Value, Ending)>,
@@ -59,6 +61,7 @@ impl<H: Heap, S: Scheduler, E: Sink> Shared<H, S, E> {
             table: TaskTable::default(),
             timers: BinaryHeap::new(),
             timer_sequence: 0,
+            task_bytes: 0,
             stats: Stats::default(),
             failures: Vec::new(),
             gate: Arc::default(),

@@ -199,6 +199,16 @@ impl<H: Heap, S: Scheduler, E: Sink> Driver for Port<H, S, E> {
     fn fresh_id(&mut self) -> TaskId {
         self.shared().table.reserve()
     }
+    fn charge(&mut self, task: &mut Task) -> bool {
+        let shared = self.shared();
+        let wanted = task.bytes() - task.charged;
+        let fits = shared.task_bytes + wanted <= shared.heap.usage().limit_bytes;
+        if fits {
+            shared.task_bytes += wanted;
+            task.charged += wanted;
+        }
+        fits
+    }
     fn spawned(&mut self, task: Task) -> bool {
         let (id, parent) = (task.id, self.running);
         let shared = self.shared();
@@ -459,6 +469,7 @@ impl<H: Heap, S: Scheduler, E: Sink> Worker<H, S, E> {
         let shared = self.port.shared();
         shared.emit(|| Event::TaskEnd { task: id, failed });
         let waiters = std::mem::take(&mut task.waiters);
+        shared.task_bytes -= task.charged;
         for waiter in waiters.into_iter().chain(shared.table.remove(id)) {
             self.port.wake(waiter);
         }

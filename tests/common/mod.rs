@@ -2,8 +2,10 @@
 
 #![allow(dead_code, unreachable_pub, reason = "shared by test binaries, each uses a part")]
 
+use std::cell::RefCell;
 use std::io::Write;
 use std::path::{Path, PathBuf};
+use std::rc::Rc;
 use std::sync::{Arc, Mutex};
 
 use menagerie::bytecode::verify::Verified;
@@ -135,8 +137,21 @@ fn compile_correct(path: &Path, source: &str, mode: escape::Mode) -> Compiled {
 
 /// Runs a program's text on the VM.
 pub fn run(path: &Path, source: &str, how: &How) -> Outcome {
-    let compiled = compile_correct(path, source, how.escape);
+    let compiled = compile_once(path, source, how.escape);
     run_compiled(&compiled, how).unwrap_or_else(|e| panic!("{}: {e}", path.display()))
+}
+
+/// Tests run one program in many ways before they go on to the next: the last one is kept.
+fn compile_once(path: &Path, source: &str, mode: escape::Mode) -> Rc<Compiled> {
+    type Kept = ((PathBuf, String, escape::Mode), Rc<Compiled>);
+    thread_local!(static LAST: RefCell<Option<Kept>> = const { RefCell::new(None) });
+    let key = (path.to_owned(), source.to_owned(), mode);
+    LAST.with_borrow_mut(|last| {
+        if last.as_ref().is_none_or(|(kept, _)| *kept != key) {
+            *last = Some((key, Rc::new(compile_correct(path, source, mode))));
+        }
+        last.as_ref().expect("just set").1.clone()
+    })
 }
 
 /// Runs a program on the VM.

@@ -9,6 +9,7 @@ mod graphs;
 mod model;
 mod mutants;
 mod random;
+mod regions;
 mod weak;
 
 use menagerie::heap::{CheckOptions, HeapConfig, HeapInfo, Sizer};
@@ -58,6 +59,7 @@ fn variants(heap: &str) -> Vec<Vec<(String, String)>> {
     let one = |name: &str, value: &str| vec![(name.to_owned(), value.to_owned())];
     match heap {
         "mark-sweep" => ["blocks", "mimalloc", "system"].map(|v| one("allocator", v)).into(),
+        "arena" => ["0", "64KiB", "16MiB"].map(|v| one("regions", v)).into(),
         "generational" => ["4KiB", "1MiB"].map(|v| one("nursery", v)).into(),
         "rc" => {
             vec![Vec::new(), [one("cycle-threshold", "100"), one("cycle-budget", "3")].concat()]

@@ -1,12 +1,13 @@
 //! A heap with a model of its graph beside it.
 
+use std::cell::RefCell;
 use std::collections::HashMap;
 
 use menagerie::check::Wrapped;
 use menagerie::class::ClassId;
 use menagerie::heap::{
-    Cause, Collection, Dirty, Heap, HeapConfig, HeapError, Liveness, Mutator, Oom, Roots,
-    Safepoint, Usage, Watch,
+    Cause, Collection, Dirty, Heap, HeapConfig, HeapError, Liveness, Mutator, Oom, Region, Roots,
+    Safepoint, Stop, Usage, Watch,
 };
 use menagerie::ir::Program;
 use menagerie::object::{Obj, ObjectKind, ObjectLayout, slots};
@@ -36,7 +37,8 @@ struct Node {
     raw: Vec<u64>,
 }
 
-/// The heap, its only mutator, and the model. The roots are the world's globals.
+/// The heap, its only mutator, and the model. The roots are the world's globals; the first half of
+/// them are the registers of the only task.
 pub(crate) struct Machine {
     mutator: <Wrapped as Heap>::Mutator,
     heap: Wrapped,
@@ -52,6 +54,24 @@ pub(crate) struct Machine {
     /// Collections that the model knows of.
     modelled: usize,
     collects: bool,
+    /// Regions that have been entered, outermost first.
+    regions: Vec<Region>,
+}
+
+/// The machine as the one that stops the world.
+struct WorldStop<'a> {
+    heap: &'a Wrapped,
+    world: &'a RefCell<&'a mut World>,
+    log: &'a mut Vec<(Cause, Collection)>,
+}
+impl Stop for WorldStop<'_> {
+    fn collect(&mut self, why: Cause) {
+        let world = &mut **self.world.borrow_mut();
+        self.log.push((why, self.heap.collect(&mut WorldRoots(world), why)));
+    }
+    fn roots(&mut self, f: &mut dyn FnMut(&mut dyn Roots)) {
+        f(&mut WorldRoots(&mut self.world.borrow_mut()));
+    }
 }
 
 struct WorldRoots<'a>(&'a mut World);
@@ -87,6 +107,7 @@ impl Machine {
             ready: Vec::new(),
             allocated_bytes: 0,
             modelled: 0,
+            regions: Vec::new(),
         })
     }
 
@@ -106,9 +127,46 @@ impl Machine {
         if let Some(o) = self.mutator.try_alloc(layout) {
             return Ok(o);
         }
-        let (heap, world, log) = (&self.heap, &mut self.world, &mut self.collections);
-        let mut collect = |why| log.push((why, heap.collect(&mut WorldRoots(world), why)));
-        self.mutator.alloc_slow(layout, &mut Safepoint::new(&mut collect))
+        let world = &RefCell::new(&mut self.world);
+        let mut stop = WorldStop { heap: &self.heap, world, log: &mut self.collections };
+        self.mutator.alloc_slow(layout, &mut Safepoint::new(&mut stop))
+    }
+    /// `arena {`
+    pub(crate) fn enter(&mut self) {
+        self.regions.push(self.mutator.enter());
+    }
+    /// `}` of the innermost region, with `roots[r]` as its value; nothing when there is none.
+    pub(crate) fn leave(&mut self, r: usize) {
+        let Some(&region) = self.regions.last() else { return };
+        let registers = self.world.globals.len() / 2;
+        let mut result = self.world.globals[r];
+        let world = &RefCell::new(&mut self.world);
+        let mut live = |f: &mut dyn FnMut(&mut Value)| {
+            world.borrow_mut().globals[..registers].iter_mut().for_each(f);
+        };
+        let mut stop = WorldStop { heap: &self.heap, world, log: &mut self.collections };
+        self.mutator.leave(region, &mut result, &mut live, &mut Safepoint::new(&mut stop));
+        self.model_collections();
+        self.regions.pop();
+        let word = self.roots[r];
+        self.set_root(r, result, word);
+    }
+    /// Another task runs, which has no region.
+    pub(crate) fn switch(&mut self) {
+        let innermost = self.mutator.suspend();
+        self.mutator.resume(Region::NONE);
+        self.mutator.suspend();
+        self.mutator.resume(innermost);
+    }
+    pub(crate) fn in_region(&self) -> bool {
+        !self.regions.is_empty()
+    }
+    pub(crate) fn counter(&self, name: &str) -> u64 {
+        self.heap.counters().into_iter().find(|&(n, _)| n == name).map_or(0, |(_, count)| count)
+    }
+    /// Whether a collection may keep what is dead: until a region has ended.
+    fn keeps_dead(&self) -> bool {
+        self.heap.info().collects && (self.in_region() || self.counter("region_retired") > 0)
     }
     fn value(&self, from: From) -> Value {
         match from {
@@ -123,6 +181,9 @@ impl Machine {
         }
     }
     fn set_root(&mut self, r: usize, v: Value, word: Word) {
+        if r >= self.roots.len() / 2 {
+            self.mutator.escape(v);
+        }
         self.mutator.set(&mut self.world.globals[r], v);
         self.roots[r] = word;
         self.drain();
@@ -231,6 +292,9 @@ impl Machine {
     pub(crate) fn take(&mut self, to: usize, from: usize) {
         if to != from {
             let mut dead = std::mem::replace(&mut self.world.globals[from], Value::NIL);
+            if to >= self.roots.len() / 2 {
+                self.mutator.escape(dead);
+            }
             self.mutator.take(&mut self.world.globals[to], &mut dead);
             self.roots[to] = std::mem::replace(&mut self.roots[from], NIL);
             self.drain();
@@ -317,7 +381,8 @@ impl Machine {
     fn model_collections(&mut self) {
         let new = self.collections.len() > self.modelled && self.collects;
         let news = &self.collections[self.modelled..];
-        let (minor, full) = (news.iter().any(|(_, c)| c.minor), news.iter().any(|(_, c)| !c.minor));
+        let minor = news.iter().any(|(_, c)| c.minor) || self.keeps_dead();
+        let full = news.iter().any(|(_, c)| !c.minor) && !self.keeps_dead();
         self.modelled = self.collections.len();
         if !new {
             return;
@@ -400,7 +465,7 @@ impl Machine {
     pub(crate) fn collect_and_check(&mut self) {
         self.collect();
         self.check();
-        if self.collects {
+        if self.collects && !self.keeps_dead() {
             assert_eq!(self.usage().live_bytes, self.live_bytes());
         }
     }

@@ -17,20 +17,60 @@ const ROOTS: usize = 10;
 /// One step of a program; numbers are taken modulo what there is.
 #[derive(Clone, Debug)]
 enum Op {
-    Values { to: u8, kind: u8, len: u16, from: u8 },
-    Raw { to: u8, kind: u8, len: u16 },
-    Garbage { len: u8, count: u8 },
-    Store { root: u8, slot: u16, from: u8 },
-    Load { root: u8, slot: u16, to: u8 },
-    Set { to: u8, from: u8 },
-    Take { to: u8, from: u8 },
-    Drop { root: u8 },
-    Weak { to: u8, target: u8 },
-    Finalizer { root: u8 },
+    Values {
+        to: u8,
+        kind: u8,
+        len: u16,
+        from: u8,
+    },
+    Raw {
+        to: u8,
+        kind: u8,
+        len: u16,
+    },
+    Garbage {
+        len: u8,
+        count: u8,
+    },
+    Store {
+        root: u8,
+        slot: u16,
+        from: u8,
+    },
+    Load {
+        root: u8,
+        slot: u16,
+        to: u8,
+    },
+    Set {
+        to: u8,
+        from: u8,
+    },
+    Take {
+        to: u8,
+        from: u8,
+    },
+    Drop {
+        root: u8,
+    },
+    Weak {
+        to: u8,
+        target: u8,
+    },
+    Finalizer {
+        root: u8,
+    },
     RunFinalizers,
     Check,
     Collect,
     Return,
+    Enter,
+    /// The roots in `drop` go out of use first: a region from which nothing escapes is simple.
+    Leave {
+        root: u8,
+        drop: u16,
+    },
+    Switch,
 }
 
 const VALUE_KINDS: [ObjectKind; 5] = [
@@ -69,6 +109,9 @@ fn op() -> impl Strategy<Value = Op> {
         2 => Just(Op::Check),
         3 => Just(Op::Collect),
         1 => Just(Op::Return),
+        5 => Just(Op::Enter),
+        5 => (a, any::<u16>()).prop_map(|(root, drop)| Op::Leave { root, drop }),
+        1 => Just(Op::Switch),
     ]
 }
 
@@ -106,6 +149,13 @@ fn step(m: &mut Machine, op: &Op) {
         Op::Check => Ok(m.check()),
         Op::Collect => Ok(m.collect_and_check()),
         Op::Return => Ok(m.clear_roots()),
+        Op::Enter => Ok(m.enter()),
+        Op::Leave { root: r, drop } => {
+            let dropped = (0..ROOTS).filter(|&i| drop >> i & 1 != 0);
+            dropped.for_each(|i| m.set(i, From::Int(0)));
+            Ok(m.leave(root(r)))
+        }
+        Op::Switch => Ok(m.switch()),
     };
 }
 
@@ -114,6 +164,10 @@ fn run(config: &HeapConfig, ops: &[Op]) {
     let mut m = Machine::new(config, ROOTS + 1).unwrap();
     ops.iter().for_each(|op| step(&mut m, op));
     m.check();
+    while m.in_region() {
+        m.leave(0);
+        m.check();
+    }
     m.collect_and_check();
     m.collect_and_check();
 }

@@ -1,8 +1,8 @@
 -- binarytrees: many short-lived trees beside a long-lived one (CLBG).
 -- The peer of experiments/workloads/memory/binarytrees.mena; arg[1] = depth.
-local n = tonumber(arg and arg[1]) or 15
+local n = tonumber(arg and arg[1]) or 16
 
-local known = { [10] = 135854, [14] = 3222190, [15] = 6444382 }
+local known = { [10] = 135854, [14] = 3222190, [15] = 6444382, [16] = 14985902 }
 
 local function make(depth)
   if depth == 0 then

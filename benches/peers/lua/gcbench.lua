@@ -2,7 +2,7 @@
 -- long-lived tree and array. The other parameters follow from the stretch depth:
 -- the long-lived and the deepest trees are two levels lower.
 -- The peer of experiments/workloads/memory/gcbench.mena; arg[1] = stretch depth.
-local n = tonumber(arg and arg[1]) or 16
+local n = tonumber(arg and arg[1]) or 18
 
 local known = { [8] = 80000127, [12] = 1392002047, [16] = 22400032767 }
 

@@ -172,8 +172,12 @@ pub(crate) fn speedup(data: &Data) -> Vec<SpeedupRow> {
         if !scales {
             continue;
         }
-        let speedup = ratio(&alone.values(Metric::Wall), &cell.values(Metric::Wall));
-        let work = ratio(&cell.values(Metric::TaskClock), &alone.values(Metric::TaskClock));
+        let mut speedup = ratio(&alone.values(Metric::Wall), &cell.values(Metric::Wall));
+        let mut work = ratio(&cell.values(Metric::TaskClock), &alone.values(Metric::TaskClock));
+        if std::ptr::eq(alone, cell) {
+            // 1 by definition.
+            (speedup.interval, work.interval) = (None, None);
+        }
         let p = key.workers as f64;
         let key = key.clone();
         rows.push(SpeedupRow {

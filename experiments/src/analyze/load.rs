@@ -74,7 +74,7 @@ impl Metric {
 }
 
 /// A heap or scheduler with its parameters, as one word for legends.
-fn label(name: &str, options: &str) -> String {
+pub(crate) fn label(name: &str, options: &str) -> String {
     format!("{name} {options}").trim_end().to_owned()
 }
 

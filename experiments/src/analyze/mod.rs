@@ -27,7 +27,7 @@ use load::Data;
 /// `menagerie analyze`
 #[derive(Args, Debug)]
 pub struct AnalyzeArgs {
-    /// The experiment's results folder, such as results/quick
+    /// The experiment's results folder, such as results/local/quick
     pub folder: PathBuf,
 }
 

@@ -25,21 +25,19 @@ fn verdict(e: &Estimate) -> &'static str {
     }
 }
 
-/// The reference's cell for another cell. Reference strategies are those without parameters when
-/// there are several; a parallel scheduler is compared with one worker's reference when that has
-/// no more.
+/// The reference's cell for another cell; a parallel scheduler is compared with one worker's
+/// reference when that has no more.
 fn reference_of<'a>(
     data: &'a Data,
     cell: &CellData,
     reference: (&str, &str),
 ) -> Option<&'a CellData> {
-    let named = |label: &str, name: &str| label.split(' ').next() == Some(name);
     let mut candidates = data.cells.iter().filter(|c| {
         c.key.workload == cell.key.workload
             && c.key.heap_factor == cell.key.heap_factor
             && (c.key.heap_factor.is_some() || c.key.heap_bytes == cell.key.heap_bytes)
-            && named(&c.key.heap, reference.0)
-            && named(&c.key.scheduler, reference.1)
+            && c.key.heap == reference.0
+            && c.key.scheduler == reference.1
     });
     let mut found = candidates.next()?;
     for candidate in candidates {

@@ -17,9 +17,19 @@ pub(crate) fn number(x: f64) -> String {
     }
 }
 
+/// A number with thousands and millions as letters.
+pub(crate) fn count(x: f64) -> String {
+    match x {
+        x if x.abs() >= 1e6 => format!("{} M", number(x / 1e6)),
+        x if x.abs() >= 1e3 => format!("{} k", number(x / 1e3)),
+        x => number(x),
+    }
+}
+
 /// Nanoseconds in the unit that fits.
 pub(crate) fn time(ns: f64) -> String {
     match ns {
+        0.0 => "0".to_owned(),
         n if n >= 1e9 => format!("{} s", number(n / 1e9)),
         n if n >= 1e6 => format!("{} ms", number(n / 1e6)),
         n if n >= 1e3 => format!("{} µs", number(n / 1e3)),
@@ -31,6 +41,7 @@ pub(crate) fn time(ns: f64) -> String {
 pub(crate) fn bytes(b: f64) -> String {
     let unit = |power: i32| 1024f64.powi(power);
     match b {
+        0.0 => "0".to_owned(),
         n if n >= unit(3) => format!("{} GiB", number(n / unit(3))),
         n if n >= unit(2) => format!("{} MiB", number(n / unit(2))),
         n if n >= unit(1) => format!("{} KiB", number(n / unit(1))),
@@ -113,20 +124,25 @@ impl Axis {
         axis
     }
 
-    /// A logarithmic axis of bytes, with powers of two.
+    /// A logarithmic axis of bytes, with powers of two, and quarters between them when there are
+    /// few.
     pub(crate) fn log_bytes(label: &str, range: (f64, f64)) -> Axis {
         let mut axis = Axis::over(label, Scale::Log, range, bytes);
         let shown = axis.range.0..=axis.range.1;
-        let powers: Vec<f64> =
-            (0..50).map(|p| 2f64.powi(p)).filter(|b| shown.contains(b)).collect();
-        if powers.len() >= 2 {
-            let every = powers.len().div_ceil(4);
-            axis.ticks = powers.into_iter().step_by(every).map(|b| (b, bytes(b))).collect();
+        let steps: [&[f64]; 3] = [&[1.0], &[1.0, 1.5], &[1.0, 1.25, 1.5, 1.75]];
+        let ticks = steps.map(|steps| {
+            let all = (0..50).flat_map(|p| steps.iter().map(move |s| s * 2f64.powi(p)));
+            all.filter(|b| shown.contains(b)).collect::<Vec<f64>>()
+        });
+        let enough = ticks.iter().find(|t| t.len() >= 2);
+        if let Some(ticks) = enough {
+            let every = ticks.len().div_ceil(4);
+            axis.ticks = ticks.iter().step_by(every).map(|&b| (b, bytes(b))).collect();
         }
         axis
     }
 
-    /// The y axis that shows all marks, and `also`.
+    /// The y axis that shows all estimates, their intervals as far as is useful, and `also`.
     pub(crate) fn around(
         label: &str,
         scale: Scale,
@@ -134,10 +150,7 @@ impl Axis {
         also: &[f64],
         format: fn(f64) -> String,
     ) -> Option<Axis> {
-        let (mut low, mut high) = match scale {
-            Scale::Log => positive(marks)?,
-            _ => extent(marks)?,
-        };
+        let (mut low, mut high) = useful(scale, marks)?;
         for &value in also {
             (low, high) = (low.min(value), high.max(value));
         }
@@ -177,22 +190,23 @@ impl Axis {
     }
 }
 
-/// The extent of what is above zero; an interval that reaches far below its estimate does not make
-/// a logarithmic axis useless: it is cut at a third of the smallest estimate.
-fn positive(marks: &[Mark]) -> Option<(f64, f64)> {
-    let (mut low, mut high) = extent(marks)?;
-    let estimates = marks.iter().flat_map(|m| match m {
-        Mark::Line { points, .. } | Mark::Curve { points, .. } | Mark::Points { points, .. } => {
-            points.as_slice()
-        }
-        _ => &[],
-    });
-    let smallest = estimates.map(|p| p.y).filter(|y| *y > 0.0).fold(f64::INFINITY, f64::min);
-    if smallest.is_finite() {
-        low = low.max(smallest / 3.0);
+/// An interval that reaches far beyond the estimates does not make an axis useless: it is cut. On a
+/// logarithmic axis at a third and the triple of all estimates, on a linear one at the double and,
+/// where no estimate is negative, at zero.
+fn useful(scale: Scale, marks: &[Mark]) -> Option<(f64, f64)> {
+    let (low, high) = extent(marks)?;
+    let estimates = marks.iter().flat_map(Mark::estimates);
+    let seen = estimates.filter(|y| scale != Scale::Log || *y > 0.0);
+    let (least, most) =
+        seen.fold((f64::INFINITY, f64::NEG_INFINITY), |(l, h), y| (l.min(y), h.max(y)));
+    if least > most {
+        return (scale != Scale::Log || low > 0.0).then_some((low, high));
     }
-    high = high.max(low);
-    (low > 0.0).then_some((low, high))
+    Some(match scale {
+        Scale::Log => (low.max(least / 3.0), high.min(most * 3.0)),
+        _ if least >= 0.0 => (low.max(0.0), high.min(most * 2.0).max(most)),
+        _ => (low, high),
+    })
 }
 
 #[cfg(test)]
@@ -205,6 +219,19 @@ mod tests {
         assert_eq!(shown, ["1.5", "2", "0.25", "1234", "10"]);
         assert_eq!(time(1_500_000.0), "1.5 ms");
         assert_eq!(bytes(1536.0), "1.5 KiB");
+    }
+
+    /// What Fieller gives for two noisy samples must not flatten the bars beside it.
+    #[test]
+    fn a_wide_interval_does_not_set_the_axis() {
+        let look = super::super::figure::Look::area(0);
+        let bar = |y: f64, interval| Mark::Bar { x: (0.0, 1.0), y: (0.0, y), interval, look };
+        let marks = [bar(1.0, None), bar(2.0, Some((-40.0, 50.0)))];
+        assert_eq!(useful(Scale::Linear, &marks), Some((0.0, 4.0)));
+        let point = |y, interval| super::super::figure::Point { x: 0.0, y, interval };
+        let points = vec![point(3.0, Some((0.001, 90.0))), point(6.0, None)];
+        let marks = [Mark::Points { points, look }];
+        assert_eq!(useful(Scale::Log, &marks), Some((1.0, 18.0)));
     }
 
     /// Short logarithmic ranges get enough ticks to be read (they get two from plotters).

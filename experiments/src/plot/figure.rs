@@ -169,6 +169,16 @@ impl Mark {
             _ => false,
         }
     }
+    /// The values on the y axis that are estimates, without their intervals.
+    pub(crate) fn estimates(&self) -> Vec<f64> {
+        match self {
+            Mark::Line { points, .. }
+            | Mark::Curve { points, .. }
+            | Mark::Points { points, .. } => points.iter().map(|p| p.y).collect(),
+            Mark::Bar { y, .. } => vec![y.0, y.1],
+            _ => Vec::new(),
+        }
+    }
     /// The values on the y axis that must be visible.
     fn extent(&self) -> Vec<f64> {
         let of = |points: &[Point]| {

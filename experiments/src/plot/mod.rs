@@ -27,7 +27,7 @@ pub(crate) use select::{factor_word, heaps, middle_factor, short, small_print, w
 /// `menagerie plot`
 #[derive(Args, Debug)]
 pub struct PlotArgs {
-    /// The experiment's results folder, such as results/quick
+    /// The experiment's results folder, such as results/local/quick
     pub folder: PathBuf,
     /// Only figures whose name contains this
     #[arg(long, value_name = "WORD")]

@@ -300,7 +300,10 @@ fn labels_on_levels(area: &Area<'_>, chart: &Chart<'_, '_>, panel: &Panel, level
     let (_, ys) = chart.plotting_area().get_pixel_range();
     let (base_x, base_y) = area.get_base_pixel();
     for (n, (at, name)) in panel.x.ticks.iter().enumerate() {
+        // Those at the ends stay within the figure.
+        let half = units((name.chars().count() as f64 * SMALL * LETTER + 2.0) / 2.0);
         let x = chart.backend_coord(&(*at, panel.y.range.0)).0 - base_x;
+        let x = x.min(area.dim_in_pixel().0 as i32 - half).max(half);
         let y = ys.end - base_y + units(3.5 + LEVEL * (n % levels) as f64);
         let style = font(SMALL).pos(Pos::new(HPos::Center, VPos::Top));
         area.draw(&Text::new(name.clone(), (x, y), style)).map_err(failed)?;

@@ -1,7 +1,7 @@
 //! Figures about schedulers and their interaction with heaps: 11 (speed-up), 12 (where workers'
 //! time goes), 13 (grain), 14 (preemption and tasks), 16 and 17 (heap × scheduler), 18 (Pareto).
 
-use super::axis::{bytes, number, time};
+use super::axis::{bytes, count, number, time};
 use super::figure::{Axis, Figure, Look, Mark, Panel, Point, Scale, Width};
 use super::select::{
     at_middle, heap_legend, heaps, middle_factor, nudged, point, scheduler_legend, schedulers,
@@ -61,8 +61,8 @@ pub(crate) fn speedup(analysis: &Analysis) -> Option<Figure> {
             small_print(analysis, "bars: 95 %, Fieller")
         ),
         width: Width::Page,
-        panel_height: 118.0,
-        columns: 2,
+        panel_height: 112.0,
+        columns: 4,
         panels,
         legend: scheduler_legend(&schedulers),
     })
@@ -230,6 +230,7 @@ pub(crate) fn activity(analysis: &Analysis) -> Option<Figure> {
     for (metric, label) in [
         (Metric::TasksSpawned, "tasks per second"),
         (Metric::Preemptions, "preemptions per second"),
+        (Metric::Parks, "parks per second"),
     ] {
         let (mut marks, mut names) = (Vec::new(), Vec::new());
         for workload in workloads(analysis) {
@@ -240,7 +241,11 @@ pub(crate) fn activity(analysis: &Analysis) -> Option<Figure> {
                     && c.complete()
                     && c.mean(Metric::TasksSpawned) > 1.0
             };
-            let mine: Vec<&CellData> = analysis.data.cells.iter().filter(of).collect();
+            let mine = schedulers.iter().filter_map(|s| {
+                let on = analysis.data.cells.iter().filter(of).filter(|c| c.key.scheduler == *s);
+                on.max_by_key(|c| c.key.workers)
+            });
+            let mine: Vec<&CellData> = mine.collect();
             if mine.is_empty() {
                 continue;
             }
@@ -258,13 +263,14 @@ pub(crate) fn activity(analysis: &Analysis) -> Option<Figure> {
                 marks.push(Mark::Points { points, look: Look::scheduler(&cell.key.scheduler) });
             }
         }
-        let Some(y) = Axis::around(label, Scale::Linear, &marks, &[0.0], number) else { continue };
+        let Some(y) = Axis::around(label, Scale::Linear, &marks, &[0.0], count) else { continue };
         panels.push(Panel { title: String::new(), x: Axis::names("", &names), y, marks });
     }
     (!panels.is_empty()).then(|| Figure {
         id: "14-activity".to_owned(),
         caption: format!(
-            "Tasks made and slices ended by the quantum, per second of wall time, on {}.{}",
+            "Tasks made, slices that were ended, and times that a worker without work went to sleep, \
+             per second of wall time, on {}, each scheduler with the most workers it has.{}",
             analysis.manifest.reference_heap,
             small_print(analysis, "bars: 95 %, Student's t")
         ),

@@ -7,22 +7,20 @@ use super::figure::{Look, Mark, Point};
 use crate::analyze::Analysis;
 use crate::analyze::load::{CellData, CellKey};
 
-/// How far to shorten a workload's name: the folder is dropped, parameters too unless the same
-/// program is there with others.
+/// A workload's name without its folder; of its parameters, those that the same program is there
+/// with other values of.
 pub(crate) fn short(analysis: &Analysis, workload: &str) -> String {
-    let program = workload.split(' ').next().unwrap_or(workload);
+    let mut words = workload.split(' ');
+    let program = words.next().unwrap_or(workload);
     let name = program.rsplit('/').next().unwrap_or(program);
-    let variants: BTreeSet<&str> = analysis
-        .data
-        .cells
+    let all = workloads(analysis);
+    let variants: Vec<BTreeSet<&str>> = all
         .iter()
-        .map(|c| c.key.workload.as_str())
         .filter(|w| w.split(' ').next() == Some(program))
+        .map(|w| w.split(' ').skip(1).collect())
         .collect();
-    match variants.len() {
-        0 | 1 => name.to_owned(),
-        _ => format!("{name}{}", &workload[program.len()..]),
-    }
+    let differs = |p: &&str| variants.iter().any(|v| !v.contains(p));
+    std::iter::once(name).chain(words.filter(differs)).collect::<Vec<_>>().join(" ")
 }
 
 /// Distinct values in order of the cells, which is that of the alphabet.
@@ -31,8 +29,19 @@ pub(crate) fn distinct(analysis: &Analysis, pick: fn(&CellKey) -> &String) -> Ve
     all.into_iter().cloned().collect()
 }
 
+/// Programs by name, variants of one by the values of their parameters, numbers as numbers.
 pub(crate) fn workloads(analysis: &Analysis) -> Vec<String> {
-    distinct(analysis, |k| &k.workload)
+    let mut all = distinct(analysis, |k| &k.workload);
+    let key = |w: &String| {
+        let word = |word: &str| {
+            let number = word.split_once('=').and_then(|(_, v)| v.parse::<f64>().ok());
+            let name = if number.is_some() { word.split('=').next() } else { Some(word) };
+            (name.unwrap_or_default().to_owned(), number.unwrap_or(0.0))
+        };
+        w.split(' ').map(word).collect::<Vec<_>>()
+    };
+    all.sort_by(|a, b| key(a).partial_cmp(&key(b)).unwrap_or(std::cmp::Ordering::Equal));
+    all
 }
 
 /// Heaps in the registry's order, those with parameters after the plain one.
@@ -74,8 +83,7 @@ pub(crate) fn middle_factor(analysis: &Analysis) -> Option<f64> {
 /// Whether a cell is on the reference scheduler with the fewest workers that were run: figures
 /// about heaps show these.
 pub(crate) fn on_reference(analysis: &Analysis, scheduler: &str, workers: usize) -> bool {
-    let name = scheduler.split(' ').next();
-    name == Some(analysis.manifest.reference_scheduler.as_str()) && workers == 1
+    scheduler == analysis.manifest.reference_scheduler && workers == 1
 }
 
 /// Cells of single-size figures: at the middle factor, or, for heaps that ran at a size of their
@@ -131,12 +139,12 @@ pub(crate) fn factor_word(f: f64) -> String {
     format!("{}×", number(f))
 }
 
-/// What every caption ends with: replicates, interval, exclusions, failures.
+/// What every caption ends with: replicates, interval, failures, exclusions.
 pub(crate) fn small_print(analysis: &Analysis, interval: &str) -> String {
     let m = &analysis.manifest;
     let mut out = format!(
         " n = {} invocations per configuration, each the mean of {} iterations after {} of \
-         warm-up; {interval}.",
+         warm-up; {interval}, cut where they leave the axis.",
         m.invocations_per_cell,
         m.iterations - m.warmup,
         m.warmup

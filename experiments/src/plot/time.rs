@@ -200,7 +200,7 @@ pub(crate) fn deadlines(analysis: &Analysis) -> Option<Figure> {
 
 /// 8: time → bytes in the heap, of one invocation per heap.
 pub(crate) fn occupancy(analysis: &Analysis, pauses: &[PauseRow]) -> Option<Figure> {
-    let workload = most_collected(analysis)?;
+    let workload = well_collected(analysis)?;
     let mut panels = Vec::new();
     for cell in at_middle(analysis, &workload) {
         let Some(run) = cell.runs.first() else { continue };
@@ -233,17 +233,16 @@ pub(crate) fn occupancy(analysis: &Analysis, pauses: &[PauseRow]) -> Option<Figu
     figure("08-occupancy", caption, panels, Vec::new())
 }
 
-/// The workload whose reference cell collects most often, up to what can be told apart.
-fn most_collected(analysis: &Analysis) -> Option<String> {
-    const TOO_MANY: f64 = 200.0;
+/// The workload whose reference cell collects about as often as can be told apart.
+fn well_collected(analysis: &Analysis) -> Option<String> {
+    const TELLING: f64 = 15.0;
     let counted = workloads(analysis).into_iter().filter_map(|w| {
         let cells = at_middle(analysis, &w);
         let reference = cells.iter().find(|c| c.key.heap == analysis.manifest.reference_heap)?;
-        let count =
-            if reference.runs.is_empty() { 0.0 } else { reference.mean(Metric::Collections) };
-        Some((if count > TOO_MANY { TOO_MANY / count } else { count }, w))
+        let some = !reference.runs.is_empty() && reference.mean(Metric::Collections) > 0.0;
+        some.then(|| ((reference.mean(Metric::Collections) / TELLING).ln().abs(), w))
     });
-    counted.max_by(|a, b| a.0.total_cmp(&b.0)).filter(|(n, _)| *n > 0.0).map(|(_, w)| w)
+    counted.min_by(|a, b| a.0.total_cmp(&b.0)).map(|(_, w)| w)
 }
 
 /// 19: order of the run → time over the cell's mean: drift of the machine shows.

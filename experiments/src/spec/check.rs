@@ -10,6 +10,8 @@ use menagerie_strategies::{HEAPS, SCHEDULERS};
 use super::file::{Exclude, Factors, Fsync, MinimumHeaps, SpecFile, StrategyEntry};
 use super::line_of;
 use crate::catalogue::{Catalogue, Workload};
+use crate::cli::EscapeArg;
+use crate::matrix::pairs;
 
 /// A value, or everything that is wrong.
 pub(crate) type Checked<T> = Result<T, String>;
@@ -53,6 +55,16 @@ pub(crate) struct WorkloadChoice {
 pub(crate) struct HeapChoice {
     pub(crate) name: String,
     pub(crate) params: BTreeMap<String, String>,
+    /// The compiler's part of memory management; its default when absent.
+    pub(crate) escape: Option<EscapeArg>,
+}
+
+impl HeapChoice {
+    /// What differs from the defaults, as in result files.
+    pub(crate) fn options(&self) -> String {
+        let escape = self.escape.map_or(String::new(), |e| format!("escape={}", e.name()));
+        format!("{} {escape}", pairs(&self.params)).trim().to_owned()
+    }
 }
 
 /// A scheduler with its parameters.
@@ -281,7 +293,8 @@ fn choose_heaps(c: &mut Complaints<'_>, file: &SpecFile) -> Vec<HeapChoice> {
                 c.add(span.clone(), format!("unknown heap `{}`; there are: {known}", entry.name));
             }
         }
-        let choice = HeapChoice { name: entry.name.clone(), params: entry.params.clone() };
+        let (name, params) = (entry.name.clone(), entry.params.clone());
+        let choice = HeapChoice { name, params, escape: entry.escape };
         c.require(!chosen.contains(&choice), span, format!("`{}` is listed twice", entry.name));
         chosen.push(choice);
     }
@@ -301,6 +314,8 @@ fn choose_schedulers(c: &mut Complaints<'_>, file: &SpecFile) -> Vec<SchedulerCh
             continue;
         };
         strategy_params(c, span.clone(), entry, info.parameters);
+        let message = "escape is an option of heaps: a scheduler has none";
+        c.require(entry.escape.is_none(), span.clone(), message);
         let (name, params) = (entry.name.clone(), entry.params.clone());
         let choice = SchedulerChoice { name, params, parallel: info.parallel };
         c.require(!chosen.contains(&choice), span, format!("`{}` is listed twice", entry.name));

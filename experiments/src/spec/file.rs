@@ -6,6 +6,8 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Deserializer};
 use toml::Spanned;
 
+use crate::cli::EscapeArg;
+
 use crate::catalogue::Size;
 
 /// The whole file.
@@ -84,6 +86,8 @@ pub(crate) struct WorkloadEntry {
 pub(crate) struct StrategyEntry {
     pub(crate) name: String,
     pub(crate) params: BTreeMap<String, String>,
+    /// Of heaps: what the compiler makes of escape analysis, as `exec --escape`.
+    pub(crate) escape: Option<EscapeArg>,
 }
 
 #[derive(Deserialize)]
@@ -148,7 +152,8 @@ impl<'de> Deserialize<'de> for StrategyEntry {
         #[derive(Deserialize)]
         #[serde(
             untagged,
-            expecting = "a strategy: \"name\" or { name = \"name\", params = { … } }"
+            expecting = "a strategy: \"name\" or { name = \"name\", params = { … } }; of a heap, \
+            escape = \"off\", \"frame\" or \"frame+region\" too"
         )]
         enum Shape {
             Name(String),
@@ -156,11 +161,15 @@ impl<'de> Deserialize<'de> for StrategyEntry {
                 name: String,
                 #[serde(default)]
                 params: BTreeMap<String, Scalar>,
+                #[serde(default)]
+                escape: Option<EscapeArg>,
             },
         }
         Ok(match Shape::deserialize(d)? {
-            Shape::Name(name) => StrategyEntry { name, params: BTreeMap::new() },
-            Shape::Table { name, params } => StrategyEntry { name, params: texts(params) },
+            Shape::Name(name) => StrategyEntry { name, params: BTreeMap::new(), escape: None },
+            Shape::Table { name, params, escape } => {
+                StrategyEntry { name, params: texts(params), escape }
+            }
         })
     }
 }

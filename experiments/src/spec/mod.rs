@@ -35,3 +35,26 @@ pub(crate) fn parse(text: &str, name: &str, catalogue: &Catalogue) -> Checked<Sp
 fn line_of(text: &str, offset: usize) -> usize {
     1 + text.as_bytes()[..offset.min(text.len())].iter().filter(|&&b| b == b'\n').count()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::catalogue::Catalogue;
+
+    /// The shipped specifications are valid, and each is named as its file.
+    #[test]
+    fn shipped_specifications_are_valid() {
+        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("specs");
+        let mut names = Vec::new();
+        for entry in std::fs::read_dir(folder).unwrap() {
+            let path = entry.unwrap().path();
+            let spec = read(&path, &Catalogue::embedded()).unwrap_or_else(|e| panic!("{e}"));
+            assert_eq!(spec.name, path.file_stem().unwrap().to_string_lossy());
+            assert!(!spec.about.is_empty(), "{}", spec.name);
+            names.push(spec.name);
+        }
+        names.sort();
+        let all = ["escape", "gc-tradeoff", "heap-x-scheduler", "latency", "quick", "schedulers"];
+        assert_eq!(names, all);
+    }
+}

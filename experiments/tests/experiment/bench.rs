@@ -87,7 +87,7 @@ impl Bench {
     }
     /// The rows of a result file.
     pub(crate) fn rows(&self, file: &str) -> Vec<Row> {
-        rows(&self.path("results/test").join(file))
+        rows(&self.path("results/local/test").join(file))
     }
     /// Status by program and heap, each of which must have had one outcome.
     pub(crate) fn outcomes(&self) -> BTreeMap<(String, String), String> {

@@ -89,14 +89,14 @@ fn failing_workloads_are_outcomes_and_harm_no_other() {
             other => panic!("{other}"),
         };
         assert!(row["message"].contains(said), "{row:?}");
-        let words = bench.path(&format!("results/test/failures/{}.txt", row["run_id"]));
+        let words = bench.path(&format!("results/local/test/failures/{}.txt", row["run_id"]));
         assert_eq!(words.exists(), row["status"] != "ok", "{row:?}");
     }
     // Nothing is tried again: the same command has nothing left to do.
     let again = bench.run(&["run", "test"]).ok();
     assert!(again.stderr.contains("4 crash"), "{}", again.stderr);
-    bench.run(&["report", "results/test"]).ok();
-    let page = fs::read_to_string(bench.path("results/test/report.html")).expect("the page");
+    bench.run(&["report", "results/local/test"]).ok();
+    let page = fs::read_to_string(bench.path("results/local/test/report.html")).expect("the page");
     assert!(page.contains("id=\"failures\"") && page.contains("16 invocations failed"));
 }
 
@@ -119,7 +119,7 @@ fn a_workload_without_a_minimum_heap_is_left_out() {
 fn a_full_disk_stops_the_run_and_more_space_continues_it() {
     for file in ["invocations.csv", "iterations.csv", "pauses.csv"] {
         let bench = two_programs("[\"mark-sweep\"]");
-        let results = bench.path("results/test");
+        let results = bench.path("results/local/test");
         fs::create_dir_all(&results).expect("a folder");
         symlink("/dev/full", results.join(file)).expect("a link");
         let said = [file, "No space left on device", "free some space", "again"];
@@ -144,7 +144,7 @@ fn a_write_that_is_cut_short_leaves_no_torn_row() {
     command.args(["-c", &limited]).current_dir(bench.path(""));
     let ran: Ran = command.output().expect("bash starts").into();
     ran.refused(&["cannot write", "File too large", "ulimit -f"]);
-    let written = fs::metadata(bench.path("results/test/invocations.csv")).expect("the file");
+    let written = fs::metadata(bench.path("results/local/test/invocations.csv")).expect("the file");
     assert!(written.len() > 4000, "it was cut before anything was written");
     let ran = bench.run(&["run", "test"]).ok();
     assert!(ran.stderr.contains("80 ok"), "{}", ran.stderr);
@@ -169,7 +169,7 @@ fn a_folder_that_cannot_be_written_is_named_with_the_remedy() {
         command.uid(NOBODY).gid(NOBODY);
     }
     let ran: Ran = command.output().expect("the binary starts").into();
-    ran.refused(&["cannot make results/test", "Permission denied", "--results"]);
+    ran.refused(&["cannot make results/local/test", "Permission denied", "--results"]);
 }
 
 #[test]
@@ -182,12 +182,12 @@ fn two_runs_of_one_experiment_do_not_mix() {
         "invocations = 1\niterations = 1\nwarmup = 0",
     );
     let mut first = bench.command(&["run", "test"]).spawn().expect("the binary starts");
-    let lock = bench.path("results/test/journal.csv");
+    let lock = bench.path("results/local/test/journal.csv");
     while !lock.exists() {
         std::thread::sleep(std::time::Duration::from_millis(5));
     }
     std::thread::sleep(std::time::Duration::from_millis(300));
-    bench.run(&["run", "test"]).refused(&["another run writes to results/test"]);
+    bench.run(&["run", "test"]).refused(&["another run writes to results/local/test"]);
     assert!(first.wait().expect("it ends").success());
 }
 
@@ -211,6 +211,8 @@ fn results_of_another_binary_are_not_added_to() {
 fn a_folder_without_results_says_what_makes_them() {
     let bench = two_programs("[\"mark-sweep\"]");
     for command in ["analyze", "plot", "table", "report"] {
-        bench.run(&[command, "results/test"]).refused(&["results/test has no manifest.json"]);
+        bench
+            .run(&[command, "results/local/test"])
+            .refused(&["results/local/test has no manifest.json"]);
     }
 }

@@ -16,8 +16,8 @@ for line in open("schema.txt", encoding="utf-8"):
         file = line.split(":")[0]
         columns[file] = []
 seen = {}
-for path in sorted(pathlib.Path("results/test").rglob("*.csv")):
-    name = path.relative_to("results/test").as_posix()
+for path in sorted(pathlib.Path("results/local/test").rglob("*.csv")):
+    name = path.relative_to("results/local/test").as_posix()
     if name == "journal.csv":
         continue
     with open(path, newline="", encoding="utf-8") as f:
@@ -55,7 +55,7 @@ fn python_reads_every_file_and_the_schema_names_every_column() {
         "invocations = 3\niterations = 2\nminimum_heaps = \"all\"",
     );
     let ran = bench.run(&["run", "test", "--report"]).ok();
-    assert!(ran.stdout.contains("results/test/report.html"), "{}", ran.stdout);
+    assert!(ran.stdout.contains("results/local/test/report.html"), "{}", ran.stdout);
     bench.write("schema.txt", &bench.run(&["schema"]).ok().stdout);
     bench.write("reader.py", READER);
     let mut python = Command::new("python3");

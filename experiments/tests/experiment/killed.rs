@@ -83,7 +83,7 @@ fn wait_for(what: impl Fn() -> bool) {
 
 /// How many invocations the journal holds.
 fn recorded(bench: &Bench) -> usize {
-    let journal = std::fs::read_to_string(bench.path("results/test/journal.csv"));
+    let journal = std::fs::read_to_string(bench.path("results/local/test/journal.csv"));
     journal.map_or(0, |text| text.lines().count().saturating_sub(1))
 }
 

@@ -53,7 +53,7 @@ fn a_hundred_thousand_invocations_are_analysed_in_10_s_and_500_mb() {
     bench.run(&["run", "test"]).ok();
     multiply(&bench);
     let before = children();
-    let ran = bench.run(&["analyze", "results/test"]).ok();
+    let ran = bench.run(&["analyze", "results/local/test"]).ok();
     let after = children();
     let took = after.0 - before.0;
     assert!(ran.stdout.contains("500 cells, 100000 invocations"), "{}", ran.stdout);
@@ -96,7 +96,7 @@ fn multiply(bench: &Bench) {
         }
     };
     for file in ["invocations.csv", "iterations.csv", "pauses.csv"] {
-        let path = bench.path("results/test").join(file);
+        let path = bench.path("results/local/test").join(file);
         let mut reader = csv::Reader::from_path(&path).expect("the file is there");
         let header = reader.headers().expect("a header").clone();
         let rows = bench.rows(file);
@@ -115,5 +115,5 @@ fn multiply(bench: &Bench) {
     for n in 0..ALL {
         writeln!(journal, "{n:016x},0,0,0,0").expect("a string takes all");
     }
-    fs::write(bench.path("results/test/journal.csv"), journal).expect("space");
+    fs::write(bench.path("results/local/test/journal.csv"), journal).expect("space");
 }

@@ -830,14 +830,14 @@ impl<P: Parent> ArenaMutator<P> {
                 self.fill_copies(originals, &promoted);
                 *result = self.resolve(*result);
                 self.fix(leaving, at);
-                let bytes: usize = promoted.iter().map(|o| o.size()).sum();
                 let counters = &mut self.state.borrow_mut().counters;
                 counters.region_escapes += 1;
                 counters.promoted_objects += promoted.len() as u64;
-                counters.promoted_bytes += bytes as u64;
             }
             Err(originals) => originals.iter().for_each(|o| o.set_gc_byte(o.gc_byte() & !LEAVING)),
         }
+        let bytes: usize = promoted.iter().map(|o| o.size()).sum();
+        self.state.borrow_mut().counters.promoted_bytes += bytes as u64;
         // A copy that nothing refers to (a watched object) dies like any.
         for &copy in promoted.iter().filter(|_| Self::COUNTS) {
             let mut word = Value::NIL;

@@ -1,0 +1,342 @@
+//! Regions: what is left behind goes at once, what escapes keeps its identity, in each of the places
+//! from which it can be seen; and heaps that get this wrong are noticed.
+
+use menagerie::heap::{
+    Cause, CheckOptions, Collection, Factory, Heap, HeapConfig, HeapError, HeapInfo, LiveWords,
+    Mutator, Oom, Region, Roots, Safepoint, Sizer, Usage, Watch,
+};
+use menagerie::object::{Obj, ObjectKind, ObjectLayout};
+use menagerie::value::Value;
+use menagerie_strategies::heaps::arena::{Arena, Hybrid};
+use menagerie_strategies::heaps::mark_sweep::MarkSweep;
+
+use crate::model::{From, Machine};
+use crate::mutants::{caught, checked};
+
+/// Registers are roots 0 to 5, 6 and more are globals.
+const ROOTS: usize = 12;
+const GLOBAL: usize = 8;
+const TUPLE: ObjectKind = ObjectKind::Tuple;
+
+fn machines(change: impl Fn(&mut HeapConfig)) -> impl Iterator<Item = Machine> {
+    [Factory::of::<Arena<MarkSweep>>(), Factory::of::<Hybrid>()].into_iter().map(move |factory| {
+        let mut config = HeapConfig {
+            limit_bytes: 16 << 20,
+            sizer: Sizer::Fixed,
+            poison: true,
+            checks: CheckOptions { check: true, seed: 77, ..CheckOptions::default() },
+            wrapped: Some(factory),
+            ..HeapConfig::default()
+        };
+        change(&mut config);
+        Machine::new(&config, ROOTS).unwrap()
+    })
+}
+
+/// `roots[r] = a tuple of (n, nil)`
+fn pair(m: &mut Machine, r: usize, n: i64) {
+    m.new_values(r, TUPLE, &[From::Int(n), From::Int(0)]).unwrap();
+}
+
+fn drop_registers(m: &mut Machine) {
+    (0..6).for_each(|r| m.set(r, From::Int(0)));
+}
+
+#[test]
+fn what_does_not_escape_never_reaches_the_parent() {
+    for mut m in machines(|_| {}) {
+        for _ in 0..100 {
+            m.enter();
+            for n in 0..500 {
+                pair(&mut m, 0, n);
+                m.store(0, 1, From::Root(1));
+                m.set(1, From::Root(0));
+            }
+            drop_registers(&mut m);
+            m.leave(5);
+            m.check();
+        }
+        let usage = m.usage();
+        assert_eq!((usage.collections, usage.used_bytes), (0, 0), "bounded, without collections");
+        assert_eq!((m.counter("promoted_objects"), m.counter("region_bytes")), (0, 50_000 * 24));
+    }
+}
+
+/// Every way out at once; afterwards each alias sees what is written through another.
+#[test]
+fn promotion_keeps_identity() {
+    for mut m in machines(|_| {}) {
+        pair(&mut m, 5, 5); // older, in the parent
+        m.enter();
+        pair(&mut m, 4, 4); // in an outer region
+        m.enter();
+        pair(&mut m, 0, 0);
+        m.store(0, 1, From::Root(0)); // a cycle
+        pair(&mut m, 1, 1);
+        m.store(1, 1, From::Root(0)); // from another region object
+        m.set(2, From::Root(0)); // a second register
+        m.store(4, 1, From::Root(0)); // from the outer region
+        m.store(5, 1, From::Root(0)); // from the parent
+        m.set(GLOBAL, From::Root(0)); // a root of the world
+        m.new_weak(3, 0).unwrap();
+        m.leave(1);
+        m.check();
+        for alias in [0, 2, GLOBAL] {
+            m.store(alias, 0, From::Int(alias as i64 + 100));
+            m.check();
+        }
+        m.set(0, From::Int(0));
+        m.set(2, From::Int(0));
+        m.collect();
+        m.leave(4);
+        m.check();
+        drop_registers(&mut m);
+        m.set(GLOBAL, From::Int(0));
+        m.collect();
+        assert_eq!(m.usage().live_bytes, 0);
+    }
+}
+
+#[test]
+fn tasks_that_saw_it_see_the_copy() {
+    for mut m in machines(|_| {}) {
+        pair(&mut m, 5, 5);
+        m.enter();
+        pair(&mut m, 0, 0);
+        m.store(5, 1, From::Root(0));
+        m.switch();
+        // What another task would do: read it out of the older object, into its own register.
+        let (older, other) = (m.root(5).as_object().unwrap(), GLOBAL + 1);
+        let seen = m.mutator().load(older, 1);
+        m.set(other, From::Int(0));
+        m.set_unmodelled(other, seen);
+        m.leave(4);
+        assert_eq!(m.root(other), m.mutator().load(older, 1));
+        assert_eq!(m.root(other), m.root(0));
+        m.set_unmodelled(other, Value::small(0));
+        m.check();
+    }
+}
+
+#[test]
+fn a_slot_remembered_ten_thousand_times_is_remembered_once() {
+    for mut m in machines(|config| config.checks = CheckOptions::default()) {
+        pair(&mut m, 5, 5);
+        m.enter();
+        for n in 0..10_000 {
+            pair(&mut m, 0, n);
+            m.store(5, (n % 2) as usize, From::Root(0));
+        }
+        m.leave(4);
+        m.check();
+        assert_eq!(m.counter("promoted_objects"), 2);
+    }
+}
+
+#[test]
+fn more_than_the_pool_goes_to_the_parent() {
+    for mut m in machines(|config| config.parameters = vec![("regions".into(), "32KiB".into())]) {
+        m.enter();
+        for n in 0..5000 {
+            pair(&mut m, 0, n);
+            m.store(0, 1, From::Root(1));
+            m.set(1, From::Root(0));
+        }
+        assert!(m.counter("region_fallbacks") > 0);
+        m.leave(4);
+        m.check();
+        drop_registers(&mut m);
+        m.collect();
+        assert_eq!(m.usage().live_bytes, 0);
+    }
+}
+
+#[test]
+fn without_memory_for_the_copies_the_region_stays() {
+    let config = |config: &mut HeapConfig| config.limit_bytes = 1 << 20;
+    for mut m in machines(config) {
+        // The parent is full of what cannot go.
+        while m.new_values(2, TUPLE, &[From::Root(3), From::Int(0)]).is_ok() {
+            m.set(3, From::Root(2));
+        }
+        m.enter();
+        for n in 0..2000 {
+            pair(&mut m, 0, n);
+            m.store(0, 1, From::Root(1));
+            m.set(1, From::Root(0));
+        }
+        m.leave(0);
+        m.check();
+        assert_eq!(m.counter("region_retired"), 1);
+        drop_registers(&mut m);
+        m.collect();
+        m.enter();
+        m.leave(4);
+        assert_eq!(m.usage().used_bytes, 0, "a collection has found it empty");
+    }
+}
+
+#[test]
+#[should_panic(expected = "the region has ended")]
+fn a_region_is_left_once() {
+    let mut m = machines(|_| {}).next().unwrap();
+    let region = m.mutator().enter();
+    let mut collect = |_: Cause| {};
+    for _ in 0..2 {
+        let at = &mut Safepoint::new(&mut collect);
+        m.mutator().leave(region, &mut Value::small(1), &mut |_| {}, at);
+    }
+}
+
+// ---- mutants ----
+
+mod bug {
+    /// The block's value is not promoted.
+    pub(super) const DANGLING_RESULT: u8 = 1;
+    /// Live registers are not looked at.
+    pub(super) const DANGLING_REGISTER: u8 = 2;
+    /// Stores into older objects are not remembered.
+    pub(super) const NOT_REMEMBERED: u8 = 3;
+    /// What goes to a root of the world is not announced.
+    pub(super) const NOT_ANNOUNCED: u8 = 4;
+}
+
+struct Broken<H, const BUG: u8>(H);
+struct BrokenMutator<M, const BUG: u8>(M);
+
+// SAFETY: it is not; that is the point.
+unsafe impl<H: Heap, const BUG: u8> Heap for Broken<H, BUG> {
+    type Mutator = BrokenMutator<H::Mutator, BUG>;
+    const INFO: HeapInfo = H::INFO;
+
+    fn new(config: &HeapConfig) -> Result<Self, HeapError> {
+        H::new(config).map(Broken)
+    }
+    fn mutator(&self) -> Self::Mutator {
+        BrokenMutator(self.0.mutator())
+    }
+    fn collect(&self, roots: &mut dyn Roots, why: Cause) -> Collection {
+        self.0.collect(roots, why)
+    }
+    fn usage(&self) -> Usage {
+        self.0.usage()
+    }
+    fn counters(&self) -> Vec<(&'static str, u64)> {
+        self.0.counters()
+    }
+    fn reference_count(&self, o: Obj) -> Option<u64> {
+        self.0.reference_count(o)
+    }
+}
+
+// SAFETY: as the heap.
+unsafe impl<M: Mutator, const BUG: u8> Mutator for BrokenMutator<M, BUG> {
+    const COUNTS: bool = M::COUNTS;
+    const REGIONS: bool = true;
+
+    fn try_alloc(&mut self, layout: ObjectLayout) -> Option<Obj> {
+        self.0.try_alloc(layout)
+    }
+    fn alloc_slow(&mut self, layout: ObjectLayout, at: &mut Safepoint<'_>) -> Result<Obj, Oom> {
+        self.0.alloc_slow(layout, at)
+    }
+    fn set(&mut self, register: &mut Value, v: Value) {
+        self.0.set(register, v);
+    }
+    fn take(&mut self, register: &mut Value, dead: &mut Value) {
+        self.0.take(register, dead);
+    }
+    fn clear(&mut self, registers: &mut [Value]) {
+        self.0.clear(registers);
+    }
+    fn load(&mut self, o: Obj, i: usize) -> Value {
+        self.0.load(o, i)
+    }
+    fn load_weak(&mut self, o: Obj, i: usize) -> Value {
+        self.0.load_weak(o, i)
+    }
+    fn init(&mut self, o: Obj, i: usize, v: Value) {
+        self.0.init(o, i, v);
+    }
+    fn store(&mut self, o: Obj, i: usize, v: Value) {
+        match BUG {
+            bug::NOT_REMEMBERED => o.set_slot(i, v),
+            _ => self.0.store(o, i, v),
+        }
+    }
+    fn pending(&self) -> bool {
+        self.0.pending()
+    }
+    fn drain(&mut self) {
+        self.0.drain();
+    }
+    fn watch(&mut self, o: Obj, why: Watch) {
+        self.0.watch(o, why);
+    }
+    fn enter(&mut self) -> Region {
+        self.0.enter()
+    }
+    fn leave(
+        &mut self,
+        region: Region,
+        result: &mut Value,
+        live: &mut LiveWords<'_>,
+        at: &mut Safepoint<'_>,
+    ) {
+        match BUG {
+            bug::DANGLING_RESULT => self.0.leave(region, &mut Value::small(0), live, at),
+            bug::DANGLING_REGISTER => self.0.leave(region, result, &mut |_| {}, at),
+            _ => self.0.leave(region, result, live, at),
+        }
+    }
+    fn promoted(&self, f: &mut dyn FnMut(Obj)) {
+        self.0.promoted(f);
+    }
+    fn escape(&mut self, v: Value) {
+        if BUG != bug::NOT_ANNOUNCED {
+            self.0.escape(v);
+        }
+    }
+    fn suspend(&mut self) -> Region {
+        self.0.suspend()
+    }
+    fn resume(&mut self, innermost: Region) {
+        self.0.resume(innermost);
+    }
+    fn flush(&mut self) {
+        self.0.flush();
+    }
+}
+
+/// The object that `escapes` put somewhere is used after its region.
+fn mutant<const BUG: u8>(name: &str, text: &str, escapes: fn(&mut Machine)) {
+    let both =
+        [Factory::of::<Broken<Arena<MarkSweep>, BUG>>(), Factory::of::<Broken<Hybrid, BUG>>()];
+    for factory in both {
+        caught(name, text, || {
+            let mut m = checked(factory);
+            pair(&mut m, 2, 2);
+            m.enter();
+            pair(&mut m, 1, 1);
+            escapes(&mut m);
+            m.collect();
+        });
+    }
+}
+
+#[test]
+fn broken_regions_are_caught() {
+    mutant::<{ bug::DANGLING_RESULT }>("dangling result", "(freed memory)", |m| m.leave(1));
+    mutant::<{ bug::DANGLING_REGISTER }>("dangling register", "(freed memory)", |m| m.leave(2));
+    mutant::<{ bug::NOT_REMEMBERED }>("missed promotion", "(freed memory)", |m| {
+        m.store(2, 1, From::Root(1));
+        m.set(1, From::Int(0));
+        m.leave(2);
+        m.load(2, 1, 1);
+    });
+    mutant::<{ bug::NOT_ANNOUNCED }>("unannounced root", "(freed memory)", |m| {
+        m.set(4, From::Root(1));
+        m.set(1, From::Int(0));
+        m.leave(2);
+    });
+}
