@@ -312,7 +312,7 @@ pub(crate) const PROTOCOLS: &[Protocol] = &[
             },
             Mutant {
                 name: "steal_by_load_and_store",
-                model: "last_element",
+                model: "two_thieves",
                 failure: ONCE,
                 edits: &[(
                     "        match inner.top.compare_exchange(top, top + 1, success, failure) {\n            \

@@ -7,50 +7,93 @@
 use crate::heap::Cause;
 use crate::task::TaskId;
 
-/// Something that happened.
-#[derive(Clone, PartialEq, Debug)]
-pub enum Event {
+/// A field as text; `None` leaves it out.
+trait Shown {
+    fn shown(&self) -> Option<String>;
+}
+macro_rules! shown {
+    ($($t:ty)*) => { $(impl Shown for $t {
+        fn shown(&self) -> Option<String> {
+            Some(self.to_string())
+        }
+    })* };
+}
+shown! { u64 usize bool &'static str }
+impl Shown for Option<TaskId> {
+    fn shown(&self) -> Option<String> {
+        self.map(|task| task.to_string())
+    }
+}
+impl Shown for Cause {
+    fn shown(&self) -> Option<String> {
+        Some(self.name().to_owned())
+    }
+}
+
+/// The one table of events: enum, names, text and docs/events.md are made of it.
+macro_rules! events {
+    ($($(#[doc = $doc:literal])+ $variant:ident $name:literal { $($field:ident: $t:ty),* };)*) => {
+        /// Something that happened.
+        #[derive(Clone, PartialEq, Debug)]
+        pub enum Event {
+            $($(#[doc = $doc])+ $variant { $($field: $t),* },)*
+        }
+
+        impl Event {
+            /// The event's one name.
+            pub fn name(&self) -> &'static str {
+                match self {
+                    $(Event::$variant { .. } => $name,)*
+                }
+            }
+            /// All fields, in order; those that have no value are left out.
+            fn fields(&self) -> Vec<(&'static str, String)> {
+                match self {
+                    $(Event::$variant { $($field),* } => [
+                        $(($field.shown().map(|text| (stringify!($field), text)))),*
+                    ].into_iter().flatten().collect(),)*
+                }
+            }
+        }
+
+        /// Name, meaning and fields of every event, for the document.
+        #[cfg(test)]
+        const TABLE: &[(&str, &[&str], &[(&str, &str)])] = &[$((
+            $name,
+            &[$($doc),+],
+            &[$((stringify!($field), stringify!($t))),*],
+        )),*];
+    };
+}
+
+events! {
     /// The world has stopped, the collector starts.
-    CollectionBegin { cause: Cause },
+    CollectionBegin "collection_begin" { cause: Cause };
     /// A phase of the collection that is about to end.
-    CollectionPhase { phase: &'static str, wall_ns: u64 },
+    CollectionPhase "collection_phase" { phase: &'static str, wall_ns: u64 };
     /// The world resumes.
-    CollectionEnd { before_bytes: usize, after_bytes: usize, traced_objects: u64, wall_ns: u64 },
+    CollectionEnd "collection_end" {
+        before_bytes: usize, after_bytes: usize, traced_objects: u64, wall_ns: u64
+    };
     /// A task has been made.
-    TaskSpawn { task: TaskId, parent: Option<TaskId> },
+    TaskSpawn "task_spawn" { task: TaskId, parent: Option<TaskId> };
     /// A worker starts to run a task.
-    SliceBegin { task: TaskId },
+    SliceBegin "slice_begin" { task: TaskId };
     /// The slice is over.
-    SliceEnd { task: TaskId, reductions: u64 },
+    SliceEnd "slice_end" { task: TaskId, reductions: u64 };
     /// The task's quantum was used up.
-    TaskPreempt { task: TaskId },
+    TaskPreempt "task_preempt" { task: TaskId };
     /// The task waits.
-    TaskBlock { task: TaskId, on: &'static str },
+    TaskBlock "task_block" { task: TaskId, on: &'static str };
     /// What the task waited for has happened.
-    TaskWake { task: TaskId },
+    TaskWake "task_wake" { task: TaskId };
     /// The task has ended.
-    TaskEnd { task: TaskId, failed: bool },
+    TaskEnd "task_end" { task: TaskId, failed: bool };
     /// Nothing can run any more.
-    Deadlock { tasks: usize },
+    Deadlock "deadlock" { tasks: usize };
 }
 
 impl Event {
-    /// The event's one name.
-    pub fn name(&self) -> &'static str {
-        match self {
-            Event::CollectionBegin { .. } => "collection_begin",
-            Event::CollectionPhase { .. } => "collection_phase",
-            Event::CollectionEnd { .. } => "collection_end",
-            Event::TaskSpawn { .. } => "task_spawn",
-            Event::SliceBegin { .. } => "slice_begin",
-            Event::SliceEnd { .. } => "slice_end",
-            Event::TaskPreempt { .. } => "task_preempt",
-            Event::TaskBlock { .. } => "task_block",
-            Event::TaskWake { .. } => "task_wake",
-            Event::TaskEnd { .. } => "task_end",
-            Event::Deadlock { .. } => "deadlock",
-        }
-    }
     /// The task it is about.
     pub fn task(&self) -> Option<TaskId> {
         match self {
@@ -64,22 +107,11 @@ impl Event {
             _ => None,
         }
     }
-    /// The rest, as `key=value` words.
+    /// All but the task, as `key=value` words.
     pub fn detail(&self) -> String {
-        match self {
-            Event::CollectionBegin { cause } => format!("cause={cause:?}"),
-            Event::CollectionPhase { phase, wall_ns } => format!("phase={phase} wall_ns={wall_ns}"),
-            Event::CollectionEnd { before_bytes, after_bytes, traced_objects, wall_ns } => format!(
-                "before_bytes={before_bytes} after_bytes={after_bytes} \
-                 traced_objects={traced_objects} wall_ns={wall_ns}"
-            ),
-            Event::TaskSpawn { parent: Some(parent), .. } => format!("parent={parent}"),
-            Event::SliceEnd { reductions, .. } => format!("reductions={reductions}"),
-            Event::TaskBlock { on, .. } => format!("on={on}"),
-            Event::TaskEnd { failed, .. } => format!("failed={failed}"),
-            Event::Deadlock { tasks } => format!("tasks={tasks}"),
-            _ => String::new(),
-        }
+        let fields = self.fields().into_iter().filter(|&(name, _)| name != "task");
+        let words: Vec<_> = fields.map(|(name, text)| format!("{name}={text}")).collect();
+        words.join(" ")
     }
 }
 
@@ -113,5 +145,54 @@ impl Sink for FnSink {
     const ENABLED: bool = true;
     fn emit(&mut self, at_ns: u64, event: &Event) {
         (self.0)(at_ns, event);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::fmt::Write;
+
+    fn markdown() -> String {
+        let mut out = String::from(
+            "# Events\n\nGenerated from the table in `src/event.rs`; `UPDATE_EXPECT=1 cargo test event::` \
+             writes it anew.\n`menagerie exec --events FILE` writes what happened, one line each: \
+             time in nanoseconds, name, task, fields.\nUnits come last in a name; times are wall time.\n\n\
+             | event | means | fields |\n|---|---|---|\n",
+        );
+        for (name, doc, fields) in TABLE {
+            let doc: String = doc.concat();
+            let fields: Vec<_> = fields.iter().map(|(field, _)| format!("`{field}`")).collect();
+            _ = writeln!(out, "| `{name}` |{doc} | {} |", fields.join(" "));
+        }
+        out.push_str("\nA collection's `cause` is one of:\n\n");
+        for (cause, doc) in Cause::TABLE {
+            _ = writeln!(out, "- `{}`:{doc}", cause.name());
+        }
+        out
+    }
+
+    #[test]
+    fn the_document_is_up_to_date() {
+        let path = concat!(env!("CARGO_MANIFEST_DIR"), "/docs/events.md");
+        let now = markdown();
+        if std::env::var_os("UPDATE_EXPECT").is_some() {
+            std::fs::write(path, &now).expect("the document is writable");
+        }
+        let committed = std::fs::read_to_string(path).unwrap_or_default();
+        assert!(committed == now, "docs/events.md is stale: UPDATE_EXPECT=1 cargo test event::");
+    }
+
+    #[test]
+    fn details_leave_out_the_task_and_what_is_not_there() {
+        let spawn = |parent| Event::TaskSpawn { task: 7, parent };
+        assert_eq!((spawn(None).detail(), spawn(Some(1)).detail()), ("".into(), "parent=1".into()));
+        let end = Event::SliceEnd { task: 7, reductions: 3 };
+        assert_eq!(
+            (end.name(), end.task(), end.detail()),
+            ("slice_end", Some(7), "reductions=3".into())
+        );
+        let begin = Event::CollectionBegin { cause: Cause::LastResort };
+        assert_eq!(begin.detail(), "cause=last_resort");
     }
 }

@@ -27,41 +27,42 @@ use crate::check::erased::AnyHeap;
 use crate::object::{Obj, ObjectLayout};
 use crate::value::Value;
 
-/// Why a collection happens. The names are the CSV's and the plots'.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
-pub enum Cause {
-    /// The allocator has no room left.
-    AllocationFailure,
-    /// The sizer's soft limit has been reached.
-    Threshold,
-    /// The program called `gc()`.
-    Explicit,
-    /// The stress wrapper asked.
-    Stress,
-    /// The last full collection before giving up (H4).
-    LastResort,
-    /// The nursery is full: a minor collection.
-    NurseryFull,
-    /// A counting heap has gathered enough possible roots of garbage cycles.
-    Candidates,
-    /// A counting heap found an object dead that has a finalizer.
-    Finalization,
-}
-
-impl Cause {
-    /// Its one name, in statistics, result files and plots.
-    pub fn name(self) -> &'static str {
-        match self {
-            Cause::AllocationFailure => "allocation_failure",
-            Cause::Threshold => "threshold",
-            Cause::Explicit => "explicit",
-            Cause::Stress => "stress",
-            Cause::LastResort => "last_resort",
-            Cause::NurseryFull => "nursery_full",
-            Cause::Candidates => "candidates",
-            Cause::Finalization => "finalization",
+macro_rules! causes {
+    ($(#[doc = $doc:literal] $variant:ident $name:literal;)*) => {
+        /// Why a collection happens. The names are the CSV's and the plots'.
+        #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+        pub enum Cause {
+            $(#[doc = $doc] $variant,)*
         }
-    }
+        impl Cause {
+            /// All of them, with their meaning.
+            pub const TABLE: &'static [(Cause, &'static str)] = &[$((Cause::$variant, $doc)),*];
+            /// Its one name, in statistics, result files and plots.
+            pub fn name(self) -> &'static str {
+                match self {
+                    $(Cause::$variant => $name,)*
+                }
+            }
+        }
+    };
+}
+causes! {
+    /// The allocator has no room left.
+    AllocationFailure "allocation_failure";
+    /// The sizer's soft limit has been reached.
+    Threshold "threshold";
+    /// The program called `gc()`.
+    Explicit "explicit";
+    /// The stress wrapper asked.
+    Stress "stress";
+    /// The last full collection before giving up (H4).
+    LastResort "last_resort";
+    /// The nursery is full: a minor collection.
+    NurseryFull "nursery_full";
+    /// A counting heap has gathered enough possible roots of garbage cycles.
+    Candidates "candidates";
+    /// A counting heap found an object dead that has a finalizer.
+    Finalization "finalization";
 }
 
 /// How a heap reaches its limit: kept apart from collectors, so that they can be compared at

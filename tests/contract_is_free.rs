@@ -41,6 +41,7 @@ probes! {
     "mark-sweep" mark_sweep menagerie_strategies::heaps::mark_sweep::MarkSweep;
     "generational" generational menagerie_strategies::heaps::generational::Generational;
     "semispace" semispace menagerie_strategies::heaps::semispace::SemiSpace;
+    "arena" arena menagerie_strategies::heaps::arena::Arena<menagerie_strategies::heaps::mark_sweep::MarkSweep>;
 }
 
 /// The instructions of this binary's functions named `contract_is_free::…`, without operands but

@@ -14,7 +14,6 @@ use menagerie::lang::diagnostics::{Diagnostic, RenderOptions, render, render_one
 use menagerie::names::Interner;
 use menagerie::report::{Ending, Place};
 use menagerie::sched::SchedulerConfig;
-use menagerie::stats::Stats;
 use menagerie::table::Stuck;
 use menagerie::vm::VmConfig;
 use menagerie::world::World;
@@ -24,6 +23,7 @@ use crate::catalogue;
 use crate::cli::{EngineArg, ExecArgs};
 use crate::output::{say, say_error};
 use crate::record::{self, Iteration, Record, Stopwatch};
+use crate::summary::summary;
 
 const USAGE: u8 = 2;
 
@@ -160,9 +160,8 @@ fn iterate(
     record.ended(&ending);
     say(&ending_text(&compilation, &names, &ending));
     if args.stats {
-        say(&statistics(&stats));
-    }
-    if args.count {
+        say(&summary(&stats, times));
+    } else if args.count {
         let lines = stats.counters.iter().map(|(name, n)| format!("{name:<24} {n}\n"));
         say(&lines.collect::<String>());
     }
@@ -338,34 +337,6 @@ fn deadlock_text(compilation: &Compilation, stuck: &[Stuck]) -> String {
         if spawned_at.is_some() {
             let _ = writeln!(out, "    spawned at {}", at(spawned_at));
         }
-    }
-    out
-}
-
-fn statistics(stats: &Stats) -> String {
-    let mut out = String::new();
-    let bytes = |n: u64| bytesize::ByteSize(n).to_string();
-    let mut line = |name: &str, value: String| {
-        let _ = writeln!(out, "{name:<24} {value}");
-    };
-    line("reductions", stats.reductions.to_string());
-    line("slices", stats.slices.to_string());
-    line("preemptions", stats.preemptions.to_string());
-    line("tasks spawned", stats.tasks_spawned.to_string());
-    line("allocated", bytes(stats.usage.allocated_bytes));
-    line("reserved at the end", bytes(stats.usage.reserved_bytes as u64));
-    line("live after last gc", bytes(stats.usage.live_bytes as u64));
-    line("collections", stats.pauses.len().to_string());
-    for (cause, n) in &stats.collections {
-        line(&format!("  {cause}"), n.to_string());
-    }
-    if !stats.pauses.is_empty() {
-        for (name, share) in [("p50", 0.5), ("p90", 0.9), ("p99", 0.99), ("max", 1.0)] {
-            let ns = stats.pause_ns_at(share);
-            line(&format!("  pause {name}"), format!("{:.1} µs", ns as f64 / 1e3));
-        }
-        line("  traced objects", stats.traced_objects.to_string());
-        line("  copied", bytes(stats.copied_bytes));
     }
     out
 }

@@ -32,4 +32,5 @@ pub mod run;
 mod schema;
 mod show;
 mod spec;
+mod summary;
 pub mod tables;

@@ -389,7 +389,7 @@ print(kept)";
 
 #[test]
 fn statistics_go_to_the_error_output() {
-    let said = ["reductions ", "allocated ", "collections ", "live after last gc", "pause max"];
+    let said = ["reductions ", "allocated ", "collections ", "live after last gc", "pause, CPU"];
     check("stats", CHURN, &["--stats"], 0, "[199999, [199999]]\n", &said);
 }
 

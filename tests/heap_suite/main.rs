@@ -58,7 +58,13 @@ fn collecting_cases() -> impl Iterator<Item = Case> {
 fn variants(heap: &str) -> Vec<Vec<(String, String)>> {
     let one = |name: &str, value: &str| vec![(name.to_owned(), value.to_owned())];
     match heap {
-        "mark-sweep" => ["blocks", "mimalloc", "system"].map(|v| one("allocator", v)).into(),
+        "mark-sweep" => {
+            let mut variants =
+                ["blocks", "mimalloc", "system"].map(|v| one("allocator", v)).to_vec();
+            variants.push(one("sizer", "membalancer"));
+            variants
+        }
+        "semispace" => vec![Vec::new(), one("sizer", "membalancer:0.1")],
         "arena" => ["0", "64KiB", "16MiB"].map(|v| one("regions", v)).into(),
         "generational" => ["4KiB", "1MiB"].map(|v| one("nursery", v)).into(),
         "rc" => {

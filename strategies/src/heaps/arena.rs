@@ -89,7 +89,7 @@ impl Parent for MarkSweep {
         name: "arena",
         summary: "regions for arena blocks over mark-sweep, promotion of what escapes",
         barrier: Barrier::Remembering,
-        parameters: &[REGIONS, <MarkSweep>::INFO.parameters[0]],
+        parameters: &[REGIONS, <MarkSweep>::INFO.parameters[0], <MarkSweep>::INFO.parameters[1]],
         ..<MarkSweep>::INFO
     };
 }

@@ -35,7 +35,7 @@ use std::rc::Rc;
 
 use menagerie::heap::{
     Barrier, Cause, Collection, Heap, HeapConfig, HeapError, HeapInfo, Liveness, Mutator, Oom,
-    Parameter, Roots, Safepoint, Sizer, Usage,
+    Parameter, Roots, Safepoint, Usage,
 };
 use menagerie::object::{Obj, ObjectLayout};
 use menagerie::value::Value;
@@ -50,6 +50,7 @@ use crate::parts::memory::{Budget, Pages, Reservation, Source, poison};
 use crate::parts::objects::ObjectTable;
 use crate::parts::phases::Phases;
 use crate::parts::size_class::{COUNT, LARGEST, cell_size, class_of};
+use crate::parts::sizing::{SIZER, Sizing};
 
 /// Flags in the header's gc byte; bit 0 is the marker's.
 const REMEMBERED: u8 = 2;
@@ -63,7 +64,7 @@ const MINIMUM: usize = 4 * CHARGE + MINIMUM_NURSERY;
 #[derive(Debug)]
 struct State {
     budget: Budget,
-    sizer: Sizer,
+    sizer: Sizing,
     poison: bool,
     nursery: Nursery,
     mature: Mature,
@@ -291,6 +292,7 @@ impl State {
     }
     /// Marks everything, sweeps the mature space, then promotes what is young and lives.
     fn full(&mut self, roots: &mut dyn Roots, phases: &mut Phases) -> (u64, usize) {
+        self.sizer.begin(self.mature.fresh_bytes);
         let mature = &mut self.mature;
         for (class, hole) in mature.holes.iter_mut().enumerate() {
             if hole.limit() != 0 {
@@ -319,7 +321,8 @@ impl State {
         let retained: usize = self.nursery.retained.iter().map(|o| o.size()).sum();
         self.mature.bytes -= copied + retained;
         self.mature.fresh_bytes = 0;
-        self.mature.allowance = self.sizer.allowance(bytes, self.budget.limit());
+        self.sizer.end(bytes);
+        self.mature.allowance = self.sizer.allowance(bytes);
         (objects, copied)
     }
     fn collect(&mut self, roots: &mut dyn Roots, minor: bool) -> Collection {
@@ -384,11 +387,14 @@ unsafe impl Heap for Generational {
         collects: true,
         prefix_words: 0,
         barrier: Barrier::Remembering,
-        parameters: &[Parameter {
-            name: "nursery",
-            default: "1MiB",
-            doc: "bytes of the nursery (also as KiB, MiB), from 4 KiB on; at most an eighth of the limit",
-        }],
+        parameters: &[
+            Parameter {
+                name: "nursery",
+                default: "1MiB",
+                doc: "bytes of the nursery (also as KiB, MiB), from 4 KiB on; at most an eighth of the limit",
+            },
+            SIZER,
+        ],
     };
 
     fn new(config: &HeapConfig) -> Result<Self, HeapError> {
@@ -414,8 +420,8 @@ unsafe impl Heap for Generational {
         let start = memory.start();
         // SAFETY: the range of a fresh reservation.
         let rest = unsafe { Bump::new(start, memory.end()) };
+        let sizer = Sizing::new(config, &Self::INFO, config.limit_bytes)?;
         Ok(Generational(Rc::new(RefCell::new(State {
-            sizer: config.sizer,
             poison: config.poison,
             nursery: Nursery { memory, rest, base: start, retained: Vec::new(), lent: false },
             mature: Mature {
@@ -424,8 +430,9 @@ unsafe impl Heap for Generational {
                 holes: [Bump::EMPTY; COUNT],
                 bytes: 0,
                 fresh_bytes: 0,
-                allowance: config.sizer.allowance(0, config.limit_bytes),
+                allowance: sizer.allowance(0),
             },
+            sizer,
             budget,
             remembered: Vec::new(),
             live_bytes: 0,

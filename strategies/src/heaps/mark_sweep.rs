@@ -35,7 +35,7 @@
 
 use menagerie::heap::{
     Barrier, Cause, Collection, Heap, HeapConfig, HeapError, HeapInfo, Mutator, Oom, Parameter,
-    Roots, Safepoint, SharedHeap, Sizer, Usage,
+    Roots, Safepoint, SharedHeap, Usage,
 };
 use menagerie::object::{Obj, ObjectLayout};
 use menagerie::sync::{ManyThreads, OneThread, Shared, Sharing};
@@ -48,6 +48,7 @@ use crate::parts::memory::{Budget, Source};
 use crate::parts::objects::ObjectTable;
 use crate::parts::phases::Phases;
 use crate::parts::size_class::{COUNT, LARGEST, LARGEST_EXACT, cell_size, class_of};
+use crate::parts::sizing::{SIZER, Sizing};
 
 /// The smallest limit with blocks: one block for each of a few classes.
 const MINIMUM: usize = 4 * CHARGE;
@@ -56,7 +57,7 @@ const MINIMUM: usize = 4 * CHARGE;
 #[derive(Debug)]
 pub struct State {
     budget: Budget,
-    sizer: Sizer,
+    sizer: Sizing,
     poison: bool,
     /// Whether small objects live in blocks.
     use_blocks: bool,
@@ -98,6 +99,7 @@ impl State {
     fn collect(&mut self, roots: &mut dyn Roots) -> Collection {
         assert_eq!(self.lent, 0, "collections begin with all mutators flushed");
         let before_bytes = self.live_bytes + self.fresh_bytes();
+        self.sizer.begin(self.fresh_bytes());
         let mut phases = Phases::start();
         self.blocks.clear_marks();
         let mut marker = Marker::new(self.blocks.marks());
@@ -115,7 +117,8 @@ impl State {
         self.allocated_before += self.fresh_bytes() as u64;
         (self.handed_bytes, self.padding_bytes) = (0, 0);
         self.live_bytes = live_bytes;
-        self.allowance = self.sizer.allowance(live_bytes, self.budget.limit());
+        self.sizer.end(live_bytes);
+        self.allowance = self.sizer.allowance(live_bytes);
         self.collections += 1;
         Collection {
             before_bytes,
@@ -159,11 +162,14 @@ unsafe impl<L: Sharing> Heap for MarkSweep<L> {
         collects: true,
         prefix_words: 0,
         barrier: Barrier::None,
-        parameters: &[Parameter {
-            name: "allocator",
-            default: "blocks",
-            doc: "where objects come from: blocks (own size-class blocks), mimalloc, system",
-        }],
+        parameters: &[
+            Parameter {
+                name: "allocator",
+                default: "blocks",
+                doc: "where objects come from: blocks (own size-class blocks), mimalloc, system",
+            },
+            SIZER,
+        ],
     };
 
     fn new(config: &HeapConfig) -> Result<Self, HeapError> {
@@ -188,9 +194,11 @@ unsafe impl<L: Sharing> Heap for MarkSweep<L> {
         let refused = || {
             format!("the system refuses to reserve {} bytes: lower the limit", config.limit_bytes)
         };
+        let sizer = Sizing::new(config, &Self::INFO, config.limit_bytes)?;
         Ok(MarkSweep(Shared::new(State {
             budget: Budget::new(config.limit_bytes),
-            sizer: config.sizer,
+            allowance: sizer.allowance(0),
+            sizer,
             poison: config.poison,
             use_blocks,
             blocks: blocks.ok_or_else(|| HeapError(refused()))?,
@@ -199,7 +207,6 @@ unsafe impl<L: Sharing> Heap for MarkSweep<L> {
             handed_bytes: 0,
             padding_bytes: 0,
             lent: 0,
-            allowance: config.sizer.allowance(0, config.limit_bytes),
             allocated_before: 0,
             collections: 0,
         })))

@@ -30,7 +30,7 @@ use std::rc::Rc;
 
 use menagerie::heap::{
     Barrier, Cause, Collection, Heap, HeapConfig, HeapError, HeapInfo, Mutator, Oom, Roots,
-    Safepoint, Sizer, Usage,
+    Safepoint, Usage,
 };
 use menagerie::object::{Obj, ObjectLayout};
 use menagerie::value::Value;
@@ -39,13 +39,14 @@ use crate::parts::bump::Bump;
 use crate::parts::copy::ToSpace;
 use crate::parts::memory::{Pages, Reservation, poison};
 use crate::parts::phases::Phases;
+use crate::parts::sizing::{SIZER, Sizing};
 
 const MINIMUM_HALF: usize = 4 << 10;
 
 #[derive(Debug)]
 struct State {
     limit_bytes: usize,
-    sizer: Sizer,
+    sizer: Sizing,
     poison: bool,
     halves: [Reservation; 2],
     half_bytes: usize,
@@ -85,7 +86,7 @@ impl State {
     /// for `wanted` bytes, if the half has them.
     fn set_soft_limit(&mut self, wanted: usize) {
         let (cursor, used) = (self.rest.cursor(), self.used_bytes());
-        let allowance = self.sizer.allowance(used, self.half_bytes).max(wanted);
+        let allowance = self.sizer.allowance(used).max(wanted);
         let limit = (used + allowance).max(MINIMUM_HALF).min(self.half_bytes) & !7;
         // SAFETY: the rest of the active half belongs to this heap's only buffer (I1).
         self.rest = unsafe { Bump::new(cursor, self.start() + limit) };
@@ -94,6 +95,7 @@ impl State {
         assert!(!self.lent, "collections begin with the mutator flushed");
         let mut phases = Phases::start();
         let before_bytes = self.used_bytes();
+        self.sizer.begin(before_bytes - self.live_bytes);
         let to = &self.halves[1 - self.active];
         // SAFETY: the other half is empty (I1) and as large as the active one (I3).
         let mut space = unsafe { ToSpace::new(to.start(), to.start() + self.half_bytes) };
@@ -104,6 +106,7 @@ impl State {
             space.scan();
         }
         phases.end("weak");
+        self.sizer.end(space.cursor() - to.start());
         self.flip(&space);
         self.allocated_before += (before_bytes - self.live_bytes) as u64;
         self.live_bytes = self.used_bytes();
@@ -147,7 +150,7 @@ unsafe impl Heap for SemiSpace {
         collects: true,
         prefix_words: 0,
         barrier: Barrier::None,
-        parameters: &[],
+        parameters: &[SIZER],
     };
 
     fn new(config: &HeapConfig) -> Result<Self, HeapError> {
@@ -168,7 +171,7 @@ unsafe impl Heap for SemiSpace {
         let start = halves[0].start();
         let mut state = State {
             limit_bytes: config.limit_bytes,
-            sizer: config.sizer,
+            sizer: Sizing::new(config, &Self::INFO, half)?,
             poison: config.poison,
             halves,
             half_bytes: half,

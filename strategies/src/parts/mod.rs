@@ -15,4 +15,5 @@ pub mod objects;
 pub mod phases;
 pub mod regions;
 pub mod size_class;
+pub mod sizing;
 pub mod slot;

@@ -77,6 +77,19 @@ pub(super) fn find(program: &Program, function: &Function) -> Vec<Group> {
     finder.into_groups()
 }
 
+/// By value: what it surely is, if it is one of some allocations of this function (G1, G2).
+pub(super) fn known_shapes(program: &Program, function: &Function) -> Vec<Option<Shape>> {
+    let mut finder = Finder::new(program, function);
+    finder.members();
+    finder.passed_values();
+    finder.shapes();
+    let shape = |value| {
+        let root = finder.find(value).filter(|root| !finder.is_bad[root.index()])?;
+        finder.shape[root.index()]
+    };
+    (0..function.value_count).map(ValueId).map(shape).collect()
+}
+
 struct Finder<'a> {
     program: &'a Program,
     function: &'a Function,

@@ -1,8 +1,9 @@
 //! Scalar replacement: objects that a function sees whole become values, and are never allocated.
 //!
 //! It goes in rounds, because what is in a dissolved object may be dissolved in its turn. Each round
-//! finds the groups of values that are one object (`groups`), dissolves them (`rewrite`), and makes
-//! values of the slots that this took (`passes::slots`).
+//! settles the tests of patterns that are known to succeed or fail (`settle`), finds the groups of
+//! values that are one object (`groups`), dissolves them (`rewrite`), and makes values of the slots
+//! that this took (`passes::slots`).
 //!
 //! What a program can notice of it: that it allocates less. Which errors are raised, where, and in
 //! which order stays as it is, but for running out of memory; and a frame may need more registers,
@@ -10,6 +11,7 @@
 
 mod groups;
 mod rewrite;
+mod settle;
 
 use super::{Options, SiteKind, functions_with};
 use crate::ir::dominance::Cfg;
@@ -56,6 +58,7 @@ fn dissolve(
     remove_unreachable(function);
     let mut left = if live_max(function) > LIVE_MAX { 0 } else { budget };
     for _ in 0..ROUNDS_MAX {
+        settle::settle(program, function);
         let mut groups = groups::find(program, function);
         let found = groups.len();
         groups.retain(|group| {

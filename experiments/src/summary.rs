@@ -1,0 +1,112 @@
+//! What `exec --stats` prints: a run's time, allocation, pauses and the heap's own counters.
+
+use std::fmt::Write as _;
+
+use menagerie::stats::{Pause, Stats};
+
+/// The shares at which distributions are shown.
+const SHARES: [(&str, f64); 4] = [("p50", 0.5), ("p90", 0.9), ("p99", 0.99), ("max", 1.0)];
+
+fn bytes(n: u64) -> String {
+    bytesize::ByteSize(n).to_string()
+}
+
+fn time(ns: u64) -> String {
+    match ns {
+        0..10_000 => format!("{ns} ns"),
+        10_000..10_000_000 => format!("{:.1} µs", ns as f64 / 1e3),
+        10_000_000..10_000_000_000 => format!("{:.1} ms", ns as f64 / 1e6),
+        _ => format!("{:.2} s", ns as f64 / 1e9),
+    }
+}
+
+fn percent(part: u64, whole: u64) -> String {
+    if whole == 0 { "-".into() } else { format!("{:.1} %", 100.0 * part as f64 / whole as f64) }
+}
+
+/// Nearest ranks of one property of all pauses, and its sum.
+fn distribution(pauses: &[Pause], property: impl Fn(&Pause) -> u64) -> String {
+    let mut sorted: Vec<_> = pauses.iter().map(property).collect();
+    sorted.sort_unstable();
+    let mut out = String::new();
+    for (name, share) in SHARES {
+        let rank = (share * sorted.len() as f64).ceil() as usize;
+        let _ = write!(out, "{name} {}, ", time(sorted[rank.saturating_sub(1)]));
+    }
+    let _ = write!(out, "all {}", time(sorted.iter().sum()));
+    out
+}
+
+/// The summary of a run that took these wall and processor nanoseconds.
+pub(crate) fn summary(stats: &Stats, (wall_ns, task_clock_ns): (u64, u64)) -> String {
+    let mut out = String::new();
+    let mut line = |name: &str, value: String| {
+        let _ = writeln!(out, "{name:<24} {value}");
+    };
+    let pauses = &stats.pauses;
+    let sum = |property: fn(&Pause) -> u64| pauses.iter().map(property).sum::<u64>();
+    let pause_ns = sum(|p| p.task_clock_ns);
+    line("time", format!("wall {}, CPU {}", time(wall_ns), time(task_clock_ns)));
+    line("  in pauses", format!("CPU {} ({})", time(pause_ns), percent(pause_ns, task_clock_ns)));
+    line("reductions", stats.reductions.to_string());
+    let (slices, preemptions) = (stats.slices, stats.preemptions);
+    line("tasks", format!("{}, {slices} slices, {preemptions} preempted", stats.tasks_spawned));
+    let usage = stats.usage;
+    let mutator_ns = task_clock_ns.saturating_sub(pause_ns).max(1);
+    let rate = usage.allocated_bytes as f64 / (mutator_ns as f64 / 1e9);
+    let per_second = bytes(rate as u64);
+    line("allocated", format!("{} ({per_second} per CPU second)", bytes(usage.allocated_bytes)));
+    line("reserved", format!("at most {}", bytes(stats.reserved_bytes_max as u64)));
+    line("live after last gc", bytes(usage.live_bytes as u64));
+    line("collections", pauses.len().to_string());
+    for (cause, n) in &stats.collections {
+        line(&format!("  {cause}"), n.to_string());
+    }
+    if !pauses.is_empty() {
+        line("  pause, wall", distribution(pauses, |p| p.wall_ns));
+        line("  pause, CPU", distribution(pauses, |p| p.task_clock_ns));
+        line("  time to safepoint", distribution(pauses, |p| p.safepoint_ns));
+        let (before, after) = (sum(|p| p.before_bytes as u64), sum(|p| p.after_bytes as u64));
+        line("  survival", format!("{} of the bytes in use", percent(after, before)));
+        line("  traced objects", stats.traced_objects.to_string());
+        line("  copied", bytes(stats.copied_bytes));
+    }
+    for (name, n) in &stats.counters {
+        line(name, n.to_string());
+    }
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use menagerie::heap::Cause;
+
+    #[test]
+    fn a_run_without_collections_has_no_pauses() {
+        let text = summary(&Stats::default(), (2_000_000, 0));
+        assert!(text.contains("wall 2000.0 µs, CPU 0 ns") && !text.contains("pause,"), "{text}");
+        assert!(text.contains("in pauses") && text.contains("(-)"), "{text}");
+    }
+
+    #[test]
+    fn distributions_are_nearest_ranks() {
+        let pause = |n: u64| Pause {
+            cause: Cause::Threshold,
+            start_ns: 0,
+            wall_ns: n,
+            task_clock_ns: 2 * n,
+            safepoint_ns: 0,
+            before_bytes: 100,
+            after_bytes: 25,
+            copied_bytes: 0,
+        };
+        let pauses: Vec<_> = (1..=100).map(pause).collect();
+        let wall = distribution(&pauses, |p| p.wall_ns);
+        assert_eq!(wall, "p50 50 ns, p90 90 ns, p99 99 ns, max 100 ns, all 5050 ns");
+        let stats = Stats { pauses, ..Stats::default() };
+        let text = summary(&stats, (0, 40_400));
+        assert!(text.contains("survival               25.0 %"), "{text}");
+        assert!(text.contains("(25.0 %)"), "pauses are a quarter of the CPU time: {text}");
+    }
+}
