@@ -16,8 +16,11 @@ use criterion::{BenchmarkId, Criterion, Throughput, criterion_group};
 use menagerie::heap::{Cause, Dirty, Heap, HeapConfig, Liveness, Mutator, Roots, Safepoint, Sizer};
 use menagerie::object::{Obj, ObjectKind, ObjectLayout};
 use menagerie::value::Value;
+use menagerie_strategies::heaps::arena::Arena;
+use menagerie_strategies::heaps::generational::Generational;
 use menagerie_strategies::heaps::mark_sweep::MarkSweep;
 use menagerie_strategies::heaps::nogc::NoGc;
+use menagerie_strategies::heaps::rc::Rc as Counting;
 use menagerie_strategies::heaps::semispace::SemiSpace;
 use menagerie_strategies::parts::memory::{Pages, Reservation};
 
@@ -44,6 +47,12 @@ fn system_config(limit_bytes: usize) -> HeapConfig {
 fn mimalloc_config(limit_bytes: usize) -> HeapConfig {
     let parameters = vec![("allocator".to_owned(), "mimalloc".to_owned())];
     HeapConfig { parameters, ..config(limit_bytes) }
+}
+
+/// A nursery, or all regions together, of so many bytes.
+fn part_config(parameter: &str, bytes: usize) -> HeapConfig {
+    let parameters = vec![(parameter.to_owned(), bytes.to_string())];
+    HeapConfig { parameters, ..config(16 * bytes) }
 }
 
 /// A heap with its mutator, and the roots `r`.
@@ -84,6 +93,49 @@ impl<H: Heap> Rig<H> {
         }
     }
 }
+
+impl<H: Heap> Rig<H> {
+    /// As `churn`, but each object goes to a register, where it replaces the one before: what a
+    /// counting heap sees of it, death included.
+    #[inline(never)]
+    fn churn_held(&mut self, n: u64) {
+        let mut register = Value::NIL;
+        for _ in 0..n {
+            let o = self.alloc();
+            for i in 0..3 {
+                self.mutator.init(o, i, Value::NIL);
+            }
+            self.mutator.set(&mut register, Value::object(o));
+            if H::Mutator::COUNTS && self.mutator.pending() {
+                self.mutator.drain();
+            }
+        }
+        self.mutator.clear(std::slice::from_mut(&mut register));
+        if self.mutator.pending() {
+            self.mutator.drain();
+        }
+    }
+    /// As `churn`, in regions of `size` objects, of which none escapes.
+    #[inline(never)]
+    fn churn_in_regions(&mut self, n: u64, size: u64) {
+        let mut left = n;
+        while left > 0 {
+            let region = self.mutator.enter();
+            self.churn(size.min(left));
+            left -= size.min(left);
+            let mut collect = no_collection;
+            let (at, mut result) = (&mut Safepoint::new(&mut collect), Value::NIL);
+            self.mutator.leave(region, &mut result, &mut |_| {}, at);
+        }
+    }
+}
+
+fn no_collection(_: Cause) {
+    unreachable!("nothing escapes")
+}
+
+/// Objects of a region, as a request may make.
+const REGION: u64 = 200;
 
 /// The limit: a bump pointer that starts anew at the end of its nursery.
 struct Bare {
@@ -180,6 +232,18 @@ fn allocation(c: &mut Criterion) {
         group.bench_function("semispace", |b| b.iter_custom(|n| wall(|| semispace.churn(n))));
         let mut mark_sweep = Rig::<MarkSweep>::new(&config(bytes));
         group.bench_function("mark-sweep", |b| b.iter_custom(|n| wall(|| mark_sweep.churn(n))));
+        let mut generational = Rig::<Generational>::new(&part_config("nursery", bytes));
+        group.bench_function("generational", |b| {
+            b.iter_custom(|n| wall(|| generational.churn(n)));
+        });
+        let mut arena = Rig::<Arena<MarkSweep>>::new(&part_config("regions", bytes));
+        group.bench_function("arena, in regions", |b| {
+            b.iter_custom(|n| wall(|| arena.churn_in_regions(n, REGION)));
+        });
+        let mut rc = Rig::<Counting>::new(&config(bytes));
+        group.bench_function("rc, freed at once", |b| {
+            b.iter_custom(|n| wall(|| rc.churn_held(n)));
+        });
         let mut mark_sweep = Rig::<MarkSweep>::new(&mimalloc_config(bytes));
         group.bench_function("mark-sweep mimalloc", |b| {
             b.iter_custom(|n| wall(|| mark_sweep.churn(n)))
@@ -289,6 +353,9 @@ fn interleaved() {
         let mut bare = Bare::new(bytes);
         let mut semispace = Rig::<SemiSpace>::new(&config(2 * bytes));
         let mut blocks = Rig::<MarkSweep>::new(&config(bytes));
+        let mut generational = Rig::<Generational>::new(&part_config("nursery", bytes));
+        let mut arena = Rig::<Arena<MarkSweep>>::new(&part_config("regions", bytes));
+        let mut rc = Rig::<Counting>::new(&config(bytes));
         let mut mimalloc = Rig::<MarkSweep>::new(&mimalloc_config(bytes));
         let mut system = Rig::<MarkSweep>::new(&system_config(bytes));
         compare(
@@ -298,6 +365,12 @@ fn interleaved() {
                 ("bare bump pointer", Box::new(|| per(N, cpu(|| bare.churn(N))))),
                 ("semispace", Box::new(|| per(N, cpu(|| semispace.churn(N))))),
                 ("mark-sweep", Box::new(|| per(N, cpu(|| blocks.churn(N))))),
+                ("generational", Box::new(|| per(N, cpu(|| generational.churn(N))))),
+                (
+                    "arena, in regions",
+                    Box::new(|| per(N, cpu(|| arena.churn_in_regions(N, REGION)))),
+                ),
+                ("rc, freed at once", Box::new(|| per(N, cpu(|| rc.churn_held(N))))),
                 ("mark-sweep mimalloc", Box::new(|| per(N, cpu(|| mimalloc.churn(N))))),
                 ("mark-sweep system", Box::new(|| per(N, cpu(|| system.churn(N))))),
             ],

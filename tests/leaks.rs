@@ -10,10 +10,7 @@ use menagerie::sched::SchedulerConfig;
 use menagerie::vm::{Vm, VmConfig};
 use menagerie::world::World;
 use menagerie_strategies::heaps::{
-    arena::{Arena, Hybrid},
-    generational::Generational,
-    mark_sweep::MarkSweep,
-    rc::Rc,
+    arena::Arena, generational::Generational, hybrid::Hybrid, mark_sweep::MarkSweep, rc::Rc,
     semispace::SemiSpace,
 };
 use menagerie_strategies::schedulers::green::Green;

@@ -26,12 +26,20 @@ const CONS_SAMPLE: u32 = 64;
 /// `a == b`: structural on data, by identity on handles, numbers by their exact value. An object
 /// equals itself, even when it holds a NaN.
 pub fn structural_eq(cx: &Native<'_>, a: Value, b: Value) -> bool {
-    Walk::new(cx, false).equal(a, b)
+    same(cx, a, b, false)
 }
 
 /// Whether two values are the same key: as [`structural_eq`], but 1 and 1.0 differ.
 pub fn same_key(cx: &Native<'_>, a: Value, b: Value) -> bool {
-    Walk::new(cx, true).equal(a, b)
+    same(cx, a, b, true)
+}
+
+/// Only containers need a walk: for numbers and strings its state would cost more than they do.
+fn same(cx: &Native<'_>, a: Value, b: Value, strict: bool) -> bool {
+    match look(cx, a, b, strict) {
+        Look::Decided(equal) => equal,
+        Look::Into(..) => Walk::new(cx, strict).equal(a, b),
+    }
 }
 
 /// The exact order of an int and a float; `None` for NaN.

@@ -390,9 +390,12 @@ pub fn make_range(cx: &mut Native<'_>) -> NativeResult {
     Ok(Value::object(range))
 }
 
+/// Most texts fit in, so that the buffer does not grow piece by piece.
+const CONCAT_BYTES: usize = 64;
+
 /// The arguments' display forms, joined: string interpolation.
 pub fn concat(cx: &mut Native<'_>) -> NativeResult {
-    let mut text = String::new();
+    let mut text = String::with_capacity(CONCAT_BYTES);
     for i in 0..cx.arg_count() {
         format::write_arg(cx, i, Style::Display, &mut text)?;
     }

@@ -150,7 +150,7 @@ heaps! {
     heaps::generational::Generational, (0xe6, 0x9f, 0x00), "diamond";
     heaps::rc::Rc, (0xcc, 0x79, 0xa7), "square";
     heaps::arena::Arena<heaps::mark_sweep::MarkSweep>, (0x56, 0xb4, 0xe9), "pentagon";
-    heaps::arena::Hybrid, (0xf0, 0xe4, 0x42), "star";
+    heaps::hybrid::Hybrid, (0xf0, 0xe4, 0x42), "star";
 }
 schedulers! {
     schedulers::green::Green, run_one, (0x00, 0x9e, 0x73), "circle";

@@ -8,11 +8,12 @@ mod exhaustion;
 mod graphs;
 mod model;
 mod mutants;
+mod own_heap;
 mod random;
 mod regions;
 mod weak;
 
-use menagerie::heap::{CheckOptions, HeapConfig, HeapInfo, Sizer};
+use menagerie::heap::{CheckOptions, Factory, Heap, HeapConfig, HeapInfo, Sizer};
 use menagerie_strategies::{HEAPS, factory};
 
 /// A heap under test, with one choice of parameters.
@@ -30,10 +31,16 @@ impl Case {
     }
 }
 
+/// The registered heaps, and the one of the guide.
+fn heaps() -> impl Iterator<Item = (HeapInfo, Option<Factory>)> {
+    let registered = HEAPS.iter().map(|&(info, _)| (info, factory(info.name)));
+    registered.chain([(own_heap::Own::INFO, Some(Factory::of::<own_heap::Own>()))])
+}
+
 /// All heaps with all their parameters, 256 MiB, collecting as late as possible, poisoning.
 fn cases() -> Vec<Case> {
     let mut cases = Vec::new();
-    for &(info, _) in HEAPS {
+    for (info, wrapped) in heaps() {
         for parameters in variants(info.name) {
             let shown: Vec<_> = parameters.iter().map(|(n, v)| format!(" {n}={v}")).collect();
             let config = HeapConfig {
@@ -42,7 +49,7 @@ fn cases() -> Vec<Case> {
                 parameters,
                 poison: true,
                 checks: CheckOptions::default(),
-                wrapped: factory(info.name),
+                wrapped,
             };
             cases.push(Case { name: format!("{}{}", info.name, shown.concat()), info, config });
         }
@@ -85,6 +92,6 @@ const SIZERS: [Sizer; 3] = [
 fn every_parameter_is_a_declared_one() {
     for case in cases() {
         case.config.check(&case.info).unwrap();
-        assert!(factory(case.info.name).is_some());
+        assert!(case.config.wrapped.is_some(), "{}", case.name);
     }
 }

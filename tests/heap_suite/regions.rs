@@ -7,7 +7,8 @@ use menagerie::heap::{
 };
 use menagerie::object::{Obj, ObjectKind, ObjectLayout};
 use menagerie::value::Value;
-use menagerie_strategies::heaps::arena::{Arena, Hybrid};
+use menagerie_strategies::heaps::arena::Arena;
+use menagerie_strategies::heaps::hybrid::Hybrid;
 use menagerie_strategies::heaps::mark_sweep::MarkSweep;
 
 use crate::model::{From, Machine};

@@ -217,9 +217,10 @@ mod tests {
             let row = rows.iter().find(is).unwrap();
             (row.n, row.ratio.unwrap())
         };
-        assert_eq!(of(GEOMEAN_OF_SEVERAL), (1, 3.0));
-        assert_eq!(of(GEOMEAN).0, 2);
-        assert!((of(GEOMEAN).1 - 3f64.sqrt()).abs() < 1e-12);
+        for (name, n, ratio) in [(GEOMEAN_OF_SEVERAL, 1, 3.0), (GEOMEAN, 2, 3f64.sqrt())] {
+            assert_eq!(of(name).0, n, "{name}");
+            assert!((of(name).1 - ratio).abs() < 1e-12, "{name}");
+        }
     }
 
     #[test]

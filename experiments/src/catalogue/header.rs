@@ -28,6 +28,7 @@ pub const TAGS: &[(&str, &str)] = &[
     ("cycles", "drops cyclic structures"),
     ("fragmentation", "objects of many sizes, dropped in no order"),
     ("large", "large objects"),
+    ("regions", "allocates in arenas"),
     ("deep", "long chains of references"),
     ("regular", "balanced trees of tasks"),
     ("irregular", "unbalanced trees of tasks"),

@@ -68,7 +68,7 @@ fn linear_ticks(low: f64, high: f64, n: f64) -> Vec<f64> {
 /// than a factor of three.
 fn log_ticks(low: f64, high: f64) -> Vec<f64> {
     if high / low < 3.0 {
-        return linear_ticks(low, high, 4.0);
+        return linear_ticks(low, high, 6.0);
     }
     let decades = (high / low).log10();
     let factors: &[f64] = match decades {

@@ -17,6 +17,8 @@ use super::figure::{Axis, Figure, Look, Mark, Panel, Point, Scale};
 const UNIT: f64 = 10.0;
 /// plotters-svg writes fonts smaller than asked for, by this factor.
 const SVG_FONT: f64 = 1.24;
+/// The margin at the right.
+const RIGHT: f64 = 6.0;
 const LABEL: f64 = 7.5;
 const SMALL: f64 = 6.5;
 const MARKER: f64 = 2.2;
@@ -214,14 +216,14 @@ fn draw_panel(area: &Area<'_>, panel: &Panel) -> Drawn {
     let longest = panel.y.ticks.iter().map(|t| t.1.chars().count()).max().unwrap_or(0);
     let left = longest as f64 * SMALL * LETTER + 4.0 + LABEL + 4.0;
     let title = if panel.title.is_empty() { 4.0 } else { 12.0 };
-    let width = f64::from(area.dim_in_pixel().0) / UNIT - left - 6.0;
+    let width = f64::from(area.dim_in_pixel().0) / UNIT - left - RIGHT;
     let x_axis = if panel.x.names { panel.x.clone() } else { thinned(&panel.x, width) };
     let levels = if panel.x.names { levels(&panel.x, width) } else { 1 };
     let below = 9.0 + (levels - 1) as f64 * LEVEL;
     let label = if panel.x.label.is_empty() { 2.0 } else { LABEL + 3.0 };
     let mut chart = ChartBuilder::on(area)
         .margin_top(units(title))
-        .margin_right(units(6.0))
+        .margin_right(units(RIGHT))
         .margin_left(units(LABEL + 4.0))
         .margin_bottom(units(label))
         .x_label_area_size(units(below))
@@ -291,7 +293,11 @@ fn thinned(axis: &Axis, width: f64) -> Axis {
         }
         step += 1;
     }
-    axis.ticks = axis.ticks.into_iter().step_by(step).collect();
+    // The last label may reach into the margin, not beyond it.
+    let places = label_places(&axis, width);
+    let ticks = axis.ticks.into_iter().zip(places).step_by(step);
+    let whole = |(_, (at, wide)): &(_, (f64, f64))| at + wide / 2.0 <= width + RIGHT;
+    axis.ticks = ticks.filter(whole).map(|(tick, _)| tick).collect();
     axis
 }
 

@@ -1,9 +1,9 @@
-//! `arena` and `hybrid`: regions for `arena { }` over a parent heap.
+//! `arena`: regions for `arena { }` over a parent heap.
 //!
 //! What a task allocates while it is in a region goes to the region's chunks, by bumping a pointer;
-//! everything else goes to the parent: mark-sweep for `arena`, reference counting for `hybrid`. When
-//! the region ends, its chunks go back to the pool in one step. What outlives it is promoted first:
-//! copied into the parent, once, and every reference to it leads to the copy.
+//! everything else goes to the parent: mark-sweep here, reference counting in hybrid.rs. When the
+//! region ends, its chunks go back to the pool in one step. What outlives it is promoted first: copied
+//! into the parent, once, and every reference to it leads to the copy.
 //!
 //! ```text
 //!   task:    arena {            region 1   [ooooooo][ooo......]      chunks of the pool
@@ -46,7 +46,8 @@
 //! servers, with a remembered set as in Ungar 1984. Departs from all: escapes need not be known
 //! statically, and identity is kept.
 //! Parameters: `regions`, and the parent's.
-//! It does not promote into an outer region, and does not free inside of a region.
+//! It does not promote into an outer region, and does not free inside of a region. The remembered
+//! objects of a retired region stay roots, so what they reach stays as long as they refer to it.
 
 use std::cell::RefCell;
 use std::rc::Rc as Shared;
@@ -59,7 +60,6 @@ use menagerie::object::{Obj, ObjectKind, ObjectLayout};
 use menagerie::value::Value;
 
 use super::mark_sweep::MarkSweep;
-use super::rc::Rc;
 use crate::parts::bump::Bump;
 use crate::parts::bytes::bytes_of;
 use crate::parts::copy::{forwarded, leave_forwarding};
@@ -78,7 +78,8 @@ pub trait Parent: Heap {
     const ARENA: HeapInfo;
 }
 
-const REGIONS: Parameter = Parameter {
+/// How much of the heap regions may take.
+pub const REGIONS: Parameter = Parameter {
     name: "regions",
     default: "16MiB",
     doc: "bytes of all regions together (also as KiB, MiB); at most an eighth of the limit; 0 = none",
@@ -93,25 +94,6 @@ impl Parent for MarkSweep {
         ..<MarkSweep>::INFO
     };
 }
-impl Parent for Rc {
-    const ARENA: HeapInfo = HeapInfo {
-        name: "hybrid",
-        summary: "regions for arena blocks over reference counting, promotion of what escapes",
-        parameters: &[
-            REGIONS,
-            Rc::INFO.parameters[0],
-            Rc::INFO.parameters[1],
-            Rc::INFO.parameters[2],
-        ],
-        // Region objects are not counted.
-        prefix_words: 0,
-        ..Rc::INFO
-    };
-}
-
-/// `arena` over reference counting.
-pub type Hybrid = Arena<Rc>;
-
 /// A remembered slot (I2); the object is in [`RegionState::holders`].
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 struct Remembered {

@@ -28,7 +28,8 @@
 //! old, or the parked tasks.
 //! Source: Lieberman, Hewitt 1983; Ungar 1984; en-masse promotion and an object-remembering barrier
 //! as in Jikes RVM's GenMS.
-//! Parameter `nursery`: its size. It does not age objects before promoting them.
+//! Parameters: `nursery`, its size; `sizer`, when full collections are due (sizing.rs). It does not
+//! age objects before promoting them.
 
 use std::cell::RefCell;
 use std::rc::Rc;

@@ -31,6 +31,7 @@
 //! of 2.4 when one does.)
 //! Parameter `allocator`: `blocks` (the above), or `mimalloc` / `system`: every object is a
 //! malloc of its own, swept eagerly, so that allocators can be compared under one collector.
+//! Parameter `sizer`: when to collect (sizing.rs).
 //! It does not compact: after fragmentation a class may hold blocks that are mostly empty.
 
 use menagerie::heap::{

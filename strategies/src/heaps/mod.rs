@@ -2,6 +2,7 @@
 
 pub mod arena;
 pub mod generational;
+pub mod hybrid;
 pub mod mark_sweep;
 pub mod nogc;
 pub mod rc;

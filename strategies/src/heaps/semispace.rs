@@ -23,6 +23,7 @@
 //! Phases: copy (roots, then Cheney's scan), weak. Events: the driver's, with these phases.
 //! Costs: allocation = one compare and the header store; `load`, `store` = one move; a collection
 //! is proportional to what lives. Moves everything at every collection.
+//! Parameter `sizer`: when to collect (sizing.rs).
 //! Source: Cheney 1970. Large objects are copied like all others; that is what the strategy costs.
 
 use std::cell::RefCell;

@@ -1,64 +1,25 @@
 //! The measured programs: every one, at the small size, on every heap and scheduler, prints what
 //! its header says; the headers are complete and true; the page is up to date.
 
-use std::io::Write;
 use std::path::Path;
-use std::sync::{Arc, Mutex};
 
-use menagerie::bytecode::verify::Verified;
-use menagerie::compile::Compilation;
 use menagerie::interp::Engine;
-use menagerie::ir::Program;
-use menagerie::lang::diagnostics::{RenderOptions, render};
 use menagerie::report::Ending;
 use menagerie::sched::{SchedulerConfig, SchedulerInfo};
 use menagerie::vm::VmConfig;
-use menagerie::world::World;
-use menagerie_experiments::catalogue::{Catalogue, Size, Workload, page};
+use menagerie_experiments::catalogue::{Catalogue, Size, page};
 use menagerie_strategies::{HEAPS, SCHEDULERS, hole};
 
-/// Output that a test can look at.
-#[derive(Clone, Default)]
-struct Capture(Arc<Mutex<Vec<u8>>>);
+mod claims;
+mod run;
 
-impl Write for Capture {
-    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
-        self.0.lock().unwrap().extend_from_slice(bytes);
-        Ok(bytes.len())
-    }
-    fn flush(&mut self) -> std::io::Result<()> {
-        Ok(())
-    }
-}
-
-/// A compiled program: it can be run again and again.
-struct Compiled<'a> {
-    workload: &'a Workload,
-    program: Program,
-    code: Verified,
-}
-
-fn compile(workload: &Workload) -> Compiled<'_> {
-    let mut compilation = Compilation::default();
-    let program = compilation.program(&workload.program, workload.text.as_bytes());
-    let code = program.and_then(|p| Ok((compilation.code(&p)?, p)));
-    let (code, program) = code.unwrap_or_else(|_| {
-        let options = RenderOptions::default();
-        panic!("{}", render(&compilation.sources, &compilation.diagnostics, options))
-    });
-    Compiled { workload, program, code }
-}
+use run::{Compiled, compile};
 
 /// Runs a program at the small size on one combination, in virtual time where the scheduler has
 /// it, and checks its output.
 fn check(compiled: &Compiled<'_>, heap: &str, scheduler: &SchedulerInfo, workers: usize) {
     let w = compiled.workload;
     let on = format!("{} on {heap} × {}, {workers} workers", w.id, scheduler.name);
-    let output = Capture::default();
-    let mut world = World::new(compiled.program.clone());
-    world.output = Box::new(output.clone());
-    world.error_output = Box::new(std::io::sink());
-    world.params = w.params_at(Size::Small);
     let config = VmConfig {
         scheduler: SchedulerConfig { workers, parameters: Vec::new() },
         // A slow op leaves a frame on the host's stack until the slice ends when the tail engine is
@@ -67,12 +28,9 @@ fn check(compiled: &Compiled<'_>, heap: &str, scheduler: &SchedulerInfo, workers
         virtual_time: scheduler.virtual_time,
         ..VmConfig::default()
     };
-    let code = compiled.code.clone();
-    let ran = menagerie_strategies::run(heap, scheduler.name, &config, code, world, None);
-    let (ending, _) = ran.unwrap_or_else(|e| panic!("{on}: {}", e.0));
-    assert!(matches!(ending, Ending::Finished), "{on}: {ending:?}");
-    let printed = String::from_utf8(output.0.lock().unwrap().clone()).expect("UTF-8");
-    assert_eq!(printed.lines().collect::<Vec<_>>(), *w.expected.of(Size::Small), "{on}");
+    let ran = compiled.run((heap, scheduler.name), &config, w.params_at(Size::Small));
+    assert!(matches!(ran.ending, Ending::Finished), "{on}: {:?}", ran.ending);
+    assert_eq!(ran.output, *w.expected.of(Size::Small), "{on}");
 }
 
 fn on_everything(family: &str) {
