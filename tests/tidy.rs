@@ -292,7 +292,13 @@ fn missing_test(reference: &str) -> Option<String> {
     let is_test = text
         .split_once(&format!("fn {name}("))
         .is_some_and(|(before, _)| before.trim_end().ends_with("#[test]"));
-    (!is_test).then(|| format!("there is no test `{name}` in `{file}`"))
+    // The models' build script writes a test for each model that is listed.
+    let is_model = file.starts_with("models/")
+        && text.contains(&format!("pub fn {name}()"))
+        && text_of(Path::new("models/mutants.rs"))
+            .lines()
+            .any(|line| line.contains("models: &[") && line.contains(&format!("\"{name}\"")));
+    (!is_test && !is_model).then(|| format!("there is no test `{name}` in `{file}`"))
 }
 
 #[test]
