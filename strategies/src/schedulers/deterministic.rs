@@ -22,7 +22,8 @@
 //! - I1. The same program, heap, oracle and seed give the same schedule.
 //! - I2. A recorded schedule, replayed, gives the same slices.
 //!
-//! Events: none of its own. Costs: next is O(ready tasks).
+//! Events: none of its own.
+//! Costs: next is O(ready tasks).
 //! Source: Burckhardt, Kothari, Musuvathi, Nagarakatte (ASPLOS 2010) for PCT; shuttle.
 //! What it does not do: run two workers; interleave within an instruction.
 

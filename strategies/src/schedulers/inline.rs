@@ -17,7 +17,8 @@
 //! - I2. A task that yields goes behind all others ([`Ready::Yield`]): spinning with `yield` cannot
 //!   starve what it waits for.
 //!
-//! Events: none of its own. Costs: push and next are O(1), no atomics; a spawn ends the parent's slice.
+//! Events: none of its own.
+//! Costs: push and next are O(1), no atomics; a spawn ends the parent's slice.
 //! Source: Cilk's work-first order on one worker (Frigo, Leiserson, Randall 1998).
 //! What it does not do: preempt; be fair.
 

@@ -10,7 +10,12 @@
 //!                                             └──► worker 2
 //! ```
 //!
-//! Invariants, events, source: as `green`. Costs: every push and next takes the lock of the queue.
+//! Invariants
+//! - I1. As `green`: the queue is the same, behind a lock.
+//!
+//! Events: as `green`.
+//! Costs: every push and next takes the lock of the queue.
+//! Source: Eager, Lazowska, Zahorjan 1986 for the comparison with stealing.
 //! What it does not do: keep a task where it ran last.
 
 use menagerie::sync::ManyThreads;

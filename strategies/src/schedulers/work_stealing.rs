@@ -19,7 +19,8 @@
 //!   starves.
 //! - I3. `next` answers `None` only after a pass over everything that met no race.
 //!
-//! Events: none of its own. Costs: push and pop are a few atomics on lines of the worker itself; a
+//! Events: none of its own.
+//! Costs: push and pop are a few atomics on lines of the worker itself; a
 //! steal is one compare-and-swap on the victim's. Context switch = the end of one slice.
 //! Source: Blumofe and Leiserson 1999; Chase and Lev 2005; slot, injector and last pass as in Go and
 //! tokio.
