@@ -53,8 +53,9 @@
 //! - Invariant: no process-wide mutable state: two VMs in one process do not see each other.
 //! - Invariant: a program's error is a value; exhaustion is an outcome; a broken contract is a panic.
 //!
-//! Deliberately absent: a native stack per task, conservative scanning, a global lock, host
-//! callbacks into a running slice, a string interner at run time, locale.
+//! Deliberately absent: a native stack per task, conservative scanning, a lock around fast bodies (what
+//! is cold has one, the [`gate`]), host callbacks into a running slice, a string interner at run time,
+//! locale.
 
 pub mod builtins;
 pub mod bytecode;
