@@ -19,6 +19,13 @@
 //! - H8. A region belongs to one task, which leaves its regions in the reverse order of entering. A
 //!   value that another task, or a root outside of the running task, is given is announced by
 //!   `escape`, unless it goes through `store`.
+//! - H9. Between [`Mutator::pin`] and the matching [`Mutator::unpin`] an object does not move, neither in a
+//!   collection nor at the end of its region. Whoever pins keeps it in a root.
+//! - H10. The value of a weak map's entry is alive if the map and the key are, or if it is reachable
+//!   otherwise; not because of the entry alone. The slots of [`Ephemerons`] hold what `store` was given
+//!   (values, counted) and what no hook has seen (keys); `weak` sets both to what they become.
+//!
+//! [`Ephemerons`]: crate::object::ObjectKind::Ephemerons
 
 use std::fmt;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -534,10 +541,14 @@ pub trait Roots {
             }
         });
     }
-    /// Called when everything strongly reachable is known: clears weak references, hands finalizers
-    /// over. `true` means that something was revived through [`Liveness::keep`]: trace it and call
-    /// again.
+    /// Called when everything strongly reachable is known: clears weak references and entries of weak
+    /// maps, hands finalizers over. `true` means that something was revived through [`Liveness::keep`] or
+    /// [`Liveness::hold`]: trace it and call again.
     fn weak(&mut self, live: &mut dyn Liveness) -> bool;
+    /// The values that weak maps hold, each as often as it is held. Heaps that find out by tracing from
+    /// the roots need not ask; one that counts them must not take these counts for references from
+    /// outside (H10).
+    fn weak_values(&mut self, _f: &mut dyn FnMut(Obj)) {}
 }
 
 /// What a collector knows at the end of tracing.
@@ -547,4 +558,9 @@ pub trait Liveness {
     /// Makes the object live again (finalization); the collector traces from it afterwards. The
     /// caller keeps the result in one root word: a counting heap has counted that.
     fn keep(&mut self, o: Obj) -> Obj;
+    /// Makes the value of a weak map's entry live; the collector traces from it afterwards. No root word
+    /// refers to it.
+    fn hold(&mut self, o: Obj) -> Obj {
+        self.keep(o)
+    }
 }

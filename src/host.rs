@@ -33,8 +33,12 @@ pub trait Host {
     fn alloc(&mut self, layout: ObjectLayout) -> Result<Obj, Value>;
     /// Reads a slot.
     fn load(&mut self, o: Obj, i: usize) -> Value;
-    /// Reads the slot of a weak reference.
+    /// Reads a weak slot.
     fn load_weak(&mut self, o: Obj, i: usize) -> Value;
+    /// Writes a weak slot. It is a reference to no heap: no count, no barrier.
+    fn store_weak(&mut self, o: Obj, i: usize, v: Value) {
+        o.set_slot(i, v);
+    }
     /// Fills a slot of an object that no safepoint has seen yet.
     fn init(&mut self, o: Obj, i: usize, v: Value);
     /// Overwrites a slot.
@@ -325,11 +329,19 @@ impl<'a> Native<'a> {
     }
     /// Makes a new weak reference object point at the target in `to`, which is an object.
     pub fn init_weak(&mut self, reference: Obj, to: Value) {
-        let target = to.as_object().expect("the caller has looked");
-        let host = self.host();
-        host.init(reference, crate::object::slots::TARGET, to);
-        host.watch(target, Watch::Weak);
-        host.world().weak_references.push(Value::object(reference));
+        self.store_weak(reference, crate::object::slots::TARGET, to);
+        self.host().world().weak_references.push(Value::object(reference));
+    }
+    /// Writes a weak slot. Its holder is, or belongs to, something that the world knows of.
+    pub fn store_weak(&self, o: Obj, i: usize, v: Value) {
+        self.host().store_weak(o, i, v);
+        if let Some(target) = v.as_object() {
+            self.host().watch(target, Watch::Weak);
+        }
+    }
+    /// The world looks after the entries of a new weak map from now on.
+    pub fn add_weak_map(&mut self, map: Obj) {
+        self.host().world().weak_maps.push(Value::object(map));
     }
     /// Gives a name to an actor, or takes it away.
     pub fn set_registered(&mut self, name: String, actor: Option<Root>) {

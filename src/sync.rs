@@ -9,9 +9,9 @@ use std::cell::{RefCell, RefMut};
 use std::fmt::Debug;
 use std::ops::DerefMut;
 use std::rc::Rc;
-use std::sync::{MutexGuard, PoisonError};
+use std::sync::PoisonError;
 
-pub use std::sync::{Arc, Mutex, atomic};
+pub use std::sync::{Arc, Condvar, Mutex, MutexGuard, atomic};
 
 /// What state shared between a heap and its mutators is kept in.
 pub trait Sharing: Copy + Debug + 'static {
@@ -127,11 +127,16 @@ pub fn pause(turns: &mut u32) {
     }
 }
 
-/// Sleeping and waking.
+/// Threads, their sleep and their waking.
 pub mod thread {
     use std::time::Duration;
 
-    pub use std::thread::{Thread, current};
+    pub use std::thread::{JoinHandle, Thread, current};
+
+    /// Starts a thread; `None` when the system refuses.
+    pub fn spawn<F: FnOnce() + Send + 'static>(name: &str, f: F) -> Option<JoinHandle<()>> {
+        std::thread::Builder::new().name(name.to_owned()).spawn(f).ok()
+    }
 
     /// Sleeps until another thread wakes this one, at most as long as given; sometimes less.
     pub fn park(wait: Option<Duration>) {

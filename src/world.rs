@@ -5,9 +5,8 @@ use std::collections::BTreeMap;
 use std::io::{BufRead, Write};
 use std::time::Instant;
 
-use crate::heap::{Dirty, Liveness};
+use crate::heap::Dirty;
 use crate::ir::Program;
-use crate::object::slots;
 use crate::requests::RequestLog;
 use crate::value::Value;
 
@@ -33,6 +32,10 @@ pub struct World {
     pub stack_overflow: Value,
     /// All weak reference objects; the list itself does not keep them alive.
     pub weak_references: Vec<Value>,
+    /// All weak maps; the list itself does not keep them alive.
+    pub weak_maps: Vec<Value>,
+    /// In which direction the last turn of weak processing went.
+    pub(crate) weak_backwards: bool,
     /// (object, function) pairs whose object is still alive; the pair does not keep it alive.
     pub finalizers: Vec<(Value, Value)>,
     /// Registered actors by name.
@@ -78,6 +81,8 @@ impl World {
             out_of_memory: Value::NIL,
             stack_overflow: Value::NIL,
             weak_references: Vec::new(),
+            weak_maps: Vec::new(),
+            weak_backwards: true,
             finalizers: Vec::new(),
             registry: BTreeMap::new(),
             handles: 0,
@@ -114,55 +119,5 @@ impl World {
         for (_, function) in &mut self.finalizers {
             f(std::slice::from_mut(function), Dirty::Yes);
         }
-    }
-
-    /// What [`crate::heap::Roots::weak`] does, called until it answers `false`:
-    /// 1. weak slots whose target is dead become nil, also in holders that look dead (a finalizer
-    ///    may revive those later), so that nobody sees a finalized object through one;
-    /// 2. dead objects with finalizers are revived; if there were any, trace and call again;
-    /// 3. otherwise the tables forget dead holders and take the final addresses.
-    pub fn process_weak(&mut self, live: &mut dyn Liveness) -> bool {
-        for reference in &self.weak_references {
-            let old = reference.as_object().expect("holders are objects");
-            let holder = live.current(old).unwrap_or(old);
-            let target = holder.slot(slots::TARGET).as_object();
-            if target.is_some_and(|t| live.current(t).is_none()) {
-                holder.set_slot(slots::TARGET, Value::NIL);
-            }
-        }
-        if self.revive_finalizable(live) {
-            return true;
-        }
-        self.weak_references.retain_mut(|reference| {
-            let holder = reference.as_object().and_then(|o| live.current(o));
-            if let Some(holder) = holder {
-                *reference = Value::object(holder);
-                let target = holder.slot(slots::TARGET).as_object();
-                if let Some(now) = target.and_then(|t| live.current(t)) {
-                    holder.set_slot(slots::TARGET, Value::object(now));
-                }
-            }
-            holder.is_some()
-        });
-        for (object, _) in &mut self.finalizers {
-            let now = object.as_object().and_then(|o| live.current(o));
-            *object = Value::object(now.expect("the dead ones were revived in step 2"));
-        }
-        false
-    }
-
-    fn revive_finalizable(&mut self, live: &mut dyn Liveness) -> bool {
-        let before = self.finalizers.len();
-        let ready = &mut self.ready_finalizers;
-        self.finalizers.retain(|(object, function)| {
-            let o = object.as_object().expect("finalizer() checks its argument");
-            let dead = live.current(o).is_none();
-            if dead {
-                ready.push(Value::object(live.keep(o)));
-                ready.push(*function);
-            }
-            !dead
-        });
-        self.finalizers.len() < before
     }
 }

@@ -2,9 +2,7 @@
 //! name this module and cannot tell the difference.
 
 use loom::cell::UnsafeCell;
-use loom::sync::MutexGuard;
-
-pub use loom::sync::{Arc, Mutex, atomic};
+pub use loom::sync::{Arc, Condvar, Mutex, MutexGuard, atomic};
 
 /// A lock without a guard: loom's mutex, and the guard beside it.
 #[derive(Debug)]
@@ -53,11 +51,17 @@ pub fn pause(turns: &mut u32) {
     loom::thread::yield_now();
 }
 
-/// Sleeping and waking, with wake-ups without reason.
+/// Threads, their sleep and their waking, with wake-ups without reason.
 pub mod thread {
     use std::time::Duration;
 
     use loom::sync::{Arc, Notify};
+    pub use loom::thread::JoinHandle;
+
+    /// Starts a thread.
+    pub fn spawn<F: FnOnce() + 'static>(_name: &str, f: F) -> Option<JoinHandle<()>> {
+        Some(loom::thread::spawn(f))
+    }
 
     loom::thread_local! {
         static TOKEN: Arc<Notify> = Arc::new(Notify::new());

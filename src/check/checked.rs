@@ -508,6 +508,9 @@ impl Roots for Watched<'_> {
         }
         revived
     }
+    fn weak_values(&mut self, f: &mut dyn FnMut(Obj)) {
+        self.roots.weak_values(f);
+    }
 }
 
 /// Which slice is where after weak processing (K4). Nothing moves there, so a slice is recognised
@@ -546,6 +549,11 @@ impl Liveness for WatchedLiveness<'_> {
     }
     fn keep(&mut self, o: Obj) -> Obj {
         let now = self.live.keep(o);
+        self.survivors.push(now);
+        now
+    }
+    fn hold(&mut self, o: Obj) -> Obj {
+        let now = self.live.hold(o);
         self.survivors.push(now);
         now
     }

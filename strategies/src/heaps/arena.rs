@@ -25,7 +25,8 @@
 //! - I5. References from a region's objects to the parent's are the parent's business like any: its
 //!   roots (tracing), counted (counting).
 //!   A region's own objects are not counted.
-//! - I6. Tasks, channels, mutexes, actors, waiters and weak references are never in a region.
+//! - I6. Tasks, channels, mutexes, actors, waiters, weak references, weak maps and their entries are never
+//!   in a region.
 //!
 //! Leaving a region
 //! 1. Sources: the block's value, live words of the task, remembered slots, watched objects; all
@@ -90,7 +91,12 @@ impl Parent for MarkSweep {
         name: "arena",
         summary: "regions for arena blocks over mark-sweep, promotion of what escapes",
         barrier: Barrier::Remembering,
-        parameters: &[REGIONS, <MarkSweep>::INFO.parameters[0], <MarkSweep>::INFO.parameters[1]],
+        parameters: &[
+            REGIONS,
+            <MarkSweep>::INFO.parameters[0],
+            <MarkSweep>::INFO.parameters[1],
+            <MarkSweep>::INFO.parameters[2],
+        ],
         ..<MarkSweep>::INFO
     };
 }
@@ -297,6 +303,10 @@ impl Roots for ParentRoots<'_> {
     fn weak(&mut self, live: &mut dyn Liveness) -> bool {
         self.roots.weak(&mut RegionsLive { parent: live, state: self.state })
     }
+    /// Values in regions are hidden (I4).
+    fn weak_values(&mut self, f: &mut dyn FnMut(Obj)) {
+        self.roots.weak_values(f);
+    }
 }
 
 /// What the world asks of is alive in a region: it is watched, so it was a source.
@@ -314,6 +324,9 @@ impl Liveness for RegionsLive<'_> {
     }
     fn keep(&mut self, o: Obj) -> Obj {
         self.parent.keep(o)
+    }
+    fn hold(&mut self, o: Obj) -> Obj {
+        self.parent.hold(o)
     }
 }
 
@@ -516,8 +529,8 @@ pub struct ArenaMutator<P: Heap> {
 /// Whether objects of a kind may be in a region (I6).
 #[inline(always)]
 fn may_be_local(kind: ObjectKind) -> bool {
-    use ObjectKind::{Actor, Channel, Mutex, Task, Waiter, Weak};
-    !matches!(kind, Task | Channel | Mutex | Actor | Waiter | Weak)
+    use ObjectKind::{Actor, Channel, Ephemerons, Mutex, Task, Waiter, Weak, WeakMap};
+    !matches!(kind, Task | Channel | Mutex | Actor | Waiter | Weak | WeakMap | Ephemerons)
 }
 
 impl<P: Parent> ArenaMutator<P> {
