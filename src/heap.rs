@@ -5,7 +5,7 @@
 //! that a heap does not use costs nothing.
 //!
 //! Rules
-//! - H1. Only [`Mutator::alloc_slow`], `leave`, the poll and an explicit collection are safepoints. `load`,
+//! - H1. Only [`Mutator::alloc_slow`], `leave`, `pin`, the poll and an explicit collection are safepoints. `load`,
 //!   `store`, `set`, `take`, `clear` and `try_alloc` never collect and never move.
 //! - H2. Objects move, and tracing heaps free, only inside [`Heap::collect`], with the world
 //!   stopped, and inside [`Mutator::leave`], which moves and frees what its region held. After either
@@ -70,6 +70,8 @@ causes! {
     Candidates "candidates";
     /// A counting heap found an object dead that has a finalizer.
     Finalization "finalization";
+    /// An object is to be pinned that can still move.
+    Pin "pin";
 }
 
 /// How a heap reaches its limit: kept apart from collectors, so that they can be compared at
@@ -467,6 +469,16 @@ pub unsafe trait Mutator: Sized {
     fn resume(&mut self, _innermost: Region) {}
     /// A task that is in this region will never run again: its regions end, nothing is promoted.
     fn abandon(&mut self, _innermost: Region) {}
+    /// The object does not move from here on (H9), until `unpin` has been called as often. A safepoint: a
+    /// heap may have to move it one last time. Whoever pins finds it where its root says afterwards.
+    ///
+    /// # Errors
+    /// No memory for where it would stay; then it is not pinned.
+    fn pin(&mut self, _o: Obj, _at: &mut Safepoint<'_>) -> Result<(), Oom> {
+        Ok(())
+    }
+    /// Takes back one `pin`. No safepoint.
+    fn unpin(&mut self, _o: Obj) {}
     /// Gives back the allocation buffer and publishes counters and barrier buffers.
     fn flush(&mut self) {}
 }

@@ -47,6 +47,11 @@ pub trait Host {
     fn watch(&mut self, o: Obj, why: Watch);
     /// A table of the world is about to keep this value.
     fn escape(&mut self, _v: Value) {}
+    /// The object, which is in a root, does not move from here on. A safepoint. The error is the
+    /// OutOfMemory value.
+    fn pin(&mut self, o: Obj) -> Result<(), Value>;
+    /// Takes back one `pin`.
+    fn unpin(&mut self, o: Obj);
     /// Writes a root word (argument register or temporary).
     fn set_root(&mut self, place: *mut Value, v: Value);
     /// Drops temporaries from index `from` on.
@@ -138,6 +143,11 @@ enum RootPlace {
     Argument(usize),
     Temporary(usize),
 }
+
+/// A pinned object: made by [`Native::pin`], given back to [`Native::unpin`].
+#[derive(Debug)]
+#[must_use = "the object stays pinned until the pin is given back"]
+pub struct Pin(usize);
 
 /// The context of a running builtin.
 pub struct Native<'a> {
@@ -342,6 +352,44 @@ impl<'a> Native<'a> {
     /// The world looks after the entries of a new weak map from now on.
     pub fn add_weak_map(&mut self, map: Obj) {
         self.host().world().weak_maps.push(Value::object(map));
+    }
+    /// Keeps an object alive and in its place (H9) until [`Native::unpin`], also after this builtin has
+    /// returned: for memory that somebody else reads or writes meanwhile. A safepoint.
+    ///
+    /// # Errors
+    /// Throws OutOfMemory when the heap has no memory for a place where it could stay.
+    ///
+    /// # Panics
+    /// When the root holds no object.
+    pub fn pin(&mut self, root: Root) -> Result<Pin, Exit> {
+        let v = self.get(root).value();
+        let o = v.as_object().expect("only objects have a place");
+        let place = self.world().pin_place();
+        self.host().escape(v);
+        let word: *mut Value = &mut self.world().pins[place];
+        self.host().set_root(word, v);
+        let pin = Pin(place);
+        match self.host().pin(o) {
+            Ok(()) => Ok(pin),
+            Err(oom) => {
+                self.forget_pin(pin);
+                Err(Exit::Throw(oom))
+            }
+        }
+    }
+    /// The object of a pin: always at the same address.
+    pub fn pinned(&self, pin: &Pin) -> Obj {
+        self.world_ref().pins[pin.0].as_object().expect("pinned")
+    }
+    /// Lets a pinned object go.
+    pub fn unpin(&mut self, pin: Pin) {
+        let o = self.pinned(&pin);
+        self.host().unpin(o);
+        self.forget_pin(pin);
+    }
+    fn forget_pin(&mut self, pin: Pin) {
+        let word: *mut Value = &mut self.world().pins[pin.0];
+        self.host().set_root(word, Value::NIL);
     }
     /// Gives a name to an actor, or takes it away.
     pub fn set_registered(&mut self, name: String, actor: Option<Root>) {

@@ -26,6 +26,8 @@ pub struct World {
     /// Argument words of the builtin that an instruction without a window calls: a fixed block, so
     /// that pointers to it hold.
     pub scratch: Box<[Value; SCRATCH]>,
+    /// Pinned objects; nil where there is none.
+    pub pins: Vec<Value>,
     /// The preallocated OutOfMemory error.
     pub out_of_memory: Value,
     /// The preallocated StackOverflow error.
@@ -78,6 +80,7 @@ impl World {
             constants: Vec::new(),
             temporaries: Vec::new(),
             scratch: Box::new([Value::NIL; SCRATCH]),
+            pins: Vec::new(),
             out_of_memory: Value::NIL,
             stack_overflow: Value::NIL,
             weak_references: Vec::new(),
@@ -103,11 +106,19 @@ impl World {
         self.virtual_ns.unwrap_or_else(|| self.start.elapsed().as_nanos() as u64)
     }
 
+    /// A place for one more pinned object.
+    pub(crate) fn pin_place(&mut self) -> usize {
+        self.pins.iter().position(|&pin| pin == Value::NIL).unwrap_or_else(|| {
+            self.pins.push(Value::NIL);
+            self.pins.len() - 1
+        })
+    }
     /// Calls `f` on every slice of roots held here.
     pub fn root_slices(&mut self, f: &mut dyn FnMut(&mut [Value], Dirty)) {
         f(&mut self.globals, Dirty::Yes);
         f(&mut self.constants, Dirty::Yes);
         f(&mut self.temporaries, Dirty::Yes);
+        f(&mut self.pins, Dirty::Yes);
         f(&mut *self.scratch, Dirty::Yes);
         f(&mut self.ready_finalizers, Dirty::Yes);
         f(std::slice::from_mut(&mut self.out_of_memory), Dirty::Yes);

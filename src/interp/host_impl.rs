@@ -1,7 +1,7 @@
 //! The facade that builtins see ([`Host`]), implemented by the interpreter's context.
 
 use super::Ctx;
-use crate::heap::{Cause, Heap, Mutator, Usage, Watch};
+use crate::heap::{Cause, Heap, Mutator, Safepoint, Usage, Watch};
 use crate::host::Host;
 use crate::object::{Obj, ObjectLayout};
 use crate::task::TaskId;
@@ -35,6 +35,15 @@ impl<H: Heap> Host for Ctx<H> {
     }
     fn escape(&mut self, v: Value) {
         self.mutator.escape(v);
+    }
+    fn pin(&mut self, o: Obj) -> Result<(), Value> {
+        let mut stop = self.stop();
+        let done = self.mutator.pin(o, &mut Safepoint::new(&mut stop));
+        self.end_slice_for_finalizers();
+        done.map_err(|_| self.world().out_of_memory)
+    }
+    fn unpin(&mut self, o: Obj) {
+        self.mutator.unpin(o);
     }
     fn set_root(&mut self, place: *mut Value, v: Value) {
         // SAFETY: `Native` and the loader pass places of registers, temporaries and constants.

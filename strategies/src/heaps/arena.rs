@@ -124,6 +124,8 @@ struct RegionState {
     tidy_at: usize,
     shared: bool,
     retired: bool,
+    /// How many pins its objects have: then it is retired at its end, nothing moves.
+    pins: usize,
     /// Weak references point at these, or they have finalizers: promoted whatever happens.
     watched: Vec<(Obj, Watch)>,
 }
@@ -862,6 +864,13 @@ impl<P: Parent> ArenaMutator<P> {
         state.close(owner);
         self.holds &= !state.is_idle();
     }
+    /// The region has ended, its objects stay.
+    fn retire(&mut self, owner: Owner) {
+        let mut state = self.state.borrow_mut();
+        state.counters.region_retired += 1;
+        let region = state.region(owner);
+        (region.retired, region.outer) = (true, NOBODY);
+    }
     /// Retired regions that a collection found empty.
     fn release_finished(&mut self) {
         loop {
@@ -1023,13 +1032,11 @@ unsafe impl<P: Parent> Mutator for ArenaMutator<P> {
         let sources = self.sources(&mut leaving, *result, at);
         let outer = self.state.borrow_mut().region(owner).outer;
         // Copies go to the parent, also where the outer region would have room.
-        if sources.is_empty() || self.promote(&mut leaving, sources, result, at) {
+        let pinned = self.state.borrow_mut().region(owner).pins > 0;
+        if !pinned && (sources.is_empty() || self.promote(&mut leaving, sources, result, at)) {
             self.release(owner);
         } else {
-            let mut state = self.state.borrow_mut();
-            state.counters.region_retired += 1;
-            let region = state.region(owner);
-            (region.retired, region.outer) = (true, NOBODY);
+            self.retire(owner);
         }
         self.enter_owner(outer);
     }
@@ -1057,10 +1064,34 @@ unsafe impl<P: Parent> Mutator for ArenaMutator<P> {
     fn abandon(&mut self, innermost: Region) {
         let mut owner = innermost.0 as Owner;
         while owner != NOBODY {
-            let outer = self.state.borrow_mut().region(owner).outer;
-            self.release(owner);
+            let (outer, pins) = {
+                let mut state = self.state.borrow_mut();
+                let region = state.region(owner);
+                (region.outer, region.pins)
+            };
+            if pins > 0 {
+                self.retire(owner);
+            } else {
+                self.release(owner);
+            }
             owner = outer;
         }
+    }
+    /// A region with a pinned object is retired at its end: it goes when nothing in it is alive.
+    fn pin(&mut self, o: Obj, at: &mut Safepoint<'_>) -> Result<(), Oom> {
+        if !self.is_local_object(o) {
+            return self.parent.pin(o, at);
+        }
+        let owner = self.owner(o);
+        self.state.borrow_mut().region(owner).pins += 1;
+        Ok(())
+    }
+    fn unpin(&mut self, o: Obj) {
+        if !self.is_local_object(o) {
+            return self.parent.unpin(o);
+        }
+        let owner = self.owner(o);
+        self.state.borrow_mut().region(owner).pins -= 1;
     }
     fn flush(&mut self) {
         self.flush_region();

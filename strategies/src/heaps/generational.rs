@@ -459,7 +459,7 @@ unsafe impl Heap for Generational {
         }
     }
     fn collect(&self, roots: &mut dyn Roots, why: Cause) -> Collection {
-        self.0.borrow_mut().collect(roots, why == Cause::NurseryFull)
+        self.0.borrow_mut().collect(roots, matches!(why, Cause::NurseryFull | Cause::Pin))
     }
     fn usage(&self) -> Usage {
         let state = self.0.borrow();
@@ -552,6 +552,21 @@ unsafe impl Mutator for GenerationalMutator {
                 self.remembered.push(o);
             }
         }
+    }
+    /// The old do not move: a young object is promoted.
+    fn pin(&mut self, o: Obj, at: &mut Safepoint<'_>) -> Result<(), Oom> {
+        if !self.is_young(o.address()) {
+            return Ok(());
+        }
+        self.flush();
+        for why in [Cause::Pin, Cause::LastResort] {
+            at.collect(why);
+            // What had to be left in the nursery is still where it was (I2).
+            if !self.state.borrow().nursery.retained.contains(&o) {
+                return Ok(());
+            }
+        }
+        Err(Oom)
     }
     /// Gives the nursery and the remembered set back: the next allocation takes the nursery again.
     fn flush(&mut self) {

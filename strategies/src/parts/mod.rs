@@ -15,6 +15,7 @@ pub mod mark_word;
 pub mod memory;
 pub mod objects;
 pub mod phases;
+pub mod pinned;
 pub mod regions;
 pub mod size_class;
 pub mod sizing;
