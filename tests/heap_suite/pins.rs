@@ -10,13 +10,13 @@ use crate::{Case, cases};
 fn stressed(f: impl Fn(&mut Machine)) {
     let check = CheckOptions { check: true, stress: Some(1), ..CheckOptions::default() };
     for case in cases() {
-        let mut m = machine(&case, check);
+        let mut m = machine(&case, 16 << 20, check);
         f(&mut m);
         m.check();
     }
 }
-fn machine(case: &Case, checks: CheckOptions) -> Machine {
-    let config = case.with(|config| (config.checks, config.limit_bytes) = (checks, 16 << 20));
+fn machine(case: &Case, limit: usize, checks: CheckOptions) -> Machine {
+    let config = case.with(|config| (config.checks, config.limit_bytes) = (checks, limit));
     Machine::new(&config, 8).unwrap_or_else(|e| panic!("{}: {e}", case.name))
 }
 /// Moves what can move, as often as there are objects made here.
@@ -93,7 +93,8 @@ fn pinned_in_a_region_and_beyond_its_end() {
 #[test]
 fn pins_in_a_full_heap_fail_or_hold() {
     for case in cases() {
-        let mut m = machine(&case, CheckOptions { check: true, ..CheckOptions::default() });
+        let mut m =
+            machine(&case, 1 << 20, CheckOptions { check: true, ..CheckOptions::default() });
         m.new_values(0, ObjectKind::Tuple, &[From::Int(0), From::Int(0)]).unwrap();
         // A list that fills the heap, all of it pinned from time to time.
         for n in 0.. {
