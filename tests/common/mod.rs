@@ -59,6 +59,7 @@ pub struct How {
     pub step_limit: Option<u64>,
     /// Of what is compiled for this run.
     pub escape: escape::Mode,
+    pub max_stack_words: Option<usize>,
 }
 
 impl How {
@@ -76,12 +77,14 @@ impl How {
             params: Vec::new(),
             step_limit: None,
             escape: escape::Mode::default(),
+            max_stack_words: None,
         }
     }
-    /// Every allocation collects, everything is checked.
+    /// Every allocation collects, everything is checked. A check visits every register, so what fills
+    /// the stack does that sooner.
     pub fn stressed(heap: &'static str) -> How {
         let checks = CheckOptions { check: true, stress: Some(1), ..CheckOptions::default() };
-        How { checks, ..How::on(heap) }
+        How { checks, max_stack_words: Some(1 << 16), ..How::on(heap) }
     }
 }
 
@@ -198,7 +201,7 @@ pub fn end_of(compiled: &Compiled, how: &How) -> Result<(String, Ending, u64), V
         scheduler: SchedulerConfig { workers: how.workers, parameters: sched_parameters(how) },
         engine: how.engine,
         step_limit: how.step_limit,
-        max_stack_words: None,
+        max_stack_words: how.max_stack_words,
         virtual_time: true,
     };
     let code = compiled.code.clone();
