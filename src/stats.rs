@@ -45,6 +45,10 @@ pub struct SchedulerCounts {
     pub notifications: u64,
     /// How often one woke and found nothing.
     pub vain_wakes: u64,
+    /// The most workers that there were at a time.
+    pub workers_max: usize,
+    /// Threads that the system did not give.
+    pub threads_refused: u64,
 }
 
 /// What a VM has counted.

@@ -9,9 +9,9 @@ use std::cell::{RefCell, RefMut};
 use std::fmt::Debug;
 use std::ops::DerefMut;
 use std::rc::Rc;
-use std::sync::{MutexGuard, PoisonError};
+use std::sync::PoisonError;
 
-pub use std::sync::{Arc, Mutex, atomic};
+pub use std::sync::{Arc, Condvar, Mutex, MutexGuard, atomic};
 
 /// What state shared between a heap and its mutators is kept in.
 pub trait Sharing: Copy + Debug + 'static {
@@ -132,6 +132,11 @@ pub mod thread {
     use std::time::Duration;
 
     pub use std::thread::{Thread, current};
+
+    /// Starts a thread that nobody waits for; whether the system gave one.
+    pub fn start(name: &str, body: impl FnOnce() + Send + 'static) -> bool {
+        std::thread::Builder::new().name(name.to_owned()).spawn(body).is_ok()
+    }
 
     /// Sleeps until another thread wakes this one, at most as long as given; sometimes less.
     pub fn park(wait: Option<Duration>) {

@@ -165,6 +165,7 @@ impl TaskTable {
             Some((_, Wait::Join(other))) if other == id => ("its own end".into(), Some(id)),
             Some((_, Wait::Join(other))) => (format!("the end of task {other}"), Some(other)),
             Some((task, Wait::Event(_))) => concurrency::report::waits_for(task.handle),
+            Some((_, Wait::Call(what))) => (what.into(), None),
             Some((_, Wait::Turn)) | None => ("its turn".into(), None),
         }
     }

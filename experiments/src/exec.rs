@@ -208,6 +208,7 @@ fn config(args: &ExecArgs) -> Result<VmConfig, ExitCode> {
         engine,
         step_limit: args.step_limit,
         max_stack_words: None,
+        call_threads: None,
         virtual_time: false,
     })
 }

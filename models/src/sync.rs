@@ -2,9 +2,8 @@
 //! name this module and cannot tell the difference.
 
 use loom::cell::UnsafeCell;
-use loom::sync::MutexGuard;
 
-pub use loom::sync::{Arc, Mutex, atomic};
+pub use loom::sync::{Arc, Condvar, Mutex, MutexGuard, atomic};
 
 /// A lock without a guard: loom's mutex, and the guard beside it.
 #[derive(Debug)]
@@ -55,9 +54,29 @@ pub fn pause(turns: &mut u32) {
 
 /// Sleeping and waking, with wake-ups without reason.
 pub mod thread {
+    use std::cell::Cell;
     use std::time::Duration;
 
     use loom::sync::{Arc, Notify};
+
+    std::thread_local! {
+        /// Loom runs all threads of a model on one: they see the same.
+        static THREADS_LEFT: Cell<usize> = const { Cell::new(usize::MAX) };
+    }
+
+    /// How many threads the system gives from now on: the first thing that a model says.
+    pub fn limit(threads: usize) {
+        THREADS_LEFT.set(threads);
+    }
+    /// Starts a thread that nobody waits for; whether the system gave one.
+    pub fn start(_name: &str, body: impl FnOnce() + 'static) -> bool {
+        let left = THREADS_LEFT.get();
+        if left > 0 {
+            THREADS_LEFT.set(left - 1);
+            loom::thread::spawn(body);
+        }
+        left > 0
+    }
 
     loom::thread_local! {
         static TOKEN: Arc<Notify> = Arc::new(Notify::new());
