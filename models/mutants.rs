@@ -69,7 +69,8 @@ pub(crate) const PROTOCOLS: &[Protocol] = &[
                 model: "stop",
                 failure: SPINS,
                 edits: &[(
-                    "        lane.fast.store(false, Ordering::Release);\n        self.lock.lock();\n",
+                    "        lane.fast.store(false, Ordering::Release);\n        \
+                     if !self.lock.try_lock() {\n            self.wait(lane);\n        }\n",
                     "        self.lock.lock();\n        lane.fast.store(false, Ordering::Release);\n",
                 )],
             },

@@ -35,7 +35,7 @@
 //! | [`concurrency`] | channels, `select`, mutexes, cancellation: state machines over heap objects |
 //! | [`task`], [`table`], [`world`] | continuations; the task table; state shared by workers (roots) |
 //! | [`vm`] | `Vm<H, S, E>`: the driver: slices, timers, joins, collections, deadlocks |
-//! | [`event`], [`stats`], [`requests`], [`report`] | what happened, how often, how late, how it ended |
+//! | [`event`], [`stats`], [`metrics`], [`requests`], [`report`] | what happened, how often, how late, how it ended |
 //! | [`check`] | test heap and the checking wrappers |
 //! | [`compile`] | the pipeline in one place |
 //!
@@ -75,6 +75,7 @@ pub mod interp;
 pub mod ir;
 pub mod lang;
 pub mod limit;
+pub mod metrics;
 pub mod names;
 pub mod object;
 pub mod report;

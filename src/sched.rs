@@ -16,6 +16,7 @@
 //! the system gave no thread, `ended` that a task is over, and `retire` lets an idle one go.
 
 use crate::heap::Parameter;
+use crate::metrics::WorkerCounts;
 use crate::task::TaskId;
 
 pub use crate::task_word::TaskWord;
@@ -170,6 +171,10 @@ pub trait Scheduler: Sized + 'static {
     /// Whether this worker, for which `next` has nothing, should end.
     fn retire(&self, _local: &mut Self::Local) -> bool {
         false
+    }
+    /// What the policy has counted on this worker: fields that the driver counts are zero.
+    fn counts(&self, _local: &Self::Local) -> WorkerCounts {
+        WorkerCounts::default()
     }
     /// Gives out everything that is queued: shutdown and dumps.
     fn drain(&self, local: &mut Self::Local, f: &mut dyn FnMut(TaskId));

@@ -35,6 +35,16 @@ impl RawLock {
         // SAFETY: this thread has the mutex.
         self.held.with_mut(|held| unsafe { *held = Some(guard) });
     }
+    /// Takes the lock if nobody has it; whether it did.
+    pub fn try_lock(&self) -> bool {
+        let Ok(guard) = self.mutex.try_lock() else { return false };
+        // SAFETY: as in `lock`.
+        let guard =
+            unsafe { std::mem::transmute::<MutexGuard<'_, ()>, MutexGuard<'static, ()>>(guard) };
+        // SAFETY: as in `lock`.
+        self.held.with_mut(|held| unsafe { *held = Some(guard) });
+        true
+    }
     /// Gives it back.
     ///
     /// # Safety
@@ -43,6 +53,21 @@ impl RawLock {
         // SAFETY: by the caller, this thread has the mutex until the guard is dropped, below.
         let guard = self.held.with_mut(|held| unsafe { (*held).take() });
         drop(guard.expect("given back by who has it"));
+    }
+}
+
+/// No model measures a time.
+#[derive(Clone, Copy, Debug)]
+pub struct Stopwatch;
+
+impl Stopwatch {
+    /// From now on.
+    pub fn start() -> Stopwatch {
+        Stopwatch
+    }
+    /// Until now.
+    pub fn ns(self) -> u64 {
+        0
     }
 }
 

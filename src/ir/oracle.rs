@@ -372,13 +372,16 @@ impl<'p> Oracle<'p> {
 
     /// No task is ready and no timer is set: the end, or a deadlock.
     fn nothing_runs(&mut self) -> Ending {
+        if let Some((_, failure)) = self.failures.iter().find(|(handle, _)| !is_observed(*handle)) {
+            // What the others wait for may be what it would have done.
+            return failure.clone();
+        }
         if !self.tasks.is_empty() {
             let mut stuck: Vec<_> = self.tasks.values().map(|task| self.stuck(task)).collect();
             stuck.sort_by_key(|task| (!task.in_cycle, task.task));
             return Ending::Deadlock(stuck);
         }
-        let unobserved = self.failures.iter().find(|(handle, _)| !is_observed(*handle));
-        unobserved.map_or(Ending::Finished, |(_, ending)| ending.clone())
+        Ending::Finished
     }
 
     fn stuck(&self, task: &Task<'p>) -> Stuck {

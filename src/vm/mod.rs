@@ -20,6 +20,7 @@
 //! all work on, `roots` what a collector sees of it, `threads` where workers run.
 
 use std::ptr::NonNull;
+use std::sync::Arc;
 
 use crate::bytecode::verify::Verified;
 use crate::calls::Calls;
@@ -35,12 +36,14 @@ use crate::table::TaskTable;
 use crate::value::Value;
 use crate::world::World;
 
+mod dump;
 mod port;
 mod roots;
 mod shared;
 mod threads;
 mod worker;
 
+pub use dump::Dumps;
 use shared::Shared;
 pub use threads::Threads;
 use worker::{Worker, drop_references};
@@ -60,6 +63,11 @@ pub struct VmConfig {
     pub max_stack_words: Option<usize>,
     /// The most threads that run calls which may block ([`crate::calls`]); `None` = 64.
     pub call_threads: Option<usize>,
+    /// Who asks what all tasks do, while the program runs.
+    pub dumps: Option<Arc<Dumps>>,
+    /// Whether to measure how long workers run and search, and how long tasks wait for their turn
+    /// ([`crate::metrics`]).
+    pub measure: bool,
     /// Virtual time: `sleep` ends as soon as nothing else can run.
     pub virtual_time: bool,
 }
@@ -127,7 +135,9 @@ impl<H: Heap, S: Scheduler, E: Sink> Vm<H, S, E> {
         let parts = (heap, scheduler, sink);
         let setup = (config.engine, config.max_stack_words.unwrap_or(DEFAULT_STACK_WORDS));
         let calls = Calls::new(config.call_threads.unwrap_or(DEFAULT_CALL_THREADS));
-        let shared = Shared::new(parts, world, loaded, (setup, calls), config.step_limit);
+        let how = (setup, calls, config.measure);
+        let mut shared = Shared::new(parts, world, loaded, how, config.step_limit);
+        shared.dumps.clone_from(&config.dumps);
         let shared = NonNull::from(Box::leak(Box::new(shared)));
         let mut locals = locals.into_iter();
         let first = locals.next().expect("a scheduler has at least one worker");
@@ -224,10 +234,11 @@ impl<H: Heap, S: Scheduler, E: Sink> Vm<H, S, E> {
     pub fn stats(&mut self) -> Stats {
         let first = self.first();
         first.interpreter.mutator().flush();
-        let reductions = first.interpreter.reductions;
+        let (reductions, worker) = (first.interpreter.reductions, first.stats());
         let shared = self.shared();
         let mut stats = shared.stats.clone();
         stats.reductions += reductions;
+        stats.worker(0, &worker);
         stats.usage(shared.heap.usage());
         stats.counters = shared.heap.counters();
         stats

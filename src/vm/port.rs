@@ -10,8 +10,10 @@ use crate::event::{Event, Sink};
 use crate::heap::{Barrier, Cause, Heap, Mutator, Roots, Usage};
 use crate::host::Wait;
 use crate::interp::{Driver, Peer};
+use crate::metrics::{Activity, Clock, WorkerCounts};
 use crate::sched::{Notify, Ready, Scheduler, SpawnOrder};
 use crate::stats::{Pause, task_clock_ns};
+use crate::sync::Stopwatch;
 use crate::task::{Task, TaskId};
 use crate::world::World;
 
@@ -25,9 +27,12 @@ pub(super) struct Port<H: Heap, S: Scheduler, E: Sink> {
     pub(super) running: Option<TaskId>,
     /// Children first: the child that the running task has spawned, queued when the slice ends.
     pub(super) child: Option<TaskId>,
-    pub(super) slices: u64,
     /// Whether another worker has ended this one's last sleep, and it has run nothing since.
     pub(super) woken: bool,
+    /// When that was, if delays are measured, nanoseconds since the start.
+    pub(super) woken_ns: u64,
+    pub(super) counts: WorkerCounts,
+    pub(super) clock: Clock,
 }
 
 impl<H: Heap, S: Scheduler, E: Sink> Port<H, S, E> {
@@ -43,6 +48,9 @@ impl<H: Heap, S: Scheduler, E: Sink> Port<H, S, E> {
     pub(super) fn push(&mut self, id: TaskId, why: Ready) {
         let shared = self.shared();
         shared.idle.task_queued();
+        if shared.stats.delays.is_some() {
+            *shared.table.ready_ns(id) = shared.real_ns();
+        }
         let notified = match shared.scheduler.push(Some(&mut self.local), id, why) {
             Notify::No => false,
             Notify::One => shared.idle.wake_one(),
@@ -81,6 +89,7 @@ impl<H: Heap, S: Scheduler, E: Sink> Port<H, S, E> {
         let shared = self.shared();
         if shared.table.word(id).is_some_and(|word| word.wake()) {
             shared.emit(|| Event::TaskWake { task: id });
+            shared.stats.scheduler.wakes += 1;
             self.push(id, Ready::Wake);
         }
     }
@@ -99,8 +108,10 @@ impl<H: Heap, S: Scheduler, E: Sink> Port<H, S, E> {
         let id = task.id;
         let shared = self.shared();
         shared.emit(|| Event::TaskBlock { task: id, on: wait_name(wait) });
+        let counts = &mut shared.stats.scheduler;
         let must_wait = match wait {
             Wait::Turn => {
+                counts.yields += 1;
                 shared.table.park(task, None);
                 shared.table.word(id).expect("just parked").requeue();
                 self.push(id, Ready::Yield);
@@ -109,16 +120,22 @@ impl<H: Heap, S: Scheduler, E: Sink> Port<H, S, E> {
                 }
                 return;
             }
-            Wait::Event(until) => {
-                if let Some(due) = until {
-                    shared.add_timer(due, id);
-                }
+            Wait::Event(None) => {
+                counts.events += 1;
                 true
             }
-            // A task that joins itself waits for ever: the deadlock report says so.
-            Wait::Join(other) if other == id => true,
-            Wait::Join(other) => shared.table.add_waiter(other, id),
+            Wait::Event(Some(due)) => {
+                counts.deadlines += 1;
+                shared.add_timer(due, id);
+                true
+            }
+            Wait::Join(other) => {
+                counts.joins += 1;
+                // A task that joins itself waits for ever: the deadlock report says so.
+                other == id || shared.table.add_waiter(other, id)
+            }
             Wait::Call(_) => {
+                counts.calls += 1;
                 shared.calling += 1;
                 true
             }
@@ -142,7 +159,9 @@ impl<H: Heap, S: Scheduler, E: Sink> Port<H, S, E> {
             false => self.shared().calls.submit(id, job).err(),
         };
         if let Some(job) = here {
+            let watch = Stopwatch::start();
             self.without_gate(job);
+            self.clock.add(Activity::Native, watch.ns());
             self.wake(id);
         }
     }
@@ -172,11 +191,30 @@ impl<H: Heap, S: Scheduler, E: Sink> Port<H, S, E> {
         f();
         gate.lock();
     }
+    /// Shows what all tasks do, if somebody asks. `running` is the task of this worker's slice.
+    #[inline]
+    pub(super) fn answer_dumps(&self, running: Option<&mut Task>) {
+        if self.shared().dumps.as_ref().is_some_and(|dumps| dumps.take()) {
+            self.dump(running);
+        }
+    }
+    #[cold]
+    fn dump(&self, running: Option<&mut Task>) {
+        let running = self.stop_others(running);
+        let shared = self.shared();
+        let standings = shared.table.standings(&running, &shared.loaded, &shared.world);
+        if let Some(dumps) = &shared.dumps {
+            dumps.show(&standings);
+        }
+        self.resume_others();
+    }
     /// Stops the world: this worker holds the gate already. The tasks in slices.
-    fn stop_others<'t>(&self, running: &'t mut Task) -> Vec<&'t mut Task> {
-        let mut tasks = vec![running];
+    fn stop_others<'t>(&self, running: Option<&'t mut Task>) -> Vec<&'t mut Task> {
+        let mut tasks = Vec::from_iter(running);
         if H::Mutator::PARALLEL {
-            // SAFETY: this worker holds the gate; workers live as long as the VM. Rule G3.
+            self.shared().gate.count_stop();
+            // SAFETY: this worker holds the gate; the others are on the list for as long as they exist.
+            // Rule G3.
             unsafe {
                 self.others().for_each(|peer| peer.request());
                 for peer in self.others() {
@@ -193,6 +231,7 @@ impl<H: Heap, S: Scheduler, E: Sink> Port<H, S, E> {
         if H::Mutator::PARALLEL {
             // SAFETY: they are stopped and cannot have come back.
             self.others().for_each(|peer| unsafe { peer.resume() });
+            self.shared().gate.count_stop();
         }
     }
     fn roots_of<'t>(shared: &'t mut Shared<H, S, E>, running: Vec<&'t mut Task>) -> VmRoots<'t> {
@@ -224,7 +263,7 @@ fn wait_name(wait: Wait) -> &'static str {
 impl<H: Heap, S: Scheduler, E: Sink> Driver for Port<H, S, E> {
     fn collect(&mut self, running: &mut Task, why: Cause) {
         let asked = Instant::now();
-        let running = self.stop_others(running);
+        let running = self.stop_others(Some(running));
         let safepoint_ns = asked.elapsed().as_nanos() as u64;
         let shared = self.shared();
         shared.emit(|| Event::CollectionBegin { cause: why });
@@ -248,6 +287,8 @@ impl<H: Heap, S: Scheduler, E: Sink> Driver for Port<H, S, E> {
             copied_bytes: collection.copied_bytes,
         };
         shared.stats.collection(pause, &collection);
+        self.clock.add(Activity::SafepointWait, safepoint_ns);
+        self.clock.add(Activity::Collect, wall_ns);
         for &(phase, wall_ns) in &collection.phases {
             shared.emit(|| Event::CollectionPhase { phase, wall_ns });
         }
@@ -260,7 +301,7 @@ impl<H: Heap, S: Scheduler, E: Sink> Driver for Port<H, S, E> {
         self.resume_others();
     }
     fn roots(&mut self, running: &mut Task, f: &mut dyn FnMut(&mut dyn Roots)) {
-        let running = self.stop_others(running);
+        let running = self.stop_others(Some(running));
         f(&mut Self::roots_of(self.shared(), running));
         self.resume_others();
     }
@@ -297,10 +338,12 @@ impl<H: Heap, S: Scheduler, E: Sink> Driver for Port<H, S, E> {
     }
     fn usage(&self) -> Usage {
         // What others have allocated counts: stopping them flushes it.
-        let halt = self.shared().loaded.halt();
-        self.stop_others(&mut Task::new(0, halt, halt, 1, &[]));
+        self.stop_others(None);
         self.resume_others();
         self.shared().heap.usage()
+    }
+    fn attend(&mut self, running: &mut Task) {
+        self.answer_dumps(Some(running));
     }
     fn world_ptr(&mut self) -> *mut World {
         &mut self.shared().world

@@ -7,6 +7,7 @@ use std::ptr::NonNull;
 use std::sync::Arc;
 use std::thread::JoinHandle;
 
+use super::dump::Dumps;
 use super::threads::Start;
 
 use crate::calls::Calls;
@@ -49,6 +50,8 @@ pub(super) struct Shared<H: Heap, S: Scheduler, E: Sink> {
     pub(super) start: Option<Start<H, S, E>>,
     /// The threads of all workers but the first; some may have ended.
     pub(super) threads: Vec<JoinHandle<()>>,
+    /// Who asks what all tasks do.
+    pub(super) dumps: Option<Arc<Dumps>>,
     /// What runs outside of the VM.
     pub(super) calls: Arc<Calls>,
     /// Tasks that wait for a call.
@@ -66,9 +69,10 @@ impl<H: Heap, S: Scheduler, E: Sink> Shared<H, S, E> {
         (heap, scheduler, sink): (H, S, E),
         world: World,
         loaded: Arc<Loaded>,
-        (setup, calls): ((Engine, usize), Calls),
+        (setup, calls, measure): ((Engine, usize), Calls, bool),
         steps_left: Option<u64>,
     ) -> Self {
+        let stats = Stats { delays: measure.then(Box::default), ..Stats::default() };
         Shared {
             heap,
             scheduler,
@@ -79,7 +83,7 @@ impl<H: Heap, S: Scheduler, E: Sink> Shared<H, S, E> {
             timers: BinaryHeap::new(),
             timer_sequence: 0,
             task_bytes: 0,
-            stats: Stats::default(),
+            stats,
             failures: Vec::new(),
             gate: Arc::default(),
             peers: Vec::new(),
@@ -88,6 +92,7 @@ impl<H: Heap, S: Scheduler, E: Sink> Shared<H, S, E> {
             threads: Vec::new(),
             calls: Arc::new(calls),
             calling: 0,
+            dumps: None,
             idle: Idle::default(),
             ending: None,
             steps_left,
@@ -112,6 +117,10 @@ impl<H: Heap, S: Scheduler, E: Sink> Shared<H, S, E> {
         }
         self.timer_sequence += 1;
         self.timers.push(Reverse((due, self.timer_sequence, id)));
+    }
+    /// Real time, even when the program sees virtual time, nanoseconds since the start.
+    pub(super) fn real_ns(&self) -> u64 {
+        self.world.start.elapsed().as_nanos() as u64
     }
     /// Whether something may come from outside of the workers: a timer that a clock fires, the end of a
     /// call.

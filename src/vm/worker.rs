@@ -12,9 +12,11 @@ use crate::host::{Fatal, Host, Wait};
 use crate::idle::Idle;
 use crate::interp::{Driver, Interpreter, Outcome};
 use crate::ir::FuncId;
+use crate::metrics::{Activity, Clock, WorkerCounts, WorkerStats};
 use crate::object::{ObjectKind, ObjectLayout, TaskState, slots};
 use crate::report::{Ending, describe_error, trace_of};
 use crate::sched::{Pick, Ready, Scheduler};
+use crate::sync::Stopwatch;
 use crate::task::{Task, TaskId};
 use crate::value::Value;
 
@@ -25,6 +27,8 @@ const VIRTUAL_SLICE_NS: u64 = 1_000;
 pub(super) struct Worker<H: Heap, S: Scheduler, E: Sink> {
     pub(super) interpreter: Interpreter<H>,
     pub(super) port: Port<H, S, E>,
+    /// What of the interpreter's waits is on the clock already.
+    waits_ns: (u64, u64),
 }
 
 impl<H: Heap, S: Scheduler, E: Sink> Worker<H, S, E> {
@@ -40,9 +44,19 @@ impl<H: Heap, S: Scheduler, E: Sink> Worker<H, S, E> {
         let me = interpreter.peer();
         all.peers.push(me);
         all.stats.scheduler.workers_max = all.stats.scheduler.workers_max.max(all.peers.len());
-        let port =
-            Port { number, shared, local, me, running: None, child: None, slices: 0, woken: false };
-        Worker { interpreter, port }
+        let port = Port {
+            number,
+            shared,
+            local,
+            me,
+            running: None,
+            child: None,
+            woken: false,
+            woken_ns: 0,
+            counts: WorkerCounts::default(),
+            clock: Clock::new(all.stats.delays.is_some()),
+        };
+        Worker { interpreter, port, waits_ns: (0, 0) }
     }
     /// The worker does nothing any more: what it has counted stays, and nobody stops it from now on. The
     /// calling thread holds the gate.
@@ -50,7 +64,23 @@ impl<H: Heap, S: Scheduler, E: Sink> Worker<H, S, E> {
         self.interpreter.mutator().flush();
         let shared = self.shared();
         shared.stats.reductions += self.interpreter.reductions;
+        let stats = self.stats();
+        shared.stats.worker(self.port.number, &stats);
         shared.peers.retain(|&peer| peer != self.port.me);
+    }
+    /// What it has done so far.
+    pub(super) fn stats(&mut self) -> WorkerStats {
+        self.count_waits();
+        let mut counts = self.port.counts;
+        counts.add(&self.shared().scheduler.counts(&self.port.local));
+        WorkerStats { counts, times: self.port.clock.times() }
+    }
+    /// Puts the interpreter's waits on the clock.
+    fn count_waits(&mut self) {
+        let (gate, stops) = self.interpreter.waits_ns();
+        let (gate_before, stops_before) = std::mem::replace(&mut self.waits_ns, (gate, stops));
+        self.port.clock.add(Activity::GateWait, gate - gate_before);
+        self.port.clock.add(Activity::SafepointWait, stops - stops_before);
     }
     #[allow(clippy::mut_from_ref, reason = "see `Port::shared`")]
     pub(super) fn shared<'a>(&self) -> &'a mut Shared<H, S, E> {
@@ -92,13 +122,20 @@ impl<H: Heap, S: Scheduler, E: Sink> Worker<H, S, E> {
     /// Works until the program ends, or until the scheduler lets this worker go. The calling thread holds
     /// the gate before and afterwards.
     pub(super) fn work(&mut self) {
+        let (dumps, limit) = (self.shared().dumps.clone(), self.interpreter.limit());
+        // SAFETY: the interpreter is there for longer than this.
+        let _on_list = dumps.map(|dumps| unsafe { dumps.join(limit) });
+        self.work_until_the_end();
+    }
+    fn work_until_the_end(&mut self) {
         while self.shared().ending.is_none() {
+            self.port.answer_dumps(None);
             self.port.fire_timers();
             if self.shared().calling > 0 {
                 self.port.finish_calls();
             }
             self.start_finalizers();
-            let pick = Pick { tick: self.port.slices };
+            let pick = Pick { tick: self.port.counts.slices };
             let shared = self.shared();
             let next = match shared.steps_left {
                 // Others have all that is left of the step limit: they give back what they spare.
@@ -145,32 +182,36 @@ impl<H: Heap, S: Scheduler, E: Sink> Worker<H, S, E> {
         }
         let wait = due.filter(|_| watches);
         let wait = wait.map(|due| Duration::from_nanos(due.saturating_sub(shared.world.now_ns())));
-        shared.stats.scheduler.vain_wakes += u64::from(self.port.woken);
-        shared.stats.scheduler.parks += 1;
+        self.port.counts.vain_wakes += u64::from(self.port.woken);
+        self.port.counts.parks += 1;
+        self.port.clock.lap(Activity::Search);
+        let watch = Stopwatch::start();
         let gate = shared.gate.clone();
         // SAFETY: this worker holds the gate; no reference into shared state is used until it
         // is taken again.
         self.port.woken = unsafe { Idle::sleep(&gate, me, wait, || &mut self.shared().idle) };
+        self.port.clock.add(Activity::Park, watch.ns());
+        if self.shared().stats.delays.is_some() {
+            self.port.woken_ns = self.shared().real_ns();
+        }
         None
     }
 
-    /// No task can run and no timer is set: the end, or a deadlock.
+    /// No task can run and no timer is set: the end, a failure that nobody saw, or a deadlock.
     fn nothing_runs(&mut self) -> Ending {
         let shared = self.shared();
+        if let Some(i) = shared.failures.iter().position(|(handle, _)| !observed(*handle)) {
+            // What the others wait for may be what it would have done.
+            let (mut handle, failure) = shared.failures.swap_remove(i);
+            self.interpreter.mutator().clear(std::slice::from_mut(&mut handle));
+            return failure;
+        }
         let waiting = shared.table.len();
         if waiting > 0 {
             shared.emit(|| Event::Deadlock { tasks: waiting });
             return Ending::Deadlock(shared.table.deadlock_report(&shared.loaded, &shared.world));
         }
-        let unobserved = shared.failures.iter().position(|(handle, _)| !observed(*handle));
-        match unobserved {
-            Some(i) => {
-                let (mut handle, failure) = shared.failures.swap_remove(i);
-                self.interpreter.mutator().clear(std::slice::from_mut(&mut handle));
-                failure
-            }
-            None => Ending::Finished,
-        }
+        Ending::Finished
     }
 
     fn run_slice(&mut self, id: TaskId) -> Option<Ending> {
@@ -192,13 +233,25 @@ impl<H: Heap, S: Scheduler, E: Sink> Worker<H, S, E> {
         }
         self.port.running = Some(id);
         shared.idle.slice_begins();
+        self.port.clock.lap(Activity::Search);
+        if let Some(delays) = &mut shared.stats.delays {
+            let now_ns = shared.world.start.elapsed().as_nanos() as u64;
+            delays.begins(*shared.table.ready_ns(id), self.port.woken_ns, now_ns);
+        }
         shared.emit(|| Event::SliceBegin { task: id });
         let before = self.interpreter.reductions;
         let outcome = self.interpreter.run_slice(&mut task, &mut self.port, quantum);
         let shared = self.shared();
         shared.idle.slice_ends();
         self.port.running = None;
-        self.port.slices += 1;
+        self.port.counts.slices += 1;
+        if shared.stats.delays.is_some() {
+            self.count_waits();
+            let slice_ns = self.port.clock.lap(Activity::Run);
+            if let Some(delays) = &mut shared.stats.delays {
+                delays.slice += slice_ns;
+            }
+        }
         let reductions = self.interpreter.reductions - before;
         if let Some(left) = &mut shared.steps_left {
             *left += quantum.saturating_sub(reductions);
@@ -222,6 +275,13 @@ impl<H: Heap, S: Scheduler, E: Sink> Worker<H, S, E> {
         let id = task.id;
         let shared = self.shared();
         match outcome {
+            // Its child goes first.
+            Outcome::Preempted if self.port.child.is_some() => {
+                shared.table.park(task, None);
+                shared.table.word(id).expect("live").requeue();
+                self.port.push(id, Ready::Preempt);
+                None
+            }
             Outcome::Preempted => {
                 if shared.steps_left == Some(0) && shared.idle.nobody_runs() {
                     let trace = vec![shared.loaded.index_of(task.pc)];

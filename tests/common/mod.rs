@@ -65,6 +65,8 @@ pub struct How {
     pub call_threads: Option<usize>,
     /// Whether the program sees the real clock.
     pub real_time: bool,
+    /// Whether times and delays are measured.
+    pub measure: bool,
     /// Of what is compiled for this run.
     pub escape: escape::Mode,
 }
@@ -86,6 +88,7 @@ impl How {
             input: None,
             call_threads: None,
             real_time: false,
+            measure: false,
             escape: escape::Mode::default(),
         }
     }
@@ -224,6 +227,8 @@ pub fn end_of_into(
         step_limit: how.step_limit,
         max_stack_words: None,
         call_threads: how.call_threads,
+        measure: how.measure,
+        dumps: None,
         virtual_time: !how.real_time,
     };
     let code = compiled.code.clone();

@@ -19,8 +19,8 @@
 //!
 //! When there are no more threads, no task may be left to wait for one for ever: the task that would end a
 //! bound one's wait could be among them. So from then on, tasks without a thread are *guests*: threads
-//! run them while their own task waits and in turns with it, and all slices have a quantum. Programs end
-//! as they do elsewhere; but what is measured is no longer 1:1, and the count of workers says so.
+//! run them while their own task waits, else in the order in which all became ready, and every slice has a
+//! quantum. Programs end as they do elsewhere, but what is measured is no longer 1:1: the statistics tell.
 //!
 //! Invariants
 //! - I1. A ready task is ready in its own thread's seat, or in the queue, once.
@@ -48,14 +48,12 @@ const SHARED_QUANTUM: u64 = 4000;
 const FIRST: usize = 0;
 
 /// A thread's place.
-#[derive(Debug, Default)]
+#[derive(Clone, Copy, Debug, Default)]
 struct Seat {
     /// The task that is bound to it.
     task: Option<TaskId>,
-    /// Whether that is ready.
-    ready: bool,
-    /// Whether the last slice was its own task's: then a guest's turn comes first.
-    guest_next: bool,
+    /// When that became ready, in the order of all that did, if it is.
+    ready: Option<u64>,
 }
 
 #[derive(Debug)]
@@ -64,8 +62,10 @@ struct State {
     seats: Vec<Seat>,
     /// Each bound task's thread.
     bound: HashMap<TaskId, usize>,
-    /// Ready tasks without a thread.
-    queue: VecDeque<TaskId>,
+    /// Ready tasks without a thread, and when they became ready.
+    queue: VecDeque<(TaskId, u64)>,
+    /// How often a task became ready.
+    pushes: u64,
     /// Threads without a task, the last one used last.
     spare: Vec<usize>,
     /// Numbers of threads that have ended.
@@ -85,21 +85,23 @@ pub struct Threads {
 }
 
 impl State {
-    fn bind(&mut self, task: TaskId, thread: usize) {
+    fn bind(&mut self, (task, ready): (TaskId, u64), thread: usize) {
         self.bound.insert(task, thread);
-        self.seats[thread] = Seat { task: Some(task), ready: true, guest_next: false };
+        self.seats[thread] = Seat { task: Some(task), ready: Some(ready) };
     }
     fn push(&mut self, task: TaskId) -> Notify {
+        self.pushes += 1;
+        let ready = self.pushes;
         if let Some(&thread) = self.bound.get(&task) {
-            debug_assert!(!self.seats[thread].ready, "I1");
-            self.seats[thread].ready = true;
+            debug_assert!(self.seats[thread].ready.is_none(), "I1");
+            self.seats[thread].ready = Some(ready);
             return Notify::Worker(thread);
         }
         if let Some(thread) = self.spare.pop() {
-            self.bind(task, thread);
+            self.bind((task, ready), thread);
             return Notify::Worker(thread);
         }
-        self.queue.push_back(task);
+        self.queue.push_back((task, ready));
         if self.threads < self.threads_max {
             Notify::Start
         } else if std::mem::replace(&mut self.shared, true) {
@@ -109,34 +111,33 @@ impl State {
         }
     }
     fn next(&mut self, thread: usize) -> Option<TaskId> {
-        let seat = &mut self.seats[thread];
-        if seat.task.is_none() {
-            let task = self.queue.pop_front()?;
+        let Seat { task, ready } = self.seats[thread];
+        if task.is_none() {
+            let first = self.queue.pop_front()?;
             self.spare.retain(|&other| other != thread);
-            self.bind(task, thread);
+            self.bind(first, thread);
         } else if self.shared
-            && (seat.guest_next || !seat.ready)
-            && let Some(guest) = self.queue.pop_front()
+            && let Some(&(guest, since)) = self.queue.front()
+            && ready.is_none_or(|ready| since < ready)
         {
-            seat.guest_next = false;
+            self.queue.pop_front();
             return Some(guest);
         }
         let seat = &mut self.seats[thread];
-        seat.guest_next = true;
-        std::mem::take(&mut seat.ready).then_some(seat.task?)
+        seat.ready.take().and(seat.task)
     }
     fn has_work(&self, thread: usize) -> bool {
-        let seat = &self.seats[thread];
-        seat.ready || !self.queue.is_empty() && (seat.task.is_none() || self.shared)
+        let seat = self.seats[thread];
+        seat.ready.is_some() || !self.queue.is_empty() && (seat.task.is_none() || self.shared)
     }
     fn grow(&mut self) -> Option<usize> {
-        let task = self.queue.pop_front()?;
+        let first = self.queue.pop_front()?;
         let thread = self.vacant.pop().unwrap_or_else(|| {
             self.seats.push(Seat::default());
             self.seats.len() - 1
         });
         self.threads += 1;
-        self.bind(task, thread);
+        self.bind(first, thread);
         Some(thread)
     }
     /// The thread is no more, or never was.
@@ -145,9 +146,10 @@ impl State {
         self.vacant.push(thread);
     }
     fn refused(&mut self, thread: usize) {
-        let task = self.seats[thread].task.take().expect("bound by `grow`");
-        self.bound.remove(&task);
-        self.queue.push_front(task);
+        let Seat { task, ready } = std::mem::take(&mut self.seats[thread]);
+        let first = task.zip(ready).expect("bound by `grow`");
+        self.bound.remove(&first.0);
+        self.queue.push_front(first);
         self.forget(thread);
         self.threads_max = self.threads;
         self.shared = true;
@@ -205,6 +207,7 @@ impl Scheduler for Threads {
             seats: vec![Seat::default()],
             bound: HashMap::new(),
             queue: VecDeque::new(),
+            pushes: 0,
             spare: vec![FIRST],
             vacant: Vec::new(),
             threads: 1,
@@ -240,11 +243,10 @@ impl Scheduler for Threads {
     }
     fn drain(&self, _: &mut usize, f: &mut dyn FnMut(TaskId)) {
         let state = &mut *self.state.lock();
-        for seat in state.seats.iter_mut().filter(|seat| seat.ready) {
-            seat.ready = false;
-            seat.task.into_iter().for_each(&mut *f);
+        for seat in &mut state.seats {
+            seat.ready.take().and(seat.task).into_iter().for_each(&mut *f);
         }
-        state.queue.drain(..).for_each(f);
+        state.queue.drain(..).for_each(|(task, _)| f(task));
     }
 }
 
@@ -312,10 +314,12 @@ mod tests {
             }
             assert_eq!(push(&sched, 4), Notify::One);
             assert_eq!(sched.quantum(), SHARED_QUANTUM);
-            // In turns with its own task, once that is ready again.
+            // First in, first out, with a thread's own task among them.
             assert_eq!(push(&sched, 1), Notify::Worker(0));
-            assert_eq!((next(&sched, 0), next(&sched, 0)), (Some(3), Some(1)));
-            assert_eq!((next(&sched, 1), next(&sched, 1)), (Some(4), None));
+            assert_eq!(push(&sched, 5), Notify::One);
+            assert_eq!((next(&sched, 0), next(&sched, 1)), (Some(3), Some(4)));
+            assert_eq!((next(&sched, 0), next(&sched, 1)), (Some(1), Some(5)));
+            assert_eq!((next(&sched, 0), next(&sched, 1)), (None, None));
             // A thread whose task has ended takes one for good.
             push(&sched, 3);
             sched.ended(&mut 1, 2);
