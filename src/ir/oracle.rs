@@ -29,6 +29,7 @@ use crate::check::test_heap::TestHost;
 use crate::class::ClassId;
 use crate::concurrency::{Critical, report, scope};
 use crate::host::{Exit, Fatal, Host, Wait, new_error};
+use crate::input::Input;
 use crate::lang::ast::Span;
 use crate::names::Name;
 use crate::object::{Obj, ObjectKind, ObjectLayout, TaskState, slots};
@@ -97,7 +98,7 @@ pub fn run(program: &Program, config: &OracleConfig) -> OracleRun {
     let mut world = World::new(program.clone());
     world.output = Box::new(output.clone());
     world.error_output = Box::new(error_output.clone());
-    world.input = Box::new(Cursor::new(config.input.clone()));
+    world.input = Input::new(Cursor::new(config.input.clone()));
     world.args.clone_from(&config.args);
     world.params.clone_from(&config.params);
     world.virtual_ns = Some(0);
@@ -371,13 +372,16 @@ impl<'p> Oracle<'p> {
 
     /// No task is ready and no timer is set: the end, or a deadlock.
     fn nothing_runs(&mut self) -> Ending {
+        if let Some((_, failure)) = self.failures.iter().find(|(handle, _)| !is_observed(*handle)) {
+            // What the others wait for may be what it would have done.
+            return failure.clone();
+        }
         if !self.tasks.is_empty() {
             let mut stuck: Vec<_> = self.tasks.values().map(|task| self.stuck(task)).collect();
             stuck.sort_by_key(|task| (!task.in_cycle, task.task));
             return Ending::Deadlock(stuck);
         }
-        let unobserved = self.failures.iter().find(|(handle, _)| !is_observed(*handle));
-        unobserved.map_or(Ending::Finished, |(_, ending)| ending.clone())
+        Ending::Finished
     }
 
     fn stuck(&self, task: &Task<'p>) -> Stuck {
@@ -401,6 +405,7 @@ impl<'p> Oracle<'p> {
             Some(Wait::Join(other)) if other == task.id => ("its own end".to_owned(), Some(other)),
             Some(Wait::Join(other)) => (format!("the end of task {other}"), Some(other)),
             Some(Wait::Event(_)) => report::waits_for(Value::object(task.handle)),
+            Some(Wait::Call(what)) => (what.to_owned(), None),
             Some(Wait::Turn) | None => ("its turn".to_owned(), None),
         }
     }
@@ -470,6 +475,11 @@ impl<'p> Oracle<'p> {
                 Some(other) => other.waiters.push(id),
                 None => self.ready.push_back(id),
             },
+            Wait::Call(_) => {
+                let job = self.host.world().call.take().expect("set with the wait");
+                job();
+                self.ready.push_back(id);
+            }
         }
     }
 
