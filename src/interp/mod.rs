@@ -354,17 +354,23 @@ impl<H: Heap> Ctx<H> {
     }
     /// Gives the gate up: fast bodies may run. The calling worker holds it.
     #[inline(always)]
-    fn enter_fast(&self) {
+    fn enter_fast(&mut self) {
         if <H::Mutator as Mutator>::PARALLEL {
+            // What cold code has found dead is not left lying about for other workers to meet.
+            if <H::Mutator as Mutator>::COUNTS && self.mutator.unsettled() {
+                self.mutator.drain();
+            }
             // SAFETY: by the caller.
             unsafe { self.gate.enter(&self.lane) };
         }
     }
     /// Takes the gate; collections may happen meanwhile. The task's state is saved (G1).
     #[inline(always)]
-    fn leave_fast(&self) {
+    fn leave_fast(&mut self) {
         if <H::Mutator as Mutator>::PARALLEL {
+            self.mutator.offline();
             self.gate.leave(&self.lane);
+            self.mutator.online();
         }
     }
     fn alloc(&mut self, layout: ObjectLayout) -> Result<Obj, Value> {

@@ -289,6 +289,7 @@ impl<H: Heap, S: Scheduler, E: Sink> Worker<H, S, E> {
     /// Works until the program ends. The calling thread holds the gate before and afterwards, unless
     /// this is the only worker.
     pub(super) fn work(&mut self) {
+        self.interpreter.mutator().online();
         while self.shared().ending.is_none() {
             self.port.fire_timers();
             self.start_finalizers();
@@ -307,6 +308,7 @@ impl<H: Heap, S: Scheduler, E: Sink> Worker<H, S, E> {
                 self.shared().finish(ending);
             }
         }
+        self.interpreter.mutator().offline();
     }
 
     /// Nothing to run for this worker. Sleeps until there may be; if nobody else runs anything
@@ -337,9 +339,11 @@ impl<H: Heap, S: Scheduler, E: Sink> Worker<H, S, E> {
         }
         shared.stats.scheduler.parks += 1;
         let gate = shared.gate.clone();
+        self.interpreter.mutator().offline();
         // SAFETY: this worker holds the gate; no reference into shared state is used until it
         // is taken again.
         unsafe { Idle::sleep(&gate, me, wait, || &mut self.shared().idle) };
+        self.interpreter.mutator().online();
         None
     }
 

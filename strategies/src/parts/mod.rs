@@ -1,5 +1,6 @@
 //! Shared parts that heaps compose: the raw memory lives here.
 
+pub mod atomic_counts;
 pub mod blocks;
 pub mod bump;
 pub mod bytes;
@@ -8,6 +9,7 @@ pub mod chase_lev;
 pub mod copy;
 pub mod counts;
 pub mod deque;
+pub mod grace;
 pub mod mark;
 pub mod mark_bits;
 pub mod memory;
@@ -17,3 +19,4 @@ pub mod regions;
 pub mod size_class;
 pub mod sizing;
 pub mod slot;
+pub mod trial_deletion;
