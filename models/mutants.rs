@@ -71,7 +71,8 @@ pub(crate) const PROTOCOLS: &[Protocol] = &[
                 model: "stop",
                 failure: SPINS,
                 edits: &[(
-                    "        lane.fast.store(false, Ordering::Release);\n        self.lock.lock();\n",
+                    "        lane.fast.store(false, Ordering::Release);\n        \
+                     if !self.lock.try_lock() {\n            self.wait(lane);\n        }\n",
                     "        self.lock.lock();\n        lane.fast.store(false, Ordering::Release);\n",
                 )],
             },
@@ -132,16 +133,16 @@ pub(crate) const PROTOCOLS: &[Protocol] = &[
     Protocol {
         name: "idle",
         source: "src/idle.rs",
-        models: &["end", "push_or_sleep"],
+        models: &["end", "push_or_sleep", "own_task", "timer"],
         mutants: &[
             Mutant {
                 name: "gate_given_up_between_look_and_list",
                 model: "push_or_sleep",
                 failure: DEADLOCK,
                 edits: &[(
-                    "        idle().sleepers.push(",
+                    "        idle().list(me);\n",
                     "        // SAFETY: by the caller.\n        unsafe { gate.unlock() };\n        \
-                     gate.lock();\n        idle().sleepers.push(",
+                     gate.lock();\n        idle().list(me);\n",
                 )],
             },
             Mutant {
@@ -149,11 +150,10 @@ pub(crate) const PROTOCOLS: &[Protocol] = &[
                 model: "push_or_sleep",
                 failure: RACE,
                 edits: &[
-                    ("        idle().sleepers.push((me, thread::current()));\n", ""),
+                    ("        idle().list(me);\n", ""),
                     (
                         "        thread::park(wait);",
-                        "        idle().sleepers.push((me, thread::current()));\n        \
-                         thread::park(wait);",
+                        "        idle().list(me);\n        thread::park(wait);",
                     ),
                 ],
             },
@@ -162,15 +162,18 @@ pub(crate) const PROTOCOLS: &[Protocol] = &[
                 model: "push_or_sleep",
                 failure: DEADLOCK,
                 edits: &[(
-                    "sleeper.as_ref().inspect(|(_, thread)| thread.unpark()).is_some()",
-                    "sleeper.is_some()",
+                    "        place.inspect(|&i| self.take(i).unpark()).is_some()\n    }\n    /// Wakes this",
+                    "        place.inspect(|&i| drop(self.take(i))).is_some()\n    }\n    /// Wakes this",
                 )],
             },
             Mutant {
                 name: "end_wakes_nobody",
                 model: "end",
                 failure: DEADLOCK,
-                edits: &[("            thread.unpark();\n", "            drop(thread);\n")],
+                edits: &[(
+                    "            self.take(last).unpark();\n",
+                    "            drop(self.take(last));\n",
+                )],
             },
             Mutant {
                 name: "a_slice_is_not_counted",
@@ -179,10 +182,86 @@ pub(crate) const PROTOCOLS: &[Protocol] = &[
                 edits: &[("        self.busy += 1;\n", ""), ("        self.busy -= 1;\n", "")],
             },
             Mutant {
+                name: "a_queued_task_is_not_counted",
+                model: "own_task",
+                failure: "the end was reported before all tasks had run",
+                edits: &[("self.busy == 0 && self.queued == 0", "self.busy == 0")],
+            },
+            Mutant {
                 name: "sleepers_stay_on_the_list",
                 model: "push_or_sleep",
                 failure: "a worker that is awake is on the list of sleepers",
-                edits: &[("        idle().sleepers.retain(|&(number, _)| number != me);\n", "")],
+                edits: &[(
+                    "        place.inspect(|&i| drop(self.take(i))).is_none()\n",
+                    "        place.is_none()\n",
+                )],
+            },
+            Mutant {
+                name: "moved_sleeper_is_not_found",
+                model: "own_task",
+                failure: DEADLOCK,
+                edits: &[("        self.places[me] = Some(self.sleepers.len());\n", "")],
+            },
+            Mutant {
+                name: "watcher_keeps_its_part_when_it_wakes",
+                model: "timer",
+                failure: DEADLOCK,
+                edits: &[(
+                    "        self.watcher = self.watcher.filter(|&(watcher, _)| watcher != number);\n",
+                    "",
+                )],
+            },
+        ],
+    },
+    Protocol {
+        name: "calls",
+        source: "src/calls.rs",
+        models: &["cap_of_one", "two_helpers", "no_thread", "no_second_thread", "end"],
+        mutants: &[
+            Mutant {
+                name: "listener_does_not_look",
+                model: "cap_of_one",
+                failure: DEADLOCK,
+                edits: &[("let nothing = state.done.is_empty();", "let nothing = true;")],
+            },
+            Mutant {
+                name: "helper_wakes_nobody",
+                model: "cap_of_one",
+                failure: DEADLOCK,
+                edits: &[(
+                    "                listener.unpark();\n",
+                    "                drop(listener);\n",
+                )],
+            },
+            Mutant {
+                name: "two_jobs_count_on_one_helper",
+                model: "two_helpers",
+                failure: DEADLOCK,
+                edits: &[("state.queue.len() <= state.waiting", "state.waiting > 0")],
+            },
+            Mutant {
+                name: "job_is_queued_but_nobody_told",
+                model: "cap_of_one",
+                failure: DEADLOCK,
+                edits: &[("            self.work.notify_one();\n", "")],
+            },
+            Mutant {
+                name: "job_is_left_to_nobody",
+                model: "no_thread",
+                failure: DEADLOCK,
+                edits: &[("if state.helpers == 0 {", "if false {")],
+            },
+            Mutant {
+                name: "thread_counted_that_was_not_given",
+                model: "no_thread",
+                failure: DEADLOCK,
+                edits: &[("state.helpers += usize::from(started);", "state.helpers += 1;")],
+            },
+            Mutant {
+                name: "waiting_helpers_do_not_hear_of_the_end",
+                model: "end",
+                failure: DEADLOCK,
+                edits: &[("        self.work.notify_all();\n", "")],
             },
         ],
     },

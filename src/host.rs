@@ -81,6 +81,9 @@ pub enum Wait {
     /// What the handle's `wait` slot says ([`crate::concurrency`]), at the latest until this time
     /// (nanoseconds since the start). The instruction is redone.
     Event(Option<u64>),
+    /// The end of a call that runs outside of the VM ([`crate::calls`]), in words. The instruction is
+    /// redone.
+    Call(&'static str),
 }
 
 impl Wait {
@@ -341,6 +344,13 @@ impl<'a> Native<'a> {
         if actor == Value::NIL {
             self.host().world().registry.remove(&name);
         }
+    }
+    /// For what may block the system's thread: `job` runs on another one while the task waits for `what`,
+    /// then the instruction is redone, and finds what the job has prepared. The job may also run for
+    /// nothing, if the task is cancelled meanwhile, or twice, if it is woken.
+    pub fn call(&mut self, what: &'static str, job: impl FnOnce() + Send + 'static) -> Exit {
+        self.host().world().call = Some(Box::new(job));
+        Exit::Block(Wait::Call(what))
     }
     /// Collects now.
     pub fn collect(&mut self, why: Cause) {

@@ -2,10 +2,13 @@
 //! references, finalizers, output, clock.
 
 use std::collections::BTreeMap;
-use std::io::{BufRead, Write};
+use std::io::Write;
+use std::sync::Arc;
 use std::time::Instant;
 
+use crate::calls::Job;
 use crate::heap::{Dirty, Liveness};
+use crate::input::Input;
 use crate::ir::Program;
 use crate::object::slots;
 use crate::requests::RequestLog;
@@ -46,7 +49,9 @@ pub struct World {
     /// Where `eprint` writes.
     pub error_output: Box<dyn Write + Send>,
     /// Where `read_line` reads.
-    pub input: Box<dyn BufRead + Send>,
+    pub input: Arc<Input>,
+    /// What the builtin that has just said [`Wait::Call`](crate::host::Wait) asks for.
+    pub call: Option<Job>,
     /// Arguments of the program.
     pub args: Vec<String>,
     /// `--param name=value`.
@@ -84,7 +89,8 @@ impl World {
             ready_finalizers: Vec::new(),
             output: Box::new(std::io::BufWriter::with_capacity(1 << 16, std::io::stdout())),
             error_output: Box::new(std::io::stderr()),
-            input: Box::new(std::io::BufReader::new(std::io::stdin())),
+            input: Input::new(std::io::stdin()),
+            call: None,
             args: Vec::new(),
             params: BTreeMap::new(),
             requests: RequestLog::default(),

@@ -32,6 +32,12 @@ pub mod idle {
     #[path = "../../../src/idle.rs"]
     pub mod protocol;
 }
+/// `src/calls.rs`.
+pub mod calls {
+    pub mod model;
+    #[path = "../../../src/calls.rs"]
+    pub mod protocol;
+}
 /// `src/task_word.rs`.
 pub mod task_word {
     pub mod model;

@@ -2,9 +2,8 @@
 //! name this module and cannot tell the difference.
 
 use loom::cell::UnsafeCell;
-use loom::sync::MutexGuard;
 
-pub use loom::sync::{Arc, Mutex, atomic};
+pub use loom::sync::{Arc, Condvar, Mutex, MutexGuard, atomic};
 
 /// A lock without a guard: loom's mutex, and the guard beside it.
 #[derive(Debug)]
@@ -36,6 +35,16 @@ impl RawLock {
         // SAFETY: this thread has the mutex.
         self.held.with_mut(|held| unsafe { *held = Some(guard) });
     }
+    /// Takes the lock if nobody has it; whether it did.
+    pub fn try_lock(&self) -> bool {
+        let Ok(guard) = self.mutex.try_lock() else { return false };
+        // SAFETY: as in `lock`.
+        let guard =
+            unsafe { std::mem::transmute::<MutexGuard<'_, ()>, MutexGuard<'static, ()>>(guard) };
+        // SAFETY: as in `lock`.
+        self.held.with_mut(|held| unsafe { *held = Some(guard) });
+        true
+    }
     /// Gives it back.
     ///
     /// # Safety
@@ -47,6 +56,21 @@ impl RawLock {
     }
 }
 
+/// No model measures a time.
+#[derive(Clone, Copy, Debug)]
+pub struct Stopwatch;
+
+impl Stopwatch {
+    /// From now on.
+    pub fn start() -> Stopwatch {
+        Stopwatch
+    }
+    /// Until now.
+    pub fn ns(self) -> u64 {
+        0
+    }
+}
+
 /// One turn of a loop that waits for another thread.
 pub fn pause(turns: &mut u32) {
     *turns += 1;
@@ -55,9 +79,29 @@ pub fn pause(turns: &mut u32) {
 
 /// Sleeping and waking, with wake-ups without reason.
 pub mod thread {
+    use std::cell::Cell;
     use std::time::Duration;
 
     use loom::sync::{Arc, Notify};
+
+    std::thread_local! {
+        /// Loom runs all threads of a model on one: they see the same.
+        static THREADS_LEFT: Cell<usize> = const { Cell::new(usize::MAX) };
+    }
+
+    /// How many threads the system gives from now on: the first thing that a model says.
+    pub fn limit(threads: usize) {
+        THREADS_LEFT.set(threads);
+    }
+    /// Starts a thread that nobody waits for; whether the system gave one.
+    pub fn start(_name: &str, body: impl FnOnce() + 'static) -> bool {
+        let left = THREADS_LEFT.get();
+        if left > 0 {
+            THREADS_LEFT.set(left - 1);
+            loom::thread::spawn(body);
+        }
+        left > 0
+    }
 
     loom::thread_local! {
         static TOKEN: Arc<Notify> = Arc::new(Notify::new());

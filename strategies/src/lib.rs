@@ -165,6 +165,7 @@ schedulers! {
     schedulers::deterministic::Deterministic, run_one, (0x99, 0x99, 0x99), "plus";
     schedulers::work_sharing::WorkSharing, run_many, (0x56, 0xb4, 0xe9), "triangle";
     schedulers::work_stealing::WorkStealing, run_many, (0xd5, 0x5e, 0x00), "square";
+    schedulers::threads::Threads, run_many, (0xcc, 0x79, 0xa7), "diamond";
 }
 
 fn is_parallel(scheduler: &str) -> bool {
