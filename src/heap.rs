@@ -428,6 +428,23 @@ pub unsafe trait Mutator: Sized {
     /// Frees the pending dead, iteratively.
     #[cold]
     fn drain(&mut self) {}
+    /// Whether anything awaits `drain`: asked before the gate is given up, where a heap that drains
+    /// in batches may want to begin early.
+    #[inline(always)]
+    fn unsettled(&self) -> bool {
+        self.pending()
+    }
+    /// A builtin has overwritten slots, perhaps many of them: a heap that lists what it must drop
+    /// later makes room in its list. No safepoint.
+    #[inline(always)]
+    fn relieve(&mut self) {}
+    /// From now on this worker may hold references that no root holds, in machine registers
+    /// (quiescent-state reclamation: `rcu_thread_online`). Always with the gate held.
+    #[inline(always)]
+    fn online(&mut self) {}
+    /// It holds none until the next `online`: it is about to wait for the gate, or to sleep.
+    #[inline(always)]
+    fn offline(&mut self) {}
     /// Whether a collection is due although nothing was allocated: asked after `drain`.
     fn wants_collection(&self) -> Option<Cause> {
         None

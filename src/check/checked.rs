@@ -38,6 +38,7 @@ use std::collections::HashMap;
 use std::fmt;
 use std::hash::{BuildHasherDefault, Hasher};
 use std::ops::Range;
+use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use crate::heap::*;
@@ -734,7 +735,11 @@ unsafe impl<M: Mutator> Mutator for CheckedMutator<M> {
     fn alloc_slow(&mut self, layout: ObjectLayout, at: &mut Safepoint<'_>) -> Result<Obj, Oom> {
         // A safepoint, whether it collects or not (H1).
         let number = self.number;
-        self.tell(|shadow| shadow.safepoint(number));
+        self.tell(|shadow| {
+            shadow.safepoint(number);
+            // A counting heap drains before it gives up.
+            shadow.may_reuse |= M::PARALLEL && shadow.info.barrier == Barrier::Counting;
+        });
         let o = self.inner.alloc_slow(layout, at)?;
         self.tell(|shadow| shadow.admit(o, layout, number));
         Ok(o)
@@ -794,16 +799,25 @@ unsafe impl<M: Mutator> Mutator for CheckedMutator<M> {
         });
         self.inner.store(o, i, v);
     }
-    #[inline(always)]
-    fn pending(&self) -> bool {
-        self.inner.pending()
+    fn store_word(&mut self, word: &AtomicU64, v: Value) {
+        self.check(|shadow| shadow.known_value(Edge::Operation("store_word"), v));
+        self.inner.store_word(word, v);
     }
+    fn load_word(&mut self, register: &mut Value, word: &AtomicU64) {
+        self.inner.load_word(register, word);
+        self.check(|shadow| shadow.known_value(Edge::Operation("load_word"), *register));
+    }
+    super::forward_counting!(inner);
     fn drain(&mut self) {
-        self.inner.drain();
+        // Before: another worker may be given what this frees at once.
         self.tell(|shadow| shadow.may_reuse = true);
+        self.inner.drain();
     }
-    fn wants_collection(&self) -> Option<Cause> {
-        self.inner.wants_collection()
+    fn offline(&mut self) {
+        if self.inner.unsettled() {
+            self.drain();
+        }
+        self.inner.offline();
     }
     fn watch(&mut self, o: Obj, why: Watch) {
         self.check(|shadow| {

@@ -44,6 +44,10 @@ pub trait AnyMutator {
     fn store_word(&mut self, word: &AtomicU64, v: Value);
     fn load_word(&mut self, register: &mut Value, word: &AtomicU64);
     fn pending(&self) -> bool;
+    fn unsettled(&self) -> bool;
+    fn relieve(&mut self);
+    fn online(&mut self);
+    fn offline(&mut self);
     fn drain(&mut self);
     fn wants_collection(&self) -> Option<Cause>;
     fn watch(&mut self, o: Obj, why: Watch);
@@ -113,6 +117,9 @@ impl<M: Mutator> AnyMutator for Part<M> {
         store(&mut self, o: Obj, i: usize, v: Value);
         store_word(&mut self, word: &AtomicU64, v: Value);
         load_word(&mut self, register: &mut Value, word: &AtomicU64);
+        relieve(&mut self);
+        online(&mut self);
+        offline(&mut self);
         drain(&mut self);
         watch(&mut self, o: Obj, why: Watch);
         enter(&mut self) -> Region;
@@ -130,6 +137,9 @@ impl<M: Mutator> AnyMutator for Part<M> {
     }
     fn pending(&self) -> bool {
         self.0.pending()
+    }
+    fn unsettled(&self) -> bool {
+        self.0.unsettled()
     }
     fn wants_collection(&self) -> Option<Cause> {
         self.0.wants_collection()
@@ -244,6 +254,9 @@ unsafe impl<L: Sharing> Mutator for ErasedMutator<L> {
         store(&mut self, o: Obj, i: usize, v: Value);
         store_word(&mut self, word: &AtomicU64, v: Value);
         load_word(&mut self, register: &mut Value, word: &AtomicU64);
+        relieve(&mut self);
+        online(&mut self);
+        offline(&mut self);
         drain(&mut self);
         watch(&mut self, o: Obj, why: Watch);
         enter(&mut self) -> Region;
@@ -261,6 +274,9 @@ unsafe impl<L: Sharing> Mutator for ErasedMutator<L> {
     }
     fn pending(&self) -> bool {
         self.0.pending()
+    }
+    fn unsettled(&self) -> bool {
+        self.0.unsettled()
     }
     fn wants_collection(&self) -> Option<Cause> {
         self.0.wants_collection()

@@ -69,7 +69,7 @@ unsafe fn redo<H: Heap>(
     match unsafe { run.execute() } {
         Ok(()) => {
             let (pc, base) = (run.next, run.base);
-            if <H::Mutator as Mutator>::COUNTS && run.ctx.mutator.pending() {
+            if <H::Mutator as Mutator>::COUNTS && run.ctx.mutator.unsettled() {
                 run.ctx.drain(pc, base);
             }
             run.ctx.enter_fast();
