@@ -18,6 +18,8 @@ struct Shared {
     queue: Vec<usize>,
     /// By worker: whether a task is ready that it alone can run.
     own: [bool; 2],
+    /// By worker: whether it ends when it finds nothing to run.
+    leaves: [bool; 2],
     /// The clock, and the time at which it makes a task ready.
     now: u64,
     timer: Option<u64>,
@@ -96,6 +98,8 @@ impl World {
                     shared.endings += 1;
                     shared.idle.wake_all();
                 });
+            } else if self.with(|shared| shared.leaves[me] && shared.idle.may_leave()) {
+                break;
             } else {
                 let watches = self.with(|shared| {
                     shared.timer.filter(|&due| shared.idle.watch(me, due)).is_some()
@@ -194,6 +198,13 @@ pub fn own_task() {
         assert_eq!(shared.ran, 2, "the end was reported before all tasks had run");
         assert_eq!(shared.endings, 1, "the end was reported twice");
     });
+}
+
+/// Two workers, of which the second ends when it finds nothing to run: somebody is left to report the end.
+pub fn leave() {
+    let world = World::new(vec![0, 0]);
+    world.with(|shared| shared.leaves[1] = true);
+    World::run(&world, 2, 2);
 }
 
 /// Two workers and a timer, of which one worker is the watcher: its task runs, whoever is woken for what.
