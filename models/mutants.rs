@@ -41,6 +41,8 @@ const ONCE: &str = "came out exactly once";
 const LOST: &str = "a wake-up was lost";
 /// Two workers could run it.
 const TWICE: &str = "the task is queued twice";
+/// Marking ended too early.
+const UNSCANNED: &str = "the end came before this object was scanned";
 /// A worker gave up its time.
 const EARLY: &str = "a slice has ended that had not used up its quantum";
 
@@ -466,6 +468,160 @@ pub(crate) const PROTOCOLS: &[Protocol] = &[
                 model: "put_or_take",
                 failure: RACE,
                 edits: &[("swap(NO_TASK, Ordering::AcqRel)", "swap(NO_TASK, Ordering::Release)")],
+            },
+        ],
+    },
+    Protocol {
+        name: "mark_word",
+        source: "strategies/src/parts/mark_word.rs",
+        models: &["neighbours"],
+        mutants: &[
+            Mutant {
+                name: "mark_by_load_and_store",
+                model: "neighbours",
+                failure: "a mark was lost",
+                edits: &[(
+                    "    word.load(Relaxed) & bit == 0 && word.fetch_or(bit, Relaxed) & bit == 0\n",
+                    "    let was = word.load(Relaxed);\n    \
+                     word.store(was | bit, Relaxed);\n    was & bit == 0\n",
+                )],
+            },
+            Mutant {
+                name: "who_looked_first_scans",
+                model: "neighbours",
+                failure: "not exactly one thread scans the common object",
+                edits: &[(
+                    "word.load(Relaxed) & bit == 0 && word.fetch_or(bit, Relaxed) & bit == 0",
+                    "word.load(Relaxed) & bit == 0 && { word.fetch_or(bit, Relaxed); true }",
+                )],
+            },
+        ],
+    },
+    Protocol {
+        name: "work_pool",
+        source: "strategies/src/parts/work_pool.rs",
+        models: &["two_threads", "three_threads", "unwinding"],
+        mutants: &[
+            Mutant {
+                name: "ends_while_another_works",
+                model: "two_threads",
+                failure: UNSCANNED,
+                edits: &[("if state.waiting == state.threads {", "if state.waiting > 0 {")],
+            },
+            Mutant {
+                name: "end_wakes_nobody",
+                model: "two_threads",
+                failure: DEADLOCK,
+                edits: &[(
+                    "                self.left = true;\n                pool.changed.notify_all();\n",
+                    "                self.left = true;\n",
+                )],
+            },
+            Mutant {
+                name: "who_takes_still_waits",
+                model: "two_threads",
+                failure: DEADLOCK,
+                edits: &[(
+                    "state.batches.pop() {\n                state.waiting -= 1;\n",
+                    "state.batches.pop() {\n",
+                )],
+            },
+            Mutant {
+                name: "looks_for_the_end_before_batches",
+                model: "two_threads",
+                failure: UNSCANNED,
+                edits: &[(
+                    "            if let Some(batch) = state.batches.pop() {\n",
+                    "            if state.waiting == state.threads {\n                \
+                         state.waiting -= 1;\n                state.threads -= 1;\n                \
+                         self.left = true;\n                pool.changed.notify_all();\n                \
+                         return false;\n            }\n            \
+                         if let Some(batch) = state.batches.pop() {\n",
+                )],
+            },
+            Mutant {
+                name: "who_leaves_is_still_counted",
+                model: "two_threads",
+                failure: DEADLOCK,
+                edits: &[("                state.threads -= 1;\n", "")],
+            },
+            Mutant {
+                name: "who_enters_is_not_counted",
+                model: "three_threads",
+                failure: DEADLOCK,
+                edits: &[(
+                    "self.lock().threads += 1;",
+                    "{ let mut state = self.lock(); state.threads = state.threads.max(1); }",
+                )],
+            },
+            Mutant {
+                name: "sleeps_without_the_lock",
+                model: "two_threads",
+                failure: DEADLOCK,
+                edits: &[(
+                    "            state = pool.changed.wait(state).unwrap_or_else(PoisonError::into_inner);\n",
+                    "            drop(state);\n            state = pool.lock();\n            \
+                     state = pool.changed.wait(state).unwrap_or_else(PoisonError::into_inner);\n",
+                )],
+            },
+            Mutant {
+                name: "who_unwinds_does_not_leave",
+                model: "unwinding",
+                failure: DEADLOCK,
+                edits: &[(
+                    "            self.pool.lock().threads -= 1;\n            \
+                     self.pool.changed.notify_all();\n",
+                    "",
+                )],
+            },
+        ],
+    },
+    Protocol {
+        name: "crew",
+        source: "strategies/src/parts/crew.rs",
+        models: &["two_jobs"],
+        mutants: &[
+            Mutant {
+                name: "collector_does_not_wait",
+                model: "two_jobs",
+                failure: RACE,
+                edits: &[("while state.inside > 0 {", "while false {")],
+            },
+            Mutant {
+                name: "job_is_not_withdrawn",
+                model: "two_jobs",
+                failure: RACE,
+                edits: &[("        state.job = None;\n", "")],
+            },
+            Mutant {
+                name: "helper_goes_inside_uncounted",
+                model: "two_jobs",
+                failure: RACE,
+                edits: &[
+                    ("                    state.inside += 1;\n", ""),
+                    ("        state.inside -= 1;\n", ""),
+                ],
+            },
+            Mutant {
+                name: "last_one_out_wakes_nobody",
+                model: "two_jobs",
+                failure: DEADLOCK,
+                edits: &[("            self.shared.end.notify_one();\n", "")],
+            },
+            Mutant {
+                name: "quit_wakes_nobody",
+                model: "two_jobs",
+                failure: DEADLOCK,
+                edits: &[(
+                    "        self.shared.lock().quit = true;\n        self.shared.begin.notify_all();\n",
+                    "        self.shared.lock().quit = true;\n",
+                )],
+            },
+            Mutant {
+                name: "helper_forgets_what_it_has_done",
+                model: "two_jobs",
+                failure: SPINS,
+                edits: &[("                    seen = state.round;\n", "")],
             },
         ],
     },

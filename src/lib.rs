@@ -33,6 +33,7 @@
 //! | [`builtins`] | builtin functions and methods, and the prelude in Mena |
 //! | [`host`] | the facade that builtins see of the VM: `Native`, `Local`, `Root` |
 //! | [`concurrency`] | channels, `select`, mutexes, cancellation: state machines over heap objects |
+//! | [`weak`] | weak references, weak maps and finalizers when a collector asks |
 //! | [`task`], [`table`], [`world`] | continuations; the task table; state shared by workers (roots) |
 //! | [`vm`] | `Vm<H, S, E>`: the driver: slices, timers, joins, collections, deadlocks |
 //! | [`event`], [`stats`], [`metrics`], [`requests`], [`report`] | what happened, how often, how late, how it ended |
@@ -88,4 +89,5 @@ pub mod task;
 pub mod task_word;
 pub mod value;
 pub mod vm;
+pub mod weak;
 pub mod world;

@@ -148,15 +148,20 @@ pub fn pause(turns: &mut u32) {
     }
 }
 
-/// Sleeping and waking.
+/// Threads, their sleep and their waking.
 pub mod thread {
     use std::time::Duration;
 
-    pub use std::thread::{Thread, current};
+    pub use std::thread::{JoinHandle, Thread, current};
+
+    /// Starts a thread; `None` when the system refuses.
+    pub fn spawn<F: FnOnce() + Send + 'static>(name: &str, f: F) -> Option<JoinHandle<()>> {
+        std::thread::Builder::new().name(name.to_owned()).spawn(f).ok()
+    }
 
     /// Starts a thread that nobody waits for; whether the system gave one.
     pub fn start(name: &str, body: impl FnOnce() + Send + 'static) -> bool {
-        std::thread::Builder::new().name(name.to_owned()).spawn(body).is_ok()
+        spawn(name, body).is_some()
     }
 
     /// Sleeps until another thread wakes this one, at most as long as given; sometimes less.

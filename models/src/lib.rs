@@ -56,5 +56,23 @@ pub mod slot {
     #[path = "../../../strategies/src/parts/slot.rs"]
     pub mod protocol;
 }
+/// `strategies/src/parts/mark_word.rs`.
+pub mod mark_word {
+    pub mod model;
+    #[path = "../../../strategies/src/parts/mark_word.rs"]
+    pub mod protocol;
+}
+/// `strategies/src/parts/work_pool.rs`.
+pub mod work_pool {
+    pub mod model;
+    #[path = "../../../strategies/src/parts/work_pool.rs"]
+    pub mod protocol;
+}
+/// `strategies/src/parts/crew.rs`.
+pub mod crew {
+    pub mod model;
+    #[path = "../../../strategies/src/parts/crew.rs"]
+    pub mod protocol;
+}
 
 pub mod variants;

@@ -77,12 +77,18 @@ pub fn pause(turns: &mut u32) {
     loom::thread::yield_now();
 }
 
-/// Sleeping and waking, with wake-ups without reason.
+/// Threads, their sleep and their waking, with wake-ups without reason.
 pub mod thread {
     use std::cell::Cell;
     use std::time::Duration;
 
     use loom::sync::{Arc, Notify};
+    pub use loom::thread::JoinHandle;
+
+    /// Starts a thread.
+    pub fn spawn<F: FnOnce() + 'static>(_name: &str, f: F) -> Option<JoinHandle<()>> {
+        Some(loom::thread::spawn(f))
+    }
 
     std::thread_local! {
         /// Loom runs all threads of a model on one: they see the same.

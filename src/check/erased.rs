@@ -60,6 +60,8 @@ pub trait AnyMutator {
     fn suspend(&mut self) -> Region;
     fn resume(&mut self, innermost: Region);
     fn abandon(&mut self, innermost: Region);
+    fn pin(&mut self, o: Obj, at: &mut Safepoint<'_>) -> Result<(), Oom>;
+    fn unpin(&mut self, o: Obj);
     fn flush(&mut self);
 }
 
@@ -122,6 +124,8 @@ impl<M: Mutator> AnyMutator for Part<M> {
         suspend(&mut self) -> Region;
         resume(&mut self, innermost: Region);
         abandon(&mut self, innermost: Region);
+        pin(&mut self, o: Obj, at: &mut Safepoint<'_>) -> Result<(), Oom>;
+        unpin(&mut self, o: Obj);
         flush(&mut self);
     }
     fn pending(&self) -> bool {
@@ -251,6 +255,8 @@ unsafe impl<L: Sharing> Mutator for ErasedMutator<L> {
         suspend(&mut self) -> Region;
         resume(&mut self, innermost: Region);
         abandon(&mut self, innermost: Region);
+        pin(&mut self, o: Obj, at: &mut Safepoint<'_>) -> Result<(), Oom>;
+        unpin(&mut self, o: Obj);
         flush(&mut self);
     }
     fn pending(&self) -> bool {

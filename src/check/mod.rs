@@ -51,6 +51,12 @@ macro_rules! forward_cold {
         ) {
             self.$inner.leave(region, result, live, at);
         }
+        fn pin(&mut self, o: Obj, at: &mut Safepoint<'_>) -> Result<(), Oom> {
+            self.$inner.pin(o, at)
+        }
+        fn unpin(&mut self, o: Obj) {
+            self.$inner.unpin(o);
+        }
         $crate::check::forward_tasks!($inner);
         fn flush(&mut self) {
             self.$inner.flush();

@@ -69,6 +69,7 @@ pub struct How {
     pub measure: bool,
     /// Of what is compiled for this run.
     pub escape: escape::Mode,
+    pub max_stack_words: Option<usize>,
 }
 
 impl How {
@@ -90,12 +91,14 @@ impl How {
             real_time: false,
             measure: false,
             escape: escape::Mode::default(),
+            max_stack_words: None,
         }
     }
-    /// Every allocation collects, everything is checked.
+    /// Every allocation collects, everything is checked. A check visits every register, so what fills
+    /// the stack does that sooner.
     pub fn stressed(heap: &'static str) -> How {
         let checks = CheckOptions { check: true, stress: Some(1), ..CheckOptions::default() };
-        How { checks, ..How::on(heap) }
+        How { checks, max_stack_words: Some(1 << 16), ..How::on(heap) }
     }
 }
 
@@ -225,7 +228,7 @@ pub fn end_of_into(
         scheduler: SchedulerConfig { workers: how.workers, parameters: sched_parameters(how) },
         engine: how.engine,
         step_limit: how.step_limit,
-        max_stack_words: None,
+        max_stack_words: how.max_stack_words,
         call_threads: how.call_threads,
         measure: how.measure,
         dumps: None,

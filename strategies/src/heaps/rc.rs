@@ -26,6 +26,9 @@
 //!   dead target at once.
 //! - I4. A dead object with a finalizer keeps what it refers to until the next collection, which
 //!   judges it as the root of a garbage cycle: the world revives it, and with it what it reaches.
+//! - I5. The value of a weak map's entry is counted (H10). A collection takes these counts away, treats the
+//!   values as candidates, and gives back those of the entries that the world has left. So an entry goes
+//!   at the next collection after its key has died, whatever its value refers to.
 //!
 //! Costs: a register write that replaces a reference by another = two loads, two adds, two stores,
 //! one compare; a death = a push, and about 10 ns for drain and cell. A cycle collection is
@@ -164,7 +167,7 @@ impl State {
                 self.limbo.push(o);
                 continue;
             }
-            for i in 0..o.traced_slots() {
+            for i in counted_slots(o) {
                 if let Some(child) = o.slot(i).as_object() {
                     self.drop_reference(child);
                 }
@@ -174,7 +177,7 @@ impl State {
     }
     /// Frees an object that refers to nothing any more, or leaves that to the lists it is in (I2).
     fn bury(&mut self, o: Obj) {
-        let told = !has(o, WEAK) && o.header() as u8 != ObjectKind::Weak as u8;
+        let told = !has(o, WEAK) && !is_listed_by_the_world(o);
         if told && !has(o, CANDIDATE) {
             return self.free(o);
         }
@@ -206,6 +209,20 @@ impl State {
 
 // ---- cycles ----
 
+/// Slots that hold counted references: the traced ones, and the values of a weak map's entries.
+fn counted_slots(o: Obj) -> std::iter::StepBy<std::ops::Range<usize>> {
+    if o.header() as u8 == ObjectKind::Ephemerons as u8 {
+        (1..o.len()).step_by(2)
+    } else {
+        (0..o.traced_slots()).step_by(1)
+    }
+}
+/// The world has lists of weak references and weak maps (I3).
+fn is_listed_by_the_world(o: Obj) -> bool {
+    let kind = o.header() as u8;
+    kind == ObjectKind::Weak as u8 || kind == ObjectKind::WeakMap as u8
+}
+
 /// What the collector tells the world.
 struct Judgement {
     /// Revived, and what they reach not yet.
@@ -218,8 +235,11 @@ impl Liveness for Judgement {
         (!garbage && !has(o, DEAD)).then_some(o)
     }
     fn keep(&mut self, o: Obj) -> Obj {
-        remove(o, GARBAGE);
         increment(o);
+        self.hold(o)
+    }
+    fn hold(&mut self, o: Obj) -> Obj {
+        remove(o, GARBAGE);
         self.kept.push(o);
         o
     }
@@ -232,7 +252,7 @@ fn children(o: Obj) -> impl Iterator<Item = Obj> {
 impl State {
     /// Trial deletion: the garbage among what the candidates reach, all of it coloured [`GARBAGE`], and
     /// how many objects were looked at.
-    fn find_cycles(&mut self, budget: usize) -> (Vec<Obj>, u64) {
+    fn find_cycles(&mut self, budget: usize, weak_values: &[Obj]) -> (Vec<Obj>, u64) {
         let rest = self.candidates.len().saturating_sub(budget);
         let mut roots = self.candidates.split_off(rest);
         roots.retain(|&o| {
@@ -252,6 +272,7 @@ impl State {
             }
             !finalizable
         });
+        roots.extend_from_slice(weak_values);
         let mut traced = 0;
         let mut stack = Vec::new();
         let visit = |o: Obj, stack: &mut Vec<Obj>| {
@@ -324,10 +345,16 @@ impl State {
         let mut phases = Phases::start();
         self.drain();
         phases.end("release");
-        let (garbage, traced_objects) = self.find_cycles(match why {
+        let budget = match why {
             Cause::Candidates | Cause::Finalization => self.cycles.budget,
             _ => usize::MAX,
+        };
+        let mut weak_values = Vec::new();
+        roots.weak_values(&mut |value| {
+            decrement(value);
+            weak_values.push(value);
         });
+        let (garbage, traced_objects) = self.find_cycles(budget, &weak_values);
         self.cycles.adapt(traced_objects, garbage.len());
         phases.end("cycles");
         if !garbage.is_empty() || !self.limbo.is_empty() {
@@ -336,6 +363,7 @@ impl State {
                 judgement.kept.drain(..).for_each(|o| self.blacken(o));
             }
         }
+        roots.weak_values(&mut increment);
         self.finalization_due = false;
         phases.end("weak");
         for o in garbage {

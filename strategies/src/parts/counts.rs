@@ -25,6 +25,10 @@ pub const DEAD: u8 = 64;
 /// It is in limbo: the world is to be told of its death.
 pub const LIMBO: u8 = 128;
 
+/// Kinds from here on have no traced slots.
+const FIRST_UNTRACED: u8 = ObjectKind::Weak as u8;
+const _: () = assert!(!ObjectKind::Weak.is_traced() && ObjectKind::Waiter.is_traced());
+
 #[inline(always)]
 fn word(o: Obj) -> &'static AtomicU64 {
     // SAFETY: counted objects have one prefix word (`HeapInfo::prefix_words`), and live as long as
@@ -69,13 +73,11 @@ pub fn add(o: Obj, flags: u8) {
 pub fn remove(o: Obj, flags: u8) {
     o.set_gc_byte(o.gc_byte() & !flags);
 }
-/// Whether an object could be part of a cycle: those that hold no references are not ("green").
+/// Whether an object could be part of a cycle: those without traced slots are not ("green").
 #[inline(always)]
 pub fn may_be_cyclic(o: Obj) -> bool {
     let kind = o.header() as u8;
-    kind < ObjectKind::Str as u8
-        && kind != ObjectKind::Weak as u8
-        && kind != ObjectKind::Range as u8
+    kind < FIRST_UNTRACED && kind != ObjectKind::Range as u8
 }
 
 /// A list of objects that pushing cannot overflow and that pushing to is no call: the fast path of a
