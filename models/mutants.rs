@@ -249,7 +249,7 @@ pub(crate) const PROTOCOLS: &[Protocol] = &[
                 name: "job_is_queued_but_nobody_told",
                 model: "cap_of_one",
                 failure: DEADLOCK,
-                edits: &[("            self.work.notify_one();\n", "")],
+                edits: &[("            calls.work.notify_one();\n", "")],
             },
             Mutant {
                 name: "job_is_left_to_nobody",

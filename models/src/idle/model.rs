@@ -23,6 +23,8 @@ struct Shared {
     /// The clock, and the time at which it makes a task ready.
     now: u64,
     timer: Option<u64>,
+    /// The time after that.
+    later: Option<u64>,
     ran: usize,
     endings: usize,
 }
@@ -77,7 +79,7 @@ impl World {
     fn fire_timer(&self) {
         self.with(|shared| {
             if shared.timer.is_some_and(|due| due <= shared.now) {
-                shared.timer = None;
+                shared.timer = shared.later.take();
                 shared.queue.push(0);
                 shared.idle.task_queued();
                 shared.idle.wake_one();
@@ -93,13 +95,13 @@ impl World {
             let next = if own { Some(0) } else { self.with(|shared| shared.queue.pop()) };
             if let Some(children) = next {
                 self.slice(&lane, children);
+            } else if self.with(|shared| shared.leaves[me] && shared.idle.may_leave()) {
+                break;
             } else if self.with(|shared| shared.timer.is_none() && shared.idle.nothing_runs()) {
                 self.with(|shared| {
                     shared.endings += 1;
                     shared.idle.wake_all();
                 });
-            } else if self.with(|shared| shared.leaves[me] && shared.idle.may_leave()) {
-                break;
             } else {
                 let watches = self.with(|shared| {
                     shared.timer.filter(|&due| shared.idle.watch(me, due)).is_some()
@@ -207,9 +209,10 @@ pub fn leave() {
     World::run(&world, 2, 2);
 }
 
-/// Two workers and a timer, of which one worker is the watcher: its task runs, whoever is woken for what.
+/// Two workers and two timers, one after the other, for which one worker at a time is the watcher: both tasks
+/// run, whoever is woken for what.
 pub fn timer() {
     let world = World::new(vec![0]);
-    world.with(|shared| shared.timer = Some(1));
-    World::run(&world, 2, 2);
+    world.with(|shared| (shared.timer, shared.later) = (Some(1), Some(2)));
+    World::run(&world, 2, 3);
 }
