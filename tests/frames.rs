@@ -6,7 +6,7 @@ mod common;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 
-use common::{Compiled, How, run_for_counters};
+use common::{Compiled, How, run_for_counters, workloads};
 use menagerie::compile::{Compilation, PRELUDE_FILE};
 use menagerie::ir::{Lifetime, Op, Program, escape};
 
@@ -83,6 +83,27 @@ fn most_records_of_requests_never_reach_the_parent() {
         let spared = count("region_bytes") + count("frame_bytes") - count("promoted_bytes");
         let reached = count("allocated_bytes") - spared;
         assert!(reached * 100 <= all * 15, "{}: {reached} of {all} bytes", mode.name());
+    }
+}
+
+/// Preempted at every poll, with a collection at every allocation, whatever the analysis is told.
+#[test]
+fn programs_with_local_objects_run_under_every_stress() {
+    let names = ["frame_locals", "arenas", "escape_scalars", "dl6_nested_arenas"];
+    let programs: Vec<_> = workloads("language")
+        .into_iter()
+        .filter(|w| names.iter().any(|name| w.path.file_stem().is_some_and(|stem| stem == *name)))
+        .collect();
+    assert_eq!(programs.len(), names.len());
+    for workload in programs {
+        for (quantum, stress) in [("1", None), ("1", Some(7)), ("4000", Some(1))] {
+            for escape in [escape::Mode::Frame, escape::Mode::FrameRegion] {
+                let mut how = How { escape, quantum, ..How::on("arena") };
+                how.checks.check = true;
+                how.checks.stress = stress;
+                workload.check(how);
+            }
+        }
     }
 }
 

@@ -175,6 +175,46 @@ fn without_memory_for_the_copies_the_region_stays() {
     }
 }
 
+/// Retired regions are promoted when a collection has made room; remembered slots, that keep them from
+/// being found empty, get the copies.
+#[test]
+fn copies_that_found_no_memory_are_made_later() {
+    for mut m in machines(|config| config.limit_bytes = 1 << 20) {
+        pair(&mut m, 5, 5);
+        while m.new_values(2, TUPLE, &[From::Root(3), From::Int(0)]).is_ok() {
+            m.set(3, From::Root(2));
+        }
+        m.enter();
+        for n in 0..2000 {
+            pair(&mut m, 0, n);
+            m.store(0, 1, From::Root(1));
+            m.set(1, From::Root(0));
+        }
+        m.store(5, 1, From::Root(0));
+        m.set(GLOBAL, From::Root(0));
+        m.leave(0);
+        assert_eq!((m.counter("region_retired"), m.counter("promoted_objects")), (1, 0));
+        // A collection without room changes nothing, one with room does.
+        m.collect();
+        m.check();
+        assert_eq!(m.counter("promoted_objects"), 0);
+        [2, 3].into_iter().for_each(|r| m.set(r, From::Int(0)));
+        m.collect();
+        m.new_values(4, TUPLE, &[From::Int(0); 50]).unwrap();
+        assert_eq!(m.counter("promoted_objects"), 2000);
+        m.store(GLOBAL, 0, From::Int(77));
+        m.check();
+        // Only the older object's slot is left.
+        m.set(GLOBAL, From::Int(0));
+        [0, 1, 4].into_iter().for_each(|r| m.set(r, From::Int(0)));
+        m.collect();
+        m.check();
+        m.set(5, From::Int(0));
+        m.collect();
+        assert_eq!(m.usage().used_bytes, 0, "neither the region nor its copies are left");
+    }
+}
+
 #[test]
 #[should_panic(expected = "the region has ended")]
 fn a_region_is_left_once() {

@@ -26,13 +26,16 @@
 //!   roots (tracing), counted (counting).
 //!   A region's own objects are not counted.
 //! - I6. Tasks, channels, mutexes, actors, waiters and weak references are never in a region.
+//! - I7. Local objects (over a parent that does not count) are in their task's stack: a region that is
+//!   popped frame by frame and never promoted from (parts/regions/frames.rs, F1–F5).
 //!
 //! Leaving a region
 //! 1. Sources: the block's value, live words of the task, remembered slots, watched objects; all
 //!    roots if it is shared. None: go to 6.
 //! 2. What they reach inside the region is marked, and each gets a copy, empty. This may collect; the
-//!    originals are still whole. If there is no memory, the region is *retired* instead: it stays,
-//!    and goes when a collection finds nothing in it alive.
+//!    originals are still whole. If there is no memory, the region is *retired* instead: it stays until
+//!    a collection finds nothing in it alive, or has made room for the copies: then steps 1 to 6 are
+//!    done at the next slow allocation, with all roots as sources.
 //! 3. Contents are copied, originals are left with the address of their copy.
 //! 4. Slots of the copies get the addresses of copies, through the parent's barrier.
 //! 5. So do all words of step 1.
@@ -45,10 +48,9 @@
 //! Source: Tofte, Talpin 1997 (regions); Hanson 1990 (chunks); promotion as in the request arenas of
 //! servers, with a remembered set as in Ungar 1984. Departs from all: escapes need not be known
 //! statically, and identity is kept.
-//! Parameters: `regions`, and the parent's.
+//! Parameters: `regions`, `frames`, `frame-words`, and the parent's.
 //! Its steps are in parts/regions/: remembered.rs, promotion.rs, collection.rs, over table.rs.
-//! It does not promote into an outer region, and does not free inside of a region. The remembered
-//! objects of a retired region stay roots, so what they reach stays as long as they refer to it.
+//! It does not promote into an outer region, and does not free inside of a region.
 
 use std::cell::RefCell;
 use std::rc::Rc;
