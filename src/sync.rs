@@ -9,9 +9,10 @@ use std::cell::{RefCell, RefMut};
 use std::fmt::Debug;
 use std::ops::DerefMut;
 use std::rc::Rc;
-use std::sync::{MutexGuard, PoisonError};
+use std::sync::PoisonError;
+use std::time::Instant;
 
-pub use std::sync::{Arc, Mutex, atomic};
+pub use std::sync::{Arc, Condvar, Mutex, MutexGuard, atomic};
 
 /// What state shared between a heap and its mutators is kept in.
 pub trait Sharing: Copy + Debug + 'static {
@@ -106,6 +107,11 @@ impl RawLock {
     pub fn lock(&self) {
         self.0.lock();
     }
+    /// Takes the lock if nobody has it; whether it did.
+    #[inline]
+    pub fn try_lock(&self) -> bool {
+        self.0.try_lock()
+    }
     /// Gives it back.
     ///
     /// # Safety
@@ -114,6 +120,21 @@ impl RawLock {
     pub unsafe fn unlock(&self) {
         // SAFETY: by the caller.
         unsafe { self.0.unlock() };
+    }
+}
+
+/// Measures a wait.
+#[derive(Clone, Copy, Debug)]
+pub struct Stopwatch(Instant);
+
+impl Stopwatch {
+    /// From now on.
+    pub fn start() -> Stopwatch {
+        Stopwatch(Instant::now())
+    }
+    /// Until now, nanoseconds.
+    pub fn ns(self) -> u64 {
+        self.0.elapsed().as_nanos() as u64
     }
 }
 
@@ -127,11 +148,21 @@ pub fn pause(turns: &mut u32) {
     }
 }
 
-/// Sleeping and waking.
+/// Threads, their sleep and their waking.
 pub mod thread {
     use std::time::Duration;
 
-    pub use std::thread::{Thread, current};
+    pub use std::thread::{JoinHandle, Thread, current};
+
+    /// Starts a thread; `None` when the system refuses.
+    pub fn spawn<F: FnOnce() + Send + 'static>(name: &str, f: F) -> Option<JoinHandle<()>> {
+        std::thread::Builder::new().name(name.to_owned()).spawn(f).ok()
+    }
+
+    /// Starts a thread that nobody waits for; whether the system gave one.
+    pub fn start(name: &str, body: impl FnOnce() + Send + 'static) -> bool {
+        spawn(name, body).is_some()
+    }
 
     /// Sleeps until another thread wakes this one, at most as long as given; sometimes less.
     pub fn park(wait: Option<Duration>) {

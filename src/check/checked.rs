@@ -24,7 +24,9 @@
 //! - K4. Weak processing may append to root slices and drop some (finalizers become ready).
 //!   [`Watched`] follows which slice is which; words that were there before are compared, what was
 //!   appended, and what the heap reported alive to the world, is validated only.
-//! - K5. A local object is not in use any more once its frame or region has ended (H9), whether or not
+//! - K5. `pinned` has the places of pinned objects. No collection moves them; who unpins one finds it
+//!   there.
+//! - K6. A local object is not in use any more once its frame or region has ended (H11), whether or not
 //!   the heap has its memory back by then. Slots that refer to one at its end are in garbage, or are
 //!   written before the next collection.
 //!
@@ -39,6 +41,7 @@ use std::collections::{HashMap, HashSet};
 use std::fmt;
 use std::hash::{BuildHasherDefault, Hasher};
 use std::ops::Range;
+use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::locals::{Ended, Locals, Place};
@@ -155,9 +158,13 @@ struct Shadow {
     mutators: usize,
     /// Whether memory may have been freed since the last collection.
     may_reuse: bool,
-    /// Where local objects were whose frame or region has ended (K5).
+    /// Pinned objects, and how often (K5).
+    pinned: AddressMap<usize>,
+    /// Where the object is that is being pinned.
+    pinning: Option<usize>,
+    /// Where local objects were whose frame or region has ended (K6).
     ended: AddressMap<()>,
-    /// Slots that referred to them, and have not been written since (K5).
+    /// Slots that referred to them, and have not been written since (K6).
     left_behind: HashSet<Place>,
     /// What is going on, for the report.
     doing: &'static str,
@@ -263,13 +270,23 @@ impl Shadow {
             (0..o.len()).for_each(|i| o.set_slot(i, Value::from_bits(POISON)));
         }
     }
+    /// One pin less; what was pinned must be where it was (K5).
+    fn unpinned(&mut self, o: Obj) {
+        let edge = Edge::Operation("unpin");
+        self.known(edge, o);
+        match self.pinned.get_mut(&o.address()) {
+            None => self.broken(edge, Some(o.address()), format_args!("nothing is pinned there")),
+            Some(1) => drop(self.pinned.remove(&o.address())),
+            Some(pins) => *pins -= 1,
+        }
+    }
     /// What a region's end has promoted is in use now (K1).
     fn promoted(&mut self, o: Obj) {
         let header = self.sensible(Edge::Operation("leave"), o);
         self.ended.remove(&o.address());
         self.live.insert(o.address(), header);
     }
-    /// The frame or region of local objects is over (K5).
+    /// The frame or region of local objects is over (K6).
     fn end_locals(&mut self, objects: HashSet<usize>) {
         for address in objects {
             self.live.remove(&address);
@@ -322,7 +339,7 @@ impl Before<'_> {
             let edge = Edge::Slot { parent: o, slot };
             if self.shadow.left_behind.contains(&(o.address(), slot)) {
                 let why = "it held a local object at the end of its frame or region";
-                self.shadow.broken(edge, None, format_args!("{why} (K5)"));
+                self.shadow.broken(edge, None, format_args!("{why} (K6)"));
             }
             self.word(edge, o.slot(slot));
         }
@@ -443,6 +460,10 @@ impl<'a> After<'a> {
             self.shadow.broken(edge, Some(o.address()), why);
         }
         let header = self.shadow.sensible(edge, o);
+        if o.address() != old.address && self.shadow.pinned.contains_key(&old.address) {
+            let why = format_args!("moved from {:#x}, where it is pinned", old.address);
+            self.shadow.broken(edge, Some(o.address()), why);
+        }
         if (header ^ old.header) & WITHOUT_GC != 0 {
             let why = format_args!("header was {:#x}, is {header:#x}", old.header);
             self.shadow.broken(edge, Some(o.address()), why);
@@ -535,6 +556,9 @@ impl Roots for Watched<'_> {
         }
         revived
     }
+    fn weak_values(&mut self, f: &mut dyn FnMut(Obj)) {
+        self.roots.weak_values(f);
+    }
 }
 
 /// Which slice is where after weak processing (K4). Nothing moves there, so a slice is recognised
@@ -573,6 +597,11 @@ impl Liveness for WatchedLiveness<'_> {
     }
     fn keep(&mut self, o: Obj) -> Obj {
         let now = self.live.keep(o);
+        self.survivors.push(now);
+        now
+    }
+    fn hold(&mut self, o: Obj) -> Obj {
+        let now = self.live.hold(o);
         self.survivors.push(now);
         now
     }
@@ -623,6 +652,8 @@ unsafe impl<H: Heap> Heap for Checked<H> {
             may_reuse: false,
             ended: AddressMap::default(),
             left_behind: HashSet::new(),
+            pinned: AddressMap::default(),
+            pinning: None,
             doing: "between collections",
         };
         Ok(Checked { inner, shadow: Some(Arc::new(Mutex::new(shadow))) })
@@ -659,6 +690,7 @@ unsafe impl<H: Heap> Heap for Checked<H> {
             Cause::NurseryFull => "after a collection (nursery full)",
             Cause::Candidates => "after a collection (candidates)",
             Cause::Finalization => "after a collection (finalization)",
+            Cause::Pin => "after a collection (pin)",
         };
         let now = words_of(watched.roots);
         let mut after = After::new(&shadow, &before);
@@ -667,12 +699,17 @@ unsafe impl<H: Heap> Heap for Checked<H> {
         if shadow.info.barrier == Barrier::Counting {
             after.counts(|o| self.inner.reference_count(o), &now);
         }
+        let pinning = shadow.pinning.and_then(|place| {
+            let number = before.objects.iter().position(|p| p.address == place)?;
+            after.places[number]
+        });
         let (reported, reached) = (collection.after_bytes, after.live_bytes());
         if reported < reached {
             let why = format_args!("{reported} live bytes reported, {reached} reachable");
             shadow.broken(Edge::Operation("usage"), None, why);
         }
         let live = after.live;
+        shadow.pinning = pinning;
         if watched.asked {
             shadow.live = live;
             shadow.may_reuse = false;
@@ -771,7 +808,11 @@ unsafe impl<M: Mutator> Mutator for CheckedMutator<M> {
     fn alloc_slow(&mut self, layout: ObjectLayout, at: &mut Safepoint<'_>) -> Result<Obj, Oom> {
         // A safepoint, whether it collects or not (H1).
         let number = self.number;
-        self.tell(|shadow| shadow.safepoint(number));
+        self.tell(|shadow| {
+            shadow.safepoint(number);
+            // A counting heap drains before it gives up.
+            shadow.may_reuse |= M::PARALLEL && shadow.info.barrier == Barrier::Counting;
+        });
         let o = self.inner.alloc_slow(layout, at);
         self.inner.promoted(&mut |o| self.tell(|shadow| shadow.promoted(o)));
         self.tell(|shadow| o.iter().for_each(|&o| shadow.admit(o, layout, number)));
@@ -865,16 +906,25 @@ unsafe impl<M: Mutator> Mutator for CheckedMutator<M> {
         self.note_local(o, i, v);
         self.inner.store(o, i, v);
     }
-    #[inline(always)]
-    fn pending(&self) -> bool {
-        self.inner.pending()
+    fn store_word(&mut self, word: &AtomicU64, v: Value) {
+        self.check(|shadow| shadow.known_value(Edge::Operation("store_word"), v));
+        self.inner.store_word(word, v);
     }
+    fn load_word(&mut self, register: &mut Value, word: &AtomicU64) {
+        self.inner.load_word(register, word);
+        self.check(|shadow| shadow.known_value(Edge::Operation("load_word"), *register));
+    }
+    super::forward_counting!(inner);
     fn drain(&mut self) {
-        self.inner.drain();
+        // Before: another worker may be given what this frees at once.
         self.tell(|shadow| shadow.may_reuse = true);
+        self.inner.drain();
     }
-    fn wants_collection(&self) -> Option<Cause> {
-        self.inner.wants_collection()
+    fn offline(&mut self) {
+        if self.inner.unsettled() {
+            self.drain();
+        }
+        self.inner.offline();
     }
     fn watch(&mut self, o: Obj, why: Watch) {
         self.check(|shadow| {
@@ -926,6 +976,26 @@ unsafe impl<M: Mutator> Mutator for CheckedMutator<M> {
         self.inner.abandon(innermost);
         let gone = self.suspended.remove(&innermost.0).unwrap_or_default().abandon();
         self.tell(|shadow| shadow.end_locals(gone));
+    }
+    fn pin(&mut self, o: Obj, at: &mut Safepoint<'_>) -> Result<(), Oom> {
+        let number = self.number;
+        self.tell(|shadow| {
+            shadow.known(Edge::Operation("pin"), o);
+            shadow.safepoint(number);
+            shadow.pinning = Some(o.address());
+        });
+        let done = self.inner.pin(o, at);
+        self.tell(|shadow| {
+            let place = shadow.pinning.take().expect("set above");
+            if done.is_ok() {
+                *shadow.pinned.entry(place).or_default() += 1;
+            }
+        });
+        done
+    }
+    fn unpin(&mut self, o: Obj) {
+        self.tell(|shadow| shadow.unpinned(o));
+        self.inner.unpin(o);
     }
     fn flush(&mut self) {
         self.inner.flush();

@@ -1,4 +1,4 @@
-//! What [`Checked`](super::checked) knows of local objects: when they end (H9), and which slots still
+//! What [`Checked`](super::checked) knows of local objects: when they end (H11), and which slots still
 //! refer to them then.
 
 use std::collections::{HashMap, HashSet};

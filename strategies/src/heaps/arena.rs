@@ -25,7 +25,8 @@
 //! - I5. References from a region's objects to the parent's are the parent's business like any: its
 //!   roots (tracing), counted (counting).
 //!   A region's own objects are not counted.
-//! - I6. Tasks, channels, mutexes, actors, waiters and weak references are never in a region.
+//! - I6. Tasks, channels, mutexes, actors, waiters, weak references, weak maps and their entries are never
+//!   in a region.
 //! - I7. Local objects (over a parent that does not count) are in their task's stack: a region that is
 //!   popped frame by frame and never promoted from (parts/regions/frames.rs, F1–F5).
 //!
@@ -36,6 +37,7 @@
 //!    originals are still whole. If there is no memory, the region is *retired* instead: it stays until
 //!    a collection finds nothing in it alive, or has made room for the copies: then steps 1 to 6 are
 //!    done at the next slow allocation, with all roots as sources.
+//!    A region with a pinned object is retired, too.
 //! 3. Contents are copied, originals are left with the address of their copy.
 //! 4. Slots of the copies get the addresses of copies, through the parent's barrier.
 //! 5. So do all words of step 1.
@@ -109,6 +111,7 @@ impl Parent for MarkSweep {
             FRAME_WORDS,
             <MarkSweep>::INFO.parameters[0],
             <MarkSweep>::INFO.parameters[1],
+            <MarkSweep>::INFO.parameters[2],
         ],
         ..<MarkSweep>::INFO
     };
@@ -426,13 +429,11 @@ unsafe impl<M: Mutator> Mutator for RegionMutator<M> {
         let sources = self.sources(&mut leaving, *result, at);
         let outer = self.table.borrow_mut().region(owner).outer;
         // Copies go to the parent, also where the outer region would have room.
-        if sources.is_empty() || self.promote(&mut leaving, sources, result, at) {
+        let pinned = self.table.borrow_mut().region(owner).pins > 0;
+        if !pinned && (sources.is_empty() || self.promote(&mut leaving, sources, result, at)) {
             self.release(owner);
         } else {
-            let mut table = self.table.borrow_mut();
-            table.counters.region_retired += 1;
-            let region = table.region(owner);
-            (region.retired, region.outer) = (true, NOBODY);
+            self.retire(owner);
         }
         self.enter_owner(outer);
     }
@@ -464,13 +465,36 @@ unsafe impl<M: Mutator> Mutator for RegionMutator<M> {
         let first = self.table.borrow().of_token(innermost);
         let (mut owner, stack) = self.table.borrow_mut().region_and_stack(first);
         while owner != NOBODY {
-            let outer = self.table.borrow_mut().region(owner).outer;
-            self.release(owner);
+            let (outer, pins) = {
+                let mut table = self.table.borrow_mut();
+                let region = table.region(owner);
+                (region.outer, region.pins)
+            };
+            if pins > 0 {
+                self.retire(owner);
+            } else {
+                self.release(owner);
+            }
             owner = outer;
         }
         if stack != NOBODY {
             self.table.borrow_mut().close(stack);
         }
+    }
+    fn pin(&mut self, o: Obj, at: &mut Safepoint<'_>) -> Result<(), Oom> {
+        if !self.is_local_object(o) {
+            return self.parent.pin(o, at);
+        }
+        let owner = self.owner(o);
+        self.table.borrow_mut().region(owner).pins += 1;
+        Ok(())
+    }
+    fn unpin(&mut self, o: Obj) {
+        if !self.is_local_object(o) {
+            return self.parent.unpin(o);
+        }
+        let owner = self.owner(o);
+        self.table.borrow_mut().region(owner).pins -= 1;
     }
     fn flush(&mut self) {
         self.flush_region();

@@ -81,6 +81,10 @@ impl Roots for ParentRoots<'_> {
     fn weak(&mut self, live: &mut dyn Liveness) -> bool {
         self.roots.weak(&mut RegionsLive { parent: live, table: self.table })
     }
+    /// Values in regions are hidden (I4).
+    fn weak_values(&mut self, f: &mut dyn FnMut(Obj)) {
+        self.roots.weak_values(f);
+    }
 }
 
 /// What the world asks of is alive in a region: it is watched, so it was a source.
@@ -98,6 +102,9 @@ impl Liveness for RegionsLive<'_> {
     }
     fn keep(&mut self, o: Obj) -> Obj {
         self.parent.keep(o)
+    }
+    fn hold(&mut self, o: Obj) -> Obj {
+        self.parent.hold(o)
     }
 }
 
@@ -172,7 +179,7 @@ impl RegionTable {
         let alive: Vec<Owner> = live.iter().map(|&o| self.owner_of(o)).collect();
         for owner in 1..=self.regions.len() as Owner {
             let region = &self.regions[owner as usize - 1];
-            if !region.retired {
+            if !region.retired || region.pins > 0 {
                 continue;
             }
             let bytes = region.memory.bytes(&self.pool);

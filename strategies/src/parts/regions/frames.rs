@@ -9,7 +9,7 @@
 //!
 //! The stack is the memory of a region that is never left: what is asked of regions (whose is this
 //! object? who refers to it from outside? what is reachable?) is asked of it in the same way. Only a
-//! frame's end differs: nothing outlives it (H9), so the cursor goes back to the mark, and that is all.
+//! frame's end differs: nothing outlives it (H11), so the cursor goes back to the mark, and that is all.
 //!
 //! Invariants
 //! - F1. From the cursor to the end the stack is free. Below, objects lie back to back; a mark is one
@@ -18,7 +18,7 @@
 //!   instead, and are the innermost ones.
 //! - F3. A slot outside of the stack that refers into it is remembered, with the region that the
 //!   stack is. When a frame ends, remembered slots that refer above its mark are set to nil: what they
-//!   lie in is garbage (H9), but a collection may still look at it.
+//!   lie in is garbage (H11), but a collection may still look at it.
 //! - F4. A slot in the stack that refers into a region is not remembered: `holds` is set, and whoever
 //!   moves a region's objects looks at the whole stack.
 //! - F5. After a collection, objects of the stack that nothing reaches hold nothing.
@@ -126,7 +126,7 @@ impl Frames {
         let mark = unsafe { Obj::from_address(self.mark) };
         let bytes = self.bump.cursor() - (mark.address() + MARK.size());
         let (enclosing, limit) = (mark.raw_word(ENCLOSING), mark.raw_word(LIMIT));
-        // SAFETY: F1; what lies above the mark has ended (H9).
+        // SAFETY: F1; what lies above the mark has ended (H11).
         self.bump = unsafe { Bump::new(mark.address(), limit as usize) };
         self.mark = enclosing as usize;
         bytes

@@ -43,8 +43,8 @@ pub struct RegionMutator<M: Mutator> {
 /// Whether objects of a kind may be in a region (I6).
 #[inline(always)]
 pub(crate) fn may_be_local(kind: ObjectKind) -> bool {
-    use ObjectKind::{Actor, Channel, Mutex, Task, Waiter, Weak};
-    !matches!(kind, Task | Channel | Mutex | Actor | Waiter | Weak)
+    use ObjectKind::{Actor, Channel, Ephemerons, Mutex, Task, Waiter, Weak, WeakMap};
+    !matches!(kind, Task | Channel | Mutex | Actor | Waiter | Weak | WeakMap | Ephemerons)
 }
 
 impl<M: Mutator> RegionMutator<M> {
@@ -110,6 +110,13 @@ impl<M: Mutator> RegionMutator<M> {
         } else {
             self.parent.set(word, v);
         }
+    }
+    /// The region has ended, its objects stay.
+    pub(crate) fn retire(&mut self, owner: Owner) {
+        let mut table = self.table.borrow_mut();
+        table.counters.region_retired += 1;
+        let region = table.region(owner);
+        (region.retired, region.outer) = (true, NOBODY);
     }
     #[cold]
     #[inline(never)]

@@ -36,6 +36,8 @@ pub(crate) struct RegionEntry {
     pub(crate) tidy_at: usize,
     pub(crate) shared: bool,
     pub(crate) retired: bool,
+    /// How many pins its objects have: then it is retired at its end, nothing moves.
+    pub(crate) pins: usize,
     /// Weak references point at these, or they have finalizers: promoted whatever happens.
     pub(crate) watched: Vec<(Obj, Watch)>,
     /// The stack of local objects when the region began.
