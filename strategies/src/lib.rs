@@ -6,7 +6,7 @@
 use menagerie::bytecode::verify::Verified;
 use menagerie::check::Wrapped;
 use menagerie::event::{FnSink, NullSink};
-use menagerie::heap::{Factory, Heap, HeapInfo};
+use menagerie::heap::{Factory, Heap, HeapInfo, Mutator};
 use menagerie::report::Ending;
 use menagerie::sched::{Scheduler, SchedulerInfo};
 use menagerie::stats::Stats;
@@ -49,6 +49,12 @@ macro_rules! heaps {
         /// there: the same, or another heap of the registry.
         pub const SHARED_HEAPS: &[(&str, &str)] =
             &[$($((<$heap as Heap>::INFO.name, <$shared as Heap>::INFO.name),)?)*];
+
+        /// Whether the named heap gives local objects memory of their own, so that the code is to mark
+        /// frames that make some.
+        pub fn has_frames(heap: &str) -> bool {
+            $((heap == <$heap as Heap>::INFO.name && <<$heap as Heap>::Mutator as Mutator>::FRAMES))||*
+        }
 
         /// How to make the named heap behind `dyn`: for wrappers, and for tests that run on all.
         pub fn factory(heap: &str) -> Option<Factory> {
