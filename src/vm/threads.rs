@@ -20,7 +20,7 @@ use super::worker::Worker;
 use crate::event::Sink;
 use crate::heap::{Heap, SharedHeap};
 use crate::sched::Scheduler;
-use crate::sync::{ManyThreads, OneThread};
+use crate::sync::{ManyThreads, OneThread, thread};
 
 /// Where workers run.
 pub trait Threads<H: Heap, S: Scheduler, E: Sink> {
@@ -56,7 +56,7 @@ where
 {
     fn run(vm: &mut Vm<H, S, E>) {
         let (first, others) = vm.workers.split_first_mut().expect("at least one worker");
-        std::thread::scope(|scope| {
+        thread::scope(|scope| {
             for worker in others {
                 let moved = Moved(worker);
                 let start = move || {
@@ -65,8 +65,7 @@ where
                     work(moved.0);
                 };
                 // Fewer threads than asked for: the others do the work.
-                let thread = std::thread::Builder::new().name("menagerie-worker".into());
-                if let Err(e) = thread.spawn_scoped(scope, start) {
+                if let Err(e) = thread::start(scope, "menagerie-worker", start) {
                     eprintln!("menagerie: a worker's thread cannot be started: {e}");
                 }
             }
