@@ -22,7 +22,7 @@ end
 operations["switch"] = function(n, empty)
   local function turns()
     local count = 0
-    for _ = 1, n // 2 do
+    for _ = 1, math.floor(n / 2) do
       if not empty then yield() end
       count = count + 1
     end
@@ -33,9 +33,9 @@ operations["switch"] = function(n, empty)
     local _, x = resume(a)
     return x + select(2, resume(create(turns)))
   end
-  for _ = 1, n // 2 do resume(a) end
+  for _ = 1, math.floor(n / 2) do resume(a) end
   local _, x = resume(a)
-  return x + n // 2
+  return x + math.floor(n / 2)
 end
 
 function operations.ping_pong(n, empty)

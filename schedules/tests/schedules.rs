@@ -5,8 +5,7 @@
 use std::process::{Command, Output};
 
 use menagerie::sync::native::MISTAKES;
-
-extern crate strategies_under_shuttle as menagerie_strategies;
+use strategies_under_shuttle::{HEAPS, SCHEDULERS, SHARED_HEAPS};
 
 /// Schedules per program, heap, scheduler and explorer. `MENAGERIE_SCHEDULES=20000` hunts.
 fn schedules() -> String {
@@ -19,35 +18,52 @@ fn explore(arguments: &[&str]) -> Output {
     command.output().expect("the program of this package can be started")
 }
 
-fn programs() -> Vec<String> {
+const EXPLORERS: [&str; 3] = ["random", "pct", "urw"];
+
+/// A program, and what its header says.
+struct Program {
+    name: String,
+    /// The explorers that are fair enough for it.
+    explorers: Vec<&'static str>,
+    needs_collection: bool,
+}
+
+fn programs() -> Vec<Program> {
     let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/programs");
     let entries = std::fs::read_dir(folder).expect("the programs");
-    let names = entries.map(|entry| {
+    let programs = entries.map(|entry| {
         let path = entry.expect("an entry").path();
-        path.file_stem().expect("a name").to_string_lossy().into_owned()
+        let text = std::fs::read_to_string(&path).expect("UTF-8");
+        let named = text.lines().find_map(|line| line.strip_prefix("// explorers: "));
+        let is_named = |e: &&str| named.is_none_or(|n| n.split(' ').any(|name| name == *e));
+        Program {
+            name: path.file_stem().expect("a name").to_string_lossy().into_owned(),
+            explorers: EXPLORERS.into_iter().filter(is_named).collect(),
+            needs_collection: text.contains("// needs: collection"),
+        }
     });
-    let mut names: Vec<_> = names.collect();
-    names.sort();
-    assert!(names.len() > 5, "{names:?}");
-    names
+    let mut programs: Vec<_> = programs.collect();
+    programs.sort_by(|a, b| a.name.cmp(&b.name));
+    assert!(programs.len() > 5 && programs.iter().all(|p| !p.explorers.is_empty()));
+    programs
 }
 
 fn hold_under(explorer: &str) {
     let schedules = schedules();
-    for program in programs() {
-        for heap in menagerie_strategies::SHARED_HEAPS {
-            for (info, _) in
-                menagerie_strategies::SCHEDULERS.iter().filter(|(info, _)| info.parallel)
-            {
-                let run = explore(&[&program, heap, info.name, explorer, &schedules]);
+    let parallel = || SCHEDULERS.iter().map(|(info, _)| info).filter(|info| info.parallel);
+    for program in programs().iter().filter(|p| p.explorers.contains(&explorer)) {
+        for &heap in SHARED_HEAPS {
+            let collects = HEAPS.iter().any(|(info, _)| info.name == heap && info.collects);
+            if program.needs_collection && !collects {
+                continue;
+            }
+            for scheduler in parallel() {
+                let what = [&program.name, heap, scheduler.name, explorer, &schedules];
+                let run = explore(&what);
                 let report = String::from_utf8_lossy(&run.stderr);
-                assert!(
-                    run.status.success(),
-                    "{program}, {heap}, {}, {explorer}:\n{report}",
-                    info.name
-                );
+                assert!(run.status.success(), "{what:?}:\n{report}");
                 let held = String::from_utf8_lossy(&run.stdout);
-                assert_eq!(held.trim(), schedules, "{program}: schedules that were tried");
+                assert_eq!(held.trim(), schedules, "{what:?}: schedules that were tried");
             }
         }
     }
@@ -69,9 +85,11 @@ fn programs_hold_under_uniform_walks() {
 /// A program that no mistake makes fail shows nothing.
 #[test]
 fn mistakes_are_shown() {
-    let lives = |&&(mistake, program): &&(&str, &str)| {
-        ["random", "pct", "urw"].iter().all(|explorer| {
-            let run = explore(&[program, "mark-sweep", "work-stealing", explorer, "2000", mistake]);
+    let programs = programs();
+    let lives = |&&(mistake, name): &&(&str, &str)| {
+        let program = programs.iter().find(|p| p.name == name).expect("a program of that name");
+        program.explorers.iter().all(|explorer| {
+            let run = explore(&[name, "mark-sweep", "work-stealing", explorer, "2000", mistake]);
             // 2: the arguments are wrong.
             assert_ne!(run.status.code(), Some(2), "{}", String::from_utf8_lossy(&run.stderr));
             run.status.success()

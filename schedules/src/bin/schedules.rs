@@ -92,7 +92,7 @@ fn run(
     let quantum = if workload.says("expect-error") { "max" } else { "5" };
     let mut how = How { scheduler, quantum, workers: 3, ..How::on(heap) };
     (how.checks.check, how.checks.stress) = (true, Some(5));
-    how.limit_bytes = 4 << 20;
+    how.limit_bytes = 256 << 20;
     let mut config = Config::new();
     config.stack_size = 1 << 20;
     config.max_steps = MaxSteps::FailAfter(STEPS_MAX);

@@ -88,11 +88,7 @@ fn fork_rayon(k: i64) -> i64 {
     left + right
 }
 
-fn node(
-    parent: Sender<i64>,
-    first: i64,
-    leaves: i64,
-) -> Pin<Box<dyn Future<Output = ()> + Send>> {
+fn node(parent: Sender<i64>, first: i64, leaves: i64) -> Pin<Box<dyn Future<Output = ()> + Send>> {
     Box::pin(async move {
         if leaves == 1 {
             return parent.send(first).await.expect("somebody receives");
