@@ -82,6 +82,16 @@ fn programs_hold_under_uniform_walks() {
     hold_under("urw");
 }
 
+/// Clocks, addresses and the like decide nothing: what shuttle decides is a schedule.
+#[test]
+fn a_schedule_is_all_that_decides() {
+    for program in programs() {
+        let run = explore(&[&program.name, "mark-sweep", "work-stealing", "twice", "20"]);
+        let report = String::from_utf8_lossy(&run.stderr);
+        assert!(run.status.success(), "{}:\n{report}", program.name);
+    }
+}
+
 /// A program that no mistake makes fail shows nothing.
 #[test]
 fn mistakes_are_shown() {

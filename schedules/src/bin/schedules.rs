@@ -2,16 +2,20 @@
 //!
 //! usage: `schedules PROGRAM HEAP SCHEDULER EXPLORER SCHEDULES [MISTAKE]`
 //!
-//! PROGRAM is a file of `schedules/programs`; EXPLORER is `random`, `pct` (three ordered events) or `urw`
-//! (uniform among the threads' next steps). A failure ends it with shuttle's report; with the same
-//! `SHUTTLE_RANDOM_SEED` it fails in the same way. Prints how many schedules held.
+//! PROGRAM is a file of `schedules/programs`; EXPLORER is `random`, `pct` (three ordered events), `urw`
+//! (uniform among the threads' next steps) or `twice`: random, each schedule two times, which must offer
+//! the same choices. A failure ends it with shuttle's report. The seed is fixed, so the same command
+//! fails in the same way; `SHUTTLE_RANDOM_SEED=n` takes another one. Prints how many schedules held.
 
 use std::cell::OnceCell;
 use std::path::Path;
 use std::process::ExitCode;
 
 use menagerie::sync::native::make;
-use shuttle::scheduler::{PctScheduler, RandomScheduler, Scheduler, UrwRandomScheduler};
+use shuttle::scheduler::{
+    PctScheduler, RandomScheduler, Scheduler, UncontrolledNondeterminismCheckScheduler,
+    UrwRandomScheduler,
+};
 use shuttle::{Config, MaxSteps, Runner};
 
 extern crate strategies_under_shuttle as menagerie_strategies;
@@ -23,6 +27,8 @@ use common::{Compiled, How, Workload, run_compiled};
 
 /// More steps of one execution than any program of ours takes: something waits for ever.
 const STEPS_MAX: usize = 300_000;
+/// Any.
+const SEED: u64 = 1;
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
@@ -31,7 +37,9 @@ fn main() -> ExitCode {
         [a, b, c, d, e] => ([a, b, c, d, e], None),
         [a, b, c, d, e, mistake] => ([a, b, c, d, e], Some(mistake)),
         _ => {
-            eprintln!("usage: schedules PROGRAM HEAP SCHEDULER random|pct|urw SCHEDULES [MISTAKE]");
+            eprintln!(
+                "usage: schedules PROGRAM HEAP SCHEDULER random|pct|urw|twice SCHEDULES [MISTAKE]"
+            );
             return ExitCode::from(2);
         }
     };
@@ -60,11 +68,22 @@ fn explore([program, heap, scheduler, explorer, schedules]: [&str; 5]) -> Result
     let scheduler = named(scheduler, parallel.map(|(info, _)| info.name))?;
     let schedules: usize =
         schedules.parse().map_err(|_| format!("SCHEDULES is a number, not `{schedules}`"))?;
+    let random = RandomScheduler::new_from_seed(SEED, schedules);
     match explorer {
-        "random" => Ok(run(RandomScheduler::new(schedules), workload, heap, scheduler)),
-        "pct" => Ok(run(PctScheduler::new(3, schedules), workload, heap, scheduler)),
-        "urw" => Ok(run(UrwRandomScheduler::new(schedules), workload, heap, scheduler)),
-        _ => Err(format!("unknown explorer `{explorer}`: random, pct or urw")),
+        "random" => Ok(run(random, workload, heap, scheduler)),
+        "pct" => {
+            let pct = PctScheduler::new_from_seed(SEED, 3, schedules);
+            Ok(run(pct, workload, heap, scheduler))
+        }
+        "urw" => {
+            let urw = UrwRandomScheduler::new_from_seed(SEED, schedules);
+            Ok(run(urw, workload, heap, scheduler))
+        }
+        "twice" => {
+            let twice = UncontrolledNondeterminismCheckScheduler::new(random);
+            Ok(run(twice, workload, heap, scheduler))
+        }
+        _ => Err(format!("unknown explorer `{explorer}`: random, pct, urw or twice")),
     }
 }
 
