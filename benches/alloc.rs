@@ -10,11 +10,11 @@
 //! alive. The nurseries stand for first-level cache, second-level cache, and memory.
 
 use std::hint::black_box;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group};
-use menagerie::heap::{Cause, Dirty, Heap, HeapConfig, Liveness, Mutator, Roots, Safepoint, Sizer};
-use menagerie::object::{Obj, ObjectKind, ObjectLayout};
+use menagerie::heap::{Cause, Heap, HeapConfig, Mutator, Safepoint};
+use menagerie::object::Obj;
 use menagerie::value::Value;
 use menagerie_strategies::heaps::arena::Arena;
 use menagerie_strategies::heaps::generational::Generational;
@@ -24,22 +24,10 @@ use menagerie_strategies::heaps::rc::Rc as Counting;
 use menagerie_strategies::heaps::semispace::SemiSpace;
 use menagerie_strategies::parts::memory::{Pages, Reservation};
 
-/// 32 bytes: the header and three slots.
-const LAYOUT: ObjectLayout = ObjectLayout::new(ObjectKind::Tuple, 3);
+#[allow(dead_code, reason = "each benchmark uses a part of it")]
+mod rig;
+use rig::{LAYOUT, Order, Rig, collect, compare, config, cpu, tree, wall};
 
-struct TestRoots(Vec<Value>);
-impl Roots for TestRoots {
-    fn slices(&mut self, f: &mut dyn FnMut(&mut [Value], Dirty)) {
-        f(&mut self.0, Dirty::Yes);
-    }
-    fn weak(&mut self, _: &mut dyn Liveness) -> bool {
-        false
-    }
-}
-
-fn config(limit_bytes: usize) -> HeapConfig {
-    HeapConfig { limit_bytes, sizer: Sizer::Fixed, ..HeapConfig::default() }
-}
 fn system_config(limit_bytes: usize) -> HeapConfig {
     let parameters = vec![("allocator".to_owned(), "system".to_owned())];
     HeapConfig { parameters, ..config(limit_bytes) }
@@ -55,33 +43,9 @@ fn part_config(parameter: &str, bytes: usize) -> HeapConfig {
     HeapConfig { parameters, ..config(16 * bytes) }
 }
 
-/// A heap with its mutator, and the roots `r`.
-struct Rig<H: Heap> {
-    mutator: H::Mutator,
-    heap: H,
-    roots: TestRoots,
-}
-
+/// Objects that die at once.
 impl<H: Heap> Rig<H> {
-    fn new(config: &HeapConfig) -> Rig<H> {
-        let heap = H::new(config).expect("the configuration is good");
-        Rig { mutator: heap.mutator(), heap, roots: TestRoots(Vec::new()) }
-    }
-    #[inline(always)]
-    fn alloc(&mut self) -> Obj {
-        match self.mutator.try_alloc(LAYOUT) {
-            Some(o) => o,
-            None => self.alloc_slow(),
-        }
-    }
-    #[cold]
-    #[inline(never)]
-    fn alloc_slow(&mut self) -> Obj {
-        let (heap, roots) = (&self.heap, &mut self.roots);
-        let mut collect = |why| drop(heap.collect(roots, why));
-        self.mutator.alloc_slow(LAYOUT, &mut Safepoint::new(&mut collect)).expect("memory")
-    }
-    /// Allocates and fills objects that die at once.
+    /// Allocates and fills them.
     #[inline(never)]
     fn churn(&mut self, n: u64) {
         for _ in 0..n {
@@ -170,56 +134,6 @@ impl Bare {
 const NURSERIES: [(&str, usize); 3] =
     [("128 KiB", 128 << 10), ("1 MiB", 1 << 20), ("16 MiB", 16 << 20)];
 
-// ---- graphs to mark ----
-
-#[derive(Clone, Copy, PartialEq)]
-enum Order {
-    /// Preorder: what a program that builds it depth first gets.
-    DepthFirst,
-    Random,
-}
-
-/// A binary tree of `n` nodes whose preorder lies in memory as `order` says.
-fn tree<H: Heap>(config: &HeapConfig, n: usize, order: Order) -> Rig<H> {
-    let mut rig = Rig::<H>::new(config);
-    let mut objects: Vec<Obj> = Vec::with_capacity(n);
-    for _ in 0..n {
-        let o = rig.alloc();
-        (0..3).for_each(|i| rig.mutator.init(o, i, Value::NIL));
-        objects.push(o);
-    }
-    if order == Order::Random {
-        let mut seed = 12_345u64;
-        for i in (1..n).rev() {
-            seed ^= seed << 13;
-            seed ^= seed >> 7;
-            seed ^= seed << 17;
-            objects.swap(i, (seed % (i as u64 + 1)) as usize);
-        }
-    }
-    // Node k's children are 2k + 1 and 2k + 2; the stack gives preorder.
-    let (mut next, mut stack) = (0, vec![(0, None)]);
-    while let Some((k, parent)) = stack.pop() {
-        let o: Obj = objects[next];
-        next += 1;
-        if let Some((parent, slot)) = parent {
-            rig.mutator.init(parent, slot, Value::object(o));
-        }
-        let children = [(2 * k + 2, 1), (2 * k + 1, 0)];
-        stack.extend(children.iter().filter(|c| c.0 < n).map(|&(k, slot)| (k, Some((o, slot)))));
-    }
-    rig.mutator.flush();
-    rig.roots.0.push(Value::object(objects[0]));
-    rig
-}
-
-/// What tracing everything costs by hand, with a plain stack and a mark bit in a table by number:
-/// the limit in order of memory.
-fn collect<H: Heap>(rig: &mut Rig<H>, n: usize) {
-    let collection = rig.heap.collect(&mut rig.roots, Cause::Explicit);
-    assert_eq!(collection.traced_objects, n as u64);
-}
-
 // ---- criterion ----
 
 fn allocation(c: &mut Criterion) {
@@ -300,51 +214,7 @@ fn tracing(c: &mut Criterion) {
     }
 }
 
-fn wall(f: impl FnOnce()) -> Duration {
-    let start = Instant::now();
-    f();
-    start.elapsed()
-}
-
 // ---- interleaved ratios ----
-
-/// CPU nanoseconds of this thread.
-fn cpu(f: impl FnOnce()) -> f64 {
-    fn now() -> f64 {
-        let mut t = libc::timespec { tv_sec: 0, tv_nsec: 0 };
-        // SAFETY: writes the time into `t`.
-        unsafe { libc::clock_gettime(libc::CLOCK_THREAD_CPUTIME_ID, &mut t) };
-        t.tv_sec as f64 * 1e9 + t.tv_nsec as f64
-    }
-    let start = now();
-    f();
-    now() - start
-}
-
-fn median(values: &mut [f64]) -> f64 {
-    values.sort_by(f64::total_cmp);
-    values[values.len() / 2]
-}
-
-type Contender<'a> = (&'a str, Box<dyn FnMut() -> f64 + 'a>);
-
-/// Runs the contenders in turn, `rounds` times; prints the median of each and its ratio to the first.
-fn compare(what: &str, rounds: usize, contenders: &mut [Contender<'_>]) {
-    let mut times = vec![Vec::new(); contenders.len()];
-    for _ in 0..rounds {
-        for (times, (_, run)) in times.iter_mut().zip(contenders.iter_mut()) {
-            times.push(run());
-        }
-    }
-    println!("{what}");
-    let mut ratios: Vec<Vec<f64>> = Vec::new();
-    for t in &times {
-        ratios.push(t.iter().zip(&times[0]).map(|(a, b)| a / b).collect());
-    }
-    for (((name, _), times), ratios) in contenders.iter().zip(&mut times).zip(&mut ratios) {
-        println!("  {name:<24} {:7.2} ns  {:5.2} ×", median(times), median(ratios));
-    }
-}
 
 fn interleaved() {
     const N: u64 = 4_000_000;

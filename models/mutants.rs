@@ -39,8 +39,12 @@ const SPINS: &str = "Model exceeded maximum number of branches";
 const ONCE: &str = "came out exactly once";
 /// A task waits for what has happened.
 const LOST: &str = "a wake-up was lost";
+/// Of two decrements that were both the last, or neither.
+const FREED: &str = "not freed exactly once";
 /// Two workers could run it.
 const TWICE: &str = "the task is queued twice";
+/// Marking ended too early.
+const UNSCANNED: &str = "the end came before this object was scanned";
 /// A worker gave up its time.
 const EARLY: &str = "a slice has ended that had not used up its quantum";
 
@@ -69,7 +73,8 @@ pub(crate) const PROTOCOLS: &[Protocol] = &[
                 model: "stop",
                 failure: SPINS,
                 edits: &[(
-                    "        lane.fast.store(false, Ordering::Release);\n        self.lock.lock();\n",
+                    "        lane.fast.store(false, Ordering::Release);\n        \
+                     if !self.lock.try_lock() {\n            self.wait(lane);\n        }\n",
                     "        self.lock.lock();\n        lane.fast.store(false, Ordering::Release);\n",
                 )],
             },
@@ -130,16 +135,16 @@ pub(crate) const PROTOCOLS: &[Protocol] = &[
     Protocol {
         name: "idle",
         source: "src/idle.rs",
-        models: &["end", "push_or_sleep"],
+        models: &["end", "push_or_sleep", "own_task", "timer"],
         mutants: &[
             Mutant {
                 name: "gate_given_up_between_look_and_list",
                 model: "push_or_sleep",
                 failure: DEADLOCK,
                 edits: &[(
-                    "        idle().sleepers.push(",
+                    "        idle().list(me);\n",
                     "        // SAFETY: by the caller.\n        unsafe { gate.unlock() };\n        \
-                     gate.lock();\n        idle().sleepers.push(",
+                     gate.lock();\n        idle().list(me);\n",
                 )],
             },
             Mutant {
@@ -147,11 +152,10 @@ pub(crate) const PROTOCOLS: &[Protocol] = &[
                 model: "push_or_sleep",
                 failure: RACE,
                 edits: &[
-                    ("        idle().sleepers.push((me, thread::current()));\n", ""),
+                    ("        idle().list(me);\n", ""),
                     (
                         "        thread::park(wait);",
-                        "        idle().sleepers.push((me, thread::current()));\n        \
-                         thread::park(wait);",
+                        "        idle().list(me);\n        thread::park(wait);",
                     ),
                 ],
             },
@@ -160,15 +164,18 @@ pub(crate) const PROTOCOLS: &[Protocol] = &[
                 model: "push_or_sleep",
                 failure: DEADLOCK,
                 edits: &[(
-                    "sleeper.as_ref().inspect(|(_, thread)| thread.unpark()).is_some()",
-                    "sleeper.is_some()",
+                    "        place.inspect(|&i| self.take(i).unpark()).is_some()\n    }\n    /// Wakes this",
+                    "        place.inspect(|&i| drop(self.take(i))).is_some()\n    }\n    /// Wakes this",
                 )],
             },
             Mutant {
                 name: "end_wakes_nobody",
                 model: "end",
                 failure: DEADLOCK,
-                edits: &[("            thread.unpark();\n", "            drop(thread);\n")],
+                edits: &[(
+                    "            self.take(last).unpark();\n",
+                    "            drop(self.take(last));\n",
+                )],
             },
             Mutant {
                 name: "a_slice_is_not_counted",
@@ -177,10 +184,86 @@ pub(crate) const PROTOCOLS: &[Protocol] = &[
                 edits: &[("        self.busy += 1;\n", ""), ("        self.busy -= 1;\n", "")],
             },
             Mutant {
+                name: "a_queued_task_is_not_counted",
+                model: "own_task",
+                failure: "the end was reported before all tasks had run",
+                edits: &[("self.busy == 0 && self.queued == 0", "self.busy == 0")],
+            },
+            Mutant {
                 name: "sleepers_stay_on_the_list",
                 model: "push_or_sleep",
                 failure: "a worker that is awake is on the list of sleepers",
-                edits: &[("        idle().sleepers.retain(|&(number, _)| number != me);\n", "")],
+                edits: &[(
+                    "        place.inspect(|&i| drop(self.take(i))).is_none()\n",
+                    "        place.is_none()\n",
+                )],
+            },
+            Mutant {
+                name: "moved_sleeper_is_not_found",
+                model: "own_task",
+                failure: DEADLOCK,
+                edits: &[("        self.places[me] = Some(self.sleepers.len());\n", "")],
+            },
+            Mutant {
+                name: "watcher_keeps_its_part_when_it_wakes",
+                model: "timer",
+                failure: DEADLOCK,
+                edits: &[(
+                    "        self.watcher = self.watcher.filter(|&(watcher, _)| watcher != number);\n",
+                    "",
+                )],
+            },
+        ],
+    },
+    Protocol {
+        name: "calls",
+        source: "src/calls.rs",
+        models: &["cap_of_one", "two_helpers", "no_thread", "no_second_thread", "end"],
+        mutants: &[
+            Mutant {
+                name: "listener_does_not_look",
+                model: "cap_of_one",
+                failure: DEADLOCK,
+                edits: &[("let nothing = state.done.is_empty();", "let nothing = true;")],
+            },
+            Mutant {
+                name: "helper_wakes_nobody",
+                model: "cap_of_one",
+                failure: DEADLOCK,
+                edits: &[(
+                    "                listener.unpark();\n",
+                    "                drop(listener);\n",
+                )],
+            },
+            Mutant {
+                name: "two_jobs_count_on_one_helper",
+                model: "two_helpers",
+                failure: DEADLOCK,
+                edits: &[("state.queue.len() <= state.waiting", "state.waiting > 0")],
+            },
+            Mutant {
+                name: "job_is_queued_but_nobody_told",
+                model: "cap_of_one",
+                failure: DEADLOCK,
+                edits: &[("            self.work.notify_one();\n", "")],
+            },
+            Mutant {
+                name: "job_is_left_to_nobody",
+                model: "no_thread",
+                failure: DEADLOCK,
+                edits: &[("if state.helpers == 0 {", "if false {")],
+            },
+            Mutant {
+                name: "thread_counted_that_was_not_given",
+                model: "no_thread",
+                failure: DEADLOCK,
+                edits: &[("state.helpers += usize::from(started);", "state.helpers += 1;")],
+            },
+            Mutant {
+                name: "waiting_helpers_do_not_hear_of_the_end",
+                model: "end",
+                failure: DEADLOCK,
+                edits: &[("        self.work.notify_all();\n", "")],
             },
         ],
     },
@@ -381,6 +464,295 @@ pub(crate) const PROTOCOLS: &[Protocol] = &[
                 model: "put_or_take",
                 failure: RACE,
                 edits: &[("swap(NO_TASK, Ordering::AcqRel)", "swap(NO_TASK, Ordering::Release)")],
+            },
+        ],
+    },
+    Protocol {
+        name: "mark_word",
+        source: "strategies/src/parts/mark_word.rs",
+        models: &["neighbours"],
+        mutants: &[
+            Mutant {
+                name: "mark_by_load_and_store",
+                model: "neighbours",
+                failure: "a mark was lost",
+                edits: &[(
+                    "    word.load(Relaxed) & bit == 0 && word.fetch_or(bit, Relaxed) & bit == 0\n",
+                    "    let was = word.load(Relaxed);\n    \
+                     word.store(was | bit, Relaxed);\n    was & bit == 0\n",
+                )],
+            },
+            Mutant {
+                name: "who_looked_first_scans",
+                model: "neighbours",
+                failure: "not exactly one thread scans the common object",
+                edits: &[(
+                    "word.load(Relaxed) & bit == 0 && word.fetch_or(bit, Relaxed) & bit == 0",
+                    "word.load(Relaxed) & bit == 0 && { word.fetch_or(bit, Relaxed); true }",
+                )],
+            },
+        ],
+    },
+    Protocol {
+        name: "work_pool",
+        source: "strategies/src/parts/work_pool.rs",
+        models: &["two_threads", "three_threads", "unwinding"],
+        mutants: &[
+            Mutant {
+                name: "ends_while_another_works",
+                model: "two_threads",
+                failure: UNSCANNED,
+                edits: &[("if state.waiting == state.threads {", "if state.waiting > 0 {")],
+            },
+            Mutant {
+                name: "end_wakes_nobody",
+                model: "two_threads",
+                failure: DEADLOCK,
+                edits: &[(
+                    "                self.left = true;\n                pool.changed.notify_all();\n",
+                    "                self.left = true;\n",
+                )],
+            },
+            Mutant {
+                name: "who_takes_still_waits",
+                model: "two_threads",
+                failure: DEADLOCK,
+                edits: &[(
+                    "state.batches.pop() {\n                state.waiting -= 1;\n",
+                    "state.batches.pop() {\n",
+                )],
+            },
+            Mutant {
+                name: "looks_for_the_end_before_batches",
+                model: "two_threads",
+                failure: UNSCANNED,
+                edits: &[(
+                    "            if let Some(batch) = state.batches.pop() {\n",
+                    "            if state.waiting == state.threads {\n                \
+                         state.waiting -= 1;\n                state.threads -= 1;\n                \
+                         self.left = true;\n                pool.changed.notify_all();\n                \
+                         return false;\n            }\n            \
+                         if let Some(batch) = state.batches.pop() {\n",
+                )],
+            },
+            Mutant {
+                name: "who_leaves_is_still_counted",
+                model: "two_threads",
+                failure: DEADLOCK,
+                edits: &[("                state.threads -= 1;\n", "")],
+            },
+            Mutant {
+                name: "who_enters_is_not_counted",
+                model: "three_threads",
+                failure: DEADLOCK,
+                edits: &[(
+                    "self.lock().threads += 1;",
+                    "{ let mut state = self.lock(); state.threads = state.threads.max(1); }",
+                )],
+            },
+            Mutant {
+                name: "sleeps_without_the_lock",
+                model: "two_threads",
+                failure: DEADLOCK,
+                edits: &[(
+                    "            state = pool.changed.wait(state).unwrap_or_else(PoisonError::into_inner);\n",
+                    "            drop(state);\n            state = pool.lock();\n            \
+                     state = pool.changed.wait(state).unwrap_or_else(PoisonError::into_inner);\n",
+                )],
+            },
+            Mutant {
+                name: "who_unwinds_does_not_leave",
+                model: "unwinding",
+                failure: DEADLOCK,
+                edits: &[(
+                    "            self.pool.lock().threads -= 1;\n            \
+                     self.pool.changed.notify_all();\n",
+                    "",
+                )],
+            },
+        ],
+    },
+    Protocol {
+        name: "crew",
+        source: "strategies/src/parts/crew.rs",
+        models: &["two_jobs"],
+        mutants: &[
+            Mutant {
+                name: "collector_does_not_wait",
+                model: "two_jobs",
+                failure: RACE,
+                edits: &[("while state.inside > 0 {", "while false {")],
+            },
+            Mutant {
+                name: "job_is_not_withdrawn",
+                model: "two_jobs",
+                failure: RACE,
+                edits: &[("        state.job = None;\n", "")],
+            },
+            Mutant {
+                name: "helper_goes_inside_uncounted",
+                model: "two_jobs",
+                failure: RACE,
+                edits: &[
+                    ("                    state.inside += 1;\n", ""),
+                    ("        state.inside -= 1;\n", ""),
+                ],
+            },
+            Mutant {
+                name: "last_one_out_wakes_nobody",
+                model: "two_jobs",
+                failure: DEADLOCK,
+                edits: &[("            self.shared.end.notify_one();\n", "")],
+            },
+            Mutant {
+                name: "quit_wakes_nobody",
+                model: "two_jobs",
+                failure: DEADLOCK,
+                edits: &[(
+                    "        self.shared.lock().quit = true;\n        self.shared.begin.notify_all();\n",
+                    "        self.shared.lock().quit = true;\n",
+                )],
+            },
+            Mutant {
+                name: "helper_forgets_what_it_has_done",
+                model: "two_jobs",
+                failure: SPINS,
+                edits: &[("                    seen = state.round;\n", "")],
+            },
+        ],
+    },
+    Protocol {
+        name: "atomic_counts",
+        source: "strategies/src/parts/atomic_counts.rs",
+        models: &["count_or_free", "candidate_or_last", "weak_or_last"],
+        mutants: &[
+            Mutant {
+                name: "increment_by_load_and_store",
+                model: "count_or_free",
+                failure: "a reference was dropped twice",
+                edits: &[(
+                    "self.0.fetch_add(1, Relaxed);",
+                    "self.0.store(self.0.load(Relaxed) + 1, Relaxed);",
+                )],
+            },
+            Mutant {
+                name: "decrement_by_load_and_store",
+                model: "count_or_free",
+                failure: FREED,
+                edits: &[(
+                    "let before = self.0.fetch_sub(1, Release);",
+                    "let before = self.0.load(Acquire);\n        self.0.store(before - 1, Release);",
+                )],
+            },
+            Mutant {
+                name: "decrement_does_not_release",
+                model: "count_or_free",
+                failure: RACE,
+                edits: &[("self.0.fetch_sub(1, Release)", "self.0.fetch_sub(1, Relaxed)")],
+            },
+            Mutant {
+                name: "last_one_does_not_acquire",
+                model: "count_or_free",
+                failure: RACE,
+                edits: &[("            fence(Acquire);\n", "")],
+            },
+            Mutant {
+                name: "marked_after_the_release",
+                model: "candidate_or_last",
+                failure: "a candidate's memory was freed",
+                edits: &[
+                    (
+                        "        // Of several that mark it at once, one has done it.\n",
+                        "        let last = self.decrement();\n",
+                    ),
+                    ("last: self.decrement(), candidate", "last, candidate"),
+                ],
+            },
+            Mutant {
+                name: "marked_by_load_and_store",
+                model: "candidate_or_last",
+                failure: "a candidate is in two lists",
+                edits: &[(
+                    "marks && flags.fetch_or(candidate, Relaxed) & candidate == 0;",
+                    "marks && {\n            let old = flags.load(Relaxed);\n            \
+                     flags.store(old | candidate, Relaxed);\n            old & candidate == 0\n        };",
+                )],
+            },
+            Mutant {
+                name: "last_one_misses_the_mark",
+                model: "candidate_or_last",
+                failure: RACE,
+                edits: &[
+                    ("self.0.fetch_sub(1, Release)", "self.0.fetch_sub(1, Relaxed)"),
+                    ("            fence(Acquire);\n", ""),
+                ],
+            },
+            Mutant {
+                name: "weak_load_revives_the_dead",
+                model: "weak_or_last",
+                failure: RACE,
+                edits: &[("(count != 0).then_some(count + 1)", "Some(count + 1)")],
+            },
+        ],
+    },
+    Protocol {
+        name: "grace",
+        source: "strategies/src/parts/grace.rs",
+        models: &["load_and_count", "load_and_look", "two_tickets"],
+        mutants: &[
+            Mutant {
+                name: "no_grace_period",
+                model: "load_and_count",
+                failure: RACE,
+                edits: &[(
+                    "        guard.defer(move || {\n            over.fetch_max(ticket, Release);\n        });\n",
+                    "        over.fetch_max(ticket, Release);\n",
+                )],
+            },
+            Mutant {
+                name: "reader_is_not_a_member",
+                model: "load_and_count",
+                failure: RACE,
+                edits: &[("self.guard = Some(self.handle.pin());", "")],
+            },
+            Mutant {
+                name: "end_is_not_acquired",
+                model: "load_and_look",
+                failure: RACE,
+                edits: &[(
+                    "self.over.load(Acquire)",
+                    "self.over.load(std::sync::atomic::Ordering::Relaxed)",
+                )],
+            },
+            Mutant {
+                name: "end_is_not_released",
+                model: "load_and_look",
+                failure: RACE,
+                edits: &[(
+                    "over.fetch_max(ticket, Release);",
+                    "over.fetch_max(ticket, std::sync::atomic::Ordering::Relaxed);",
+                )],
+            },
+            Mutant {
+                name: "earlier_ticket_covers_later",
+                model: "two_tickets",
+                failure: SPINS,
+                edits: &[("over.fetch_max(ticket, Release);", "over.store(ticket, Release);")],
+            },
+            Mutant {
+                name: "running_workers_are_never_quiescent",
+                model: "two_tickets",
+                failure: SPINS,
+                edits: &[("            guard.repin();\n", "            let _ = guard;\n")],
+            },
+            Mutant {
+                name: "offline_workers_hold_everyone_up",
+                model: "load_and_look",
+                failure: SPINS,
+                edits: &[(
+                    "        self.guard = None;\n    }\n    /// It holds none at this moment.",
+                    "    }\n    /// It holds none at this moment.",
+                )],
             },
         ],
     },

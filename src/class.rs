@@ -36,11 +36,13 @@ builtin_classes! {
     CELL = 10, "cell", "Cell";
     TASK = 11, "task", "Task";
     RANGE = 12, "range", "Range";
-    WEAK = 13, "weak", "Weak";
+    WEAK_MAP = 13, "weak_map", "WeakMap";
     CHANNEL = 14, "channel", "Channel";
     MUTEX = 15, "mutex", "Mutex";
     ACTOR = 16, "actor", "Actor";
     WAITER = 17, "waiter", "Waiter";
+    WEAK = 30, "weak", "Weak";
+    EPHEMERONS = 31, "ephemerons", "Ephemerons";
     STRING = 32, "string", "String";
     BYTES = 33, "bytes", "Bytes";
     F64_ARRAY = 34, "f64array", "F64Array";

@@ -27,13 +27,15 @@
 //! Source: the handshake of CPython's free-threading build and of OCaml 5, reduced to the case where
 //! everything cold is exclusive.
 
-use crate::sync::atomic::{AtomicBool, Ordering};
-use crate::sync::{RawLock, pause};
+use crate::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use crate::sync::{RawLock, Stopwatch, pause};
 
 /// Mutual exclusion of everything cold.
 #[derive(Debug, Default)]
 pub struct Gate {
     lock: RawLock,
+    /// Counts beginnings and ends of stops of the world: odd while it is stopped.
+    stops: AtomicU64,
 }
 
 /// A worker's flag: whether it is in fast code. On a cache line of its own.
@@ -41,12 +43,20 @@ pub struct Gate {
 #[repr(align(128))]
 pub struct Lane {
     fast: AtomicBool,
+    /// How long its worker has waited for the gate, nanoseconds; written by that worker alone.
+    waited_ns: AtomicU64,
+    /// As far as the world was stopped meanwhile.
+    stopped_ns: AtomicU64,
 }
 
 impl Lane {
     /// Whether its worker is in fast code.
     pub fn is_fast(&self) -> bool {
         self.fast.load(Ordering::Acquire)
+    }
+    /// How long its worker has waited for the gate, and while the world was stopped, nanoseconds.
+    pub fn waits_ns(&self) -> (u64, u64) {
+        (self.waited_ns.load(Ordering::Relaxed), self.stopped_ns.load(Ordering::Relaxed))
     }
 }
 
@@ -79,7 +89,24 @@ impl Gate {
     pub fn leave(&self, lane: &Lane) {
         // Before the lock: the one who holds it may wait for this.
         lane.fast.store(false, Ordering::Release);
+        if !self.lock.try_lock() {
+            self.wait(lane);
+        }
+    }
+    /// As long as one waits, one can as well look at the clock.
+    #[cold]
+    fn wait(&self, lane: &Lane) {
+        // Relaxed: statistics.
+        let (stops, watch) = (self.stops.load(Ordering::Relaxed), Stopwatch::start());
         self.lock.lock();
+        let stopped = stops % 2 == 1 || self.stops.load(Ordering::Relaxed) != stops;
+        let sum = if stopped { &lane.stopped_ns } else { &lane.waited_ns };
+        sum.store(sum.load(Ordering::Relaxed) + watch.ns(), Ordering::Relaxed);
+    }
+    /// The calling worker, which holds the gate, begins or ends a stop of the world: what others wait for
+    /// is told from other waits.
+    pub fn count_stop(&self) {
+        self.stops.fetch_add(1, Ordering::Relaxed);
     }
     /// The last step of stopping the world (G3): waits until the worker of `lane` is out of fast.
     /// The calling worker holds the gate and has asked that worker to leave.

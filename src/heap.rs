@@ -5,7 +5,7 @@
 //! that a heap does not use costs nothing.
 //!
 //! Rules
-//! - H1. Only [`Mutator::alloc_slow`], `leave`, the poll and an explicit collection are safepoints. `load`,
+//! - H1. Only [`Mutator::alloc_slow`], `leave`, `pin`, the poll and an explicit collection are safepoints. `load`,
 //!   `store`, `set`, `take`, `clear` and `try_alloc` never collect and never move.
 //! - H2. Objects move, and tracing heaps free, only inside [`Heap::collect`], with the world
 //!   stopped, and inside [`Mutator::leave`], which moves and frees what its region held. After either
@@ -19,6 +19,13 @@
 //! - H8. A region belongs to one task, which leaves its regions in the reverse order of entering. A
 //!   value that another task, or a root outside of the running task, is given is announced by
 //!   `escape`, unless it goes through `store`.
+//! - H9. Between [`Mutator::pin`] and the matching [`Mutator::unpin`] an object does not move, neither in a
+//!   collection nor at the end of its region. Whoever pins keeps it in a root.
+//! - H10. The value of a weak map's entry is alive if the map and the key are, or if it is reachable
+//!   otherwise; not because of the entry alone. The slots of [`Ephemerons`] hold what `store` was given
+//!   (values, counted) and what no hook has seen (keys); `weak` sets both to what they become.
+//!
+//! [`Ephemerons`]: crate::object::ObjectKind::Ephemerons
 
 use std::fmt;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -63,6 +70,8 @@ causes! {
     Candidates "candidates";
     /// A counting heap found an object dead that has a finalizer.
     Finalization "finalization";
+    /// An object is to be pinned that can still move.
+    Pin "pin";
 }
 
 /// How a heap reaches its limit: kept apart from collectors, so that they can be compared at
@@ -419,6 +428,23 @@ pub unsafe trait Mutator: Sized {
     /// Frees the pending dead, iteratively.
     #[cold]
     fn drain(&mut self) {}
+    /// Whether anything awaits `drain`: asked before the gate is given up, where a heap that drains
+    /// in batches may want to begin early.
+    #[inline(always)]
+    fn unsettled(&self) -> bool {
+        self.pending()
+    }
+    /// A builtin has overwritten slots, perhaps many of them: a heap that lists what it must drop
+    /// later makes room in its list. No safepoint.
+    #[inline(always)]
+    fn relieve(&mut self) {}
+    /// From now on this worker may hold references that no root holds, in machine registers
+    /// (quiescent-state reclamation: `rcu_thread_online`). Always with the gate held.
+    #[inline(always)]
+    fn online(&mut self) {}
+    /// It holds none until the next `online`: it is about to wait for the gate, or to sleep.
+    #[inline(always)]
+    fn offline(&mut self) {}
     /// Whether a collection is due although nothing was allocated: asked after `drain`.
     fn wants_collection(&self) -> Option<Cause> {
         None
@@ -460,6 +486,16 @@ pub unsafe trait Mutator: Sized {
     fn resume(&mut self, _innermost: Region) {}
     /// A task that is in this region will never run again: its regions end, nothing is promoted.
     fn abandon(&mut self, _innermost: Region) {}
+    /// The object does not move from here on (H9), until `unpin` has been called as often. A safepoint: a
+    /// heap may have to move it one last time. Whoever pins finds it where its root says afterwards.
+    ///
+    /// # Errors
+    /// No memory for where it would stay; then it is not pinned.
+    fn pin(&mut self, _o: Obj, _at: &mut Safepoint<'_>) -> Result<(), Oom> {
+        Ok(())
+    }
+    /// Takes back one `pin`. No safepoint.
+    fn unpin(&mut self, _o: Obj) {}
     /// Gives back the allocation buffer and publishes counters and barrier buffers.
     fn flush(&mut self) {}
 }
@@ -534,10 +570,14 @@ pub trait Roots {
             }
         });
     }
-    /// Called when everything strongly reachable is known: clears weak references, hands finalizers
-    /// over. `true` means that something was revived through [`Liveness::keep`]: trace it and call
-    /// again.
+    /// Called when everything strongly reachable is known: clears weak references and entries of weak
+    /// maps, hands finalizers over. `true` means that something was revived through [`Liveness::keep`] or
+    /// [`Liveness::hold`]: trace it and call again.
     fn weak(&mut self, live: &mut dyn Liveness) -> bool;
+    /// The values that weak maps hold, each as often as it is held. Heaps that find out by tracing from
+    /// the roots need not ask; one that counts them must not take these counts for references from
+    /// outside (H10).
+    fn weak_values(&mut self, _f: &mut dyn FnMut(Obj)) {}
 }
 
 /// What a collector knows at the end of tracing.
@@ -547,4 +587,9 @@ pub trait Liveness {
     /// Makes the object live again (finalization); the collector traces from it afterwards. The
     /// caller keeps the result in one root word: a counting heap has counted that.
     fn keep(&mut self, o: Obj) -> Obj;
+    /// Makes the value of a weak map's entry live; the collector traces from it afterwards. No root word
+    /// refers to it.
+    fn hold(&mut self, o: Obj) -> Obj {
+        self.keep(o)
+    }
 }

@@ -33,8 +33,12 @@ pub trait Host {
     fn alloc(&mut self, layout: ObjectLayout) -> Result<Obj, Value>;
     /// Reads a slot.
     fn load(&mut self, o: Obj, i: usize) -> Value;
-    /// Reads the slot of a weak reference.
+    /// Reads a weak slot.
     fn load_weak(&mut self, o: Obj, i: usize) -> Value;
+    /// Writes a weak slot. It is a reference to no heap: no count, no barrier.
+    fn store_weak(&mut self, o: Obj, i: usize, v: Value) {
+        o.set_slot(i, v);
+    }
     /// Fills a slot of an object that no safepoint has seen yet.
     fn init(&mut self, o: Obj, i: usize, v: Value);
     /// Overwrites a slot.
@@ -43,6 +47,11 @@ pub trait Host {
     fn watch(&mut self, o: Obj, why: Watch);
     /// A table of the world is about to keep this value.
     fn escape(&mut self, _v: Value) {}
+    /// The object, which is in a root, does not move from here on. A safepoint. The error is the
+    /// OutOfMemory value.
+    fn pin(&mut self, o: Obj) -> Result<(), Value>;
+    /// Takes back one `pin`.
+    fn unpin(&mut self, o: Obj);
     /// Writes a root word (argument register or temporary).
     fn set_root(&mut self, place: *mut Value, v: Value);
     /// Drops temporaries from index `from` on.
@@ -81,6 +90,9 @@ pub enum Wait {
     /// What the handle's `wait` slot says ([`crate::concurrency`]), at the latest until this time
     /// (nanoseconds since the start). The instruction is redone.
     Event(Option<u64>),
+    /// The end of a call that runs outside of the VM ([`crate::calls`]), in words. The instruction is
+    /// redone.
+    Call(&'static str),
 }
 
 impl Wait {
@@ -134,6 +146,11 @@ enum RootPlace {
     Argument(usize),
     Temporary(usize),
 }
+
+/// A pinned object: made by [`Native::pin`], given back to [`Native::unpin`].
+#[derive(Debug)]
+#[must_use = "the object stays pinned until the pin is given back"]
+pub struct Pin(usize);
 
 /// The context of a running builtin.
 pub struct Native<'a> {
@@ -325,11 +342,57 @@ impl<'a> Native<'a> {
     }
     /// Makes a new weak reference object point at the target in `to`, which is an object.
     pub fn init_weak(&mut self, reference: Obj, to: Value) {
-        let target = to.as_object().expect("the caller has looked");
-        let host = self.host();
-        host.init(reference, crate::object::slots::TARGET, to);
-        host.watch(target, Watch::Weak);
-        host.world().weak_references.push(Value::object(reference));
+        self.store_weak(reference, crate::object::slots::TARGET, to);
+        self.host().world().weak_references.push(Value::object(reference));
+    }
+    /// Writes a weak slot. Its holder is, or belongs to, something that the world knows of.
+    pub fn store_weak(&self, o: Obj, i: usize, v: Value) {
+        self.host().store_weak(o, i, v);
+        if let Some(target) = v.as_object() {
+            self.host().watch(target, Watch::Weak);
+        }
+    }
+    /// The world looks after the entries of a new weak map from now on.
+    pub fn add_weak_map(&mut self, map: Obj) {
+        self.host().world().weak_maps.push(Value::object(map));
+    }
+    /// Keeps an object alive and in its place (H9) until [`Native::unpin`], also after this builtin has
+    /// returned: for memory that somebody else reads or writes meanwhile. A safepoint.
+    ///
+    /// # Errors
+    /// Throws OutOfMemory when the heap has no memory for a place where it could stay.
+    ///
+    /// # Panics
+    /// When the root holds no object.
+    pub fn pin(&mut self, root: Root) -> Result<Pin, Exit> {
+        let v = self.get(root).value();
+        let o = v.as_object().expect("only objects have a place");
+        let place = self.world().pin_place();
+        self.host().escape(v);
+        let word: *mut Value = &mut self.world().pins[place];
+        self.host().set_root(word, v);
+        let pin = Pin(place);
+        match self.host().pin(o) {
+            Ok(()) => Ok(pin),
+            Err(oom) => {
+                self.forget_pin(pin);
+                Err(Exit::Throw(oom))
+            }
+        }
+    }
+    /// The object of a pin: always at the same address.
+    pub fn pinned(&self, pin: &Pin) -> Obj {
+        self.world_ref().pins[pin.0].as_object().expect("pinned")
+    }
+    /// Lets a pinned object go.
+    pub fn unpin(&mut self, pin: Pin) {
+        let o = self.pinned(&pin);
+        self.host().unpin(o);
+        self.forget_pin(pin);
+    }
+    fn forget_pin(&mut self, pin: Pin) {
+        let word: *mut Value = &mut self.world().pins[pin.0];
+        self.host().set_root(word, Value::NIL);
     }
     /// Gives a name to an actor, or takes it away.
     pub fn set_registered(&mut self, name: String, actor: Option<Root>) {
@@ -341,6 +404,13 @@ impl<'a> Native<'a> {
         if actor == Value::NIL {
             self.host().world().registry.remove(&name);
         }
+    }
+    /// For what may block the system's thread: `job` runs on another one while the task waits for `what`,
+    /// then the instruction is redone, and finds what the job has prepared. The job may also run for
+    /// nothing, if the task is cancelled meanwhile, or twice, if it is woken.
+    pub fn call(&mut self, what: &'static str, job: impl FnOnce() + Send + 'static) -> Exit {
+        self.host().world().call = Some(Box::new(job));
+        Exit::Block(Wait::Call(what))
     }
     /// Collects now.
     pub fn collect(&mut self, why: Cause) {

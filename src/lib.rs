@@ -24,6 +24,7 @@
 //! | [`heap`] | the `Heap` and `Mutator` contracts, rules H1–H7 |
 //! | [`sched`] | the `Scheduler` contract |
 //! | [`gate`], [`limit`], [`idle`], [`task_word`] | the protocols among workers, each with its model |
+//! | [`calls`], [`input`] | what may block the system's thread, on helper threads; reading lines |
 //! | [`value`], [`object`], [`class`] | the value word; header, kinds, slots; classes as one number |
 //! | [`lang`] | lexer, parser, tree, name resolution, diagnostics |
 //! | [`ir`] | SSA: builder, verifier, dominance, liveness, passes, text form, oracle interpreter |
@@ -32,9 +33,10 @@
 //! | [`builtins`] | builtin functions and methods, and the prelude in Mena |
 //! | [`host`] | the facade that builtins see of the VM: `Native`, `Local`, `Root` |
 //! | [`concurrency`] | channels, `select`, mutexes, cancellation: state machines over heap objects |
+//! | [`weak`] | weak references, weak maps and finalizers when a collector asks |
 //! | [`task`], [`table`], [`world`] | continuations; the task table; state shared by workers (roots) |
 //! | [`vm`] | `Vm<H, S, E>`: the driver: slices, timers, joins, collections, deadlocks |
-//! | [`event`], [`stats`], [`requests`], [`report`] | what happened, how often, how late, how it ended |
+//! | [`event`], [`stats`], [`metrics`], [`requests`], [`report`] | what happened, how often, how late, how it ended |
 //! | [`check`] | test heap and the checking wrappers |
 //! | [`compile`] | the pipeline in one place |
 //!
@@ -59,6 +61,7 @@
 
 pub mod builtins;
 pub mod bytecode;
+pub mod calls;
 pub mod check;
 pub mod class;
 pub mod compile;
@@ -68,10 +71,12 @@ pub mod gate;
 pub mod heap;
 pub mod host;
 pub mod idle;
+pub mod input;
 pub mod interp;
 pub mod ir;
 pub mod lang;
 pub mod limit;
+pub mod metrics;
 pub mod names;
 pub mod object;
 pub mod report;
@@ -84,4 +89,5 @@ pub mod task;
 pub mod task_word;
 pub mod value;
 pub mod vm;
+pub mod weak;
 pub mod world;

@@ -2,7 +2,7 @@
 //! at once (E4).
 //!
 //! A slice counts its reductions and looks at the word at every poll; it leaves fast code when it has
-//! counted more than the word says. Whoever writes the word holds the gate.
+//! counted more than the word says. Whoever writes the word holds the gate, but for L3.
 //!
 //! ```text
 //!               start(q)        request, by another worker             end
@@ -16,6 +16,10 @@
 //!   that back, and the slice goes on as if nothing had happened.
 //! - L2. `end` is for good: nobody's `resume` takes it back, only the next slice's `start`. So the end of
 //!   a program, and a slice that is to give way, outlast a collection by another worker.
+//!
+//! - L3. A task dump is asked for from outside, without the gate ([`crate::vm::Dumps`]): a `request` that
+//!   may come at any time, be overwritten, or have no reason. A slice that is asked to stop therefore
+//!   calls `resume` itself once it has the gate, and ends only if the word still says so.
 //!
 //! The word is read without any order: what a slice must see, it sees by taking the gate.
 

@@ -18,7 +18,7 @@
 use std::ptr::NonNull;
 use std::sync::atomic::{
     AtomicU8, AtomicU64,
-    Ordering::{Relaxed, Release},
+    Ordering::{AcqRel, Relaxed, Release},
 };
 
 use crate::class::ClassId;
@@ -53,8 +53,9 @@ pub enum ObjectKind {
     Task = 11,
     /// [`slots::START`], [`slots::END`], [`slots::INCLUSIVE`].
     Range = 12,
-    /// One *weak* slot: no collector traces it, the world clears it ([`crate::roots`]).
-    Weak = 13,
+    /// A map with weak keys: as `Map`, but its buffer is [`ObjectKind::Ephemerons`] and keys are found by
+    /// their address: see [`crate::weak`].
+    WeakMap = 13,
     /// A channel: see [`slots`] and [`crate::concurrency::channel`].
     Channel = 14,
     /// A mutex: see [`crate::concurrency::mutex`].
@@ -64,6 +65,10 @@ pub enum ObjectKind {
     /// One operation that one task waits for; never seen by programs: see
     /// [`crate::concurrency::waiter`].
     Waiter = 17,
+    /// One *weak* slot: no collector traces it, the world clears it ([`crate::weak`]).
+    Weak = 30,
+    /// The entries of a weak map (key, value, key, …): no collector traces them, the world clears them.
+    Ephemerons = 31,
     /// UTF-8 bytes.
     Str = 32,
     /// Bytes.
@@ -180,13 +185,16 @@ pub enum TaskState {
 }
 
 impl ObjectKind {
-    const ALL: [ObjectKind; 23] = {
+    const ALL: [ObjectKind; 25] = {
         use ObjectKind::*;
         [
-            Record, Tuple, Cons, List, Buffer, Deque, Map, Set, Closure, Cell, Task, Range, Weak,
-            Channel, Mutex, Actor, Waiter, Str, Bytes, F64Array, Index, BoxedInt, BoxedFloat,
+            Record, Tuple, Cons, List, Buffer, Deque, Map, Set, Closure, Cell, Task, Range,
+            WeakMap, Channel, Mutex, Actor, Waiter, Weak, Ephemerons, Str, Bytes, F64Array, Index,
+            BoxedInt, BoxedFloat,
         ]
     };
+    /// From here on no slots are traced: weak ones, then raw bodies. One compare tells.
+    const FIRST_UNTRACED: u8 = ObjectKind::Weak as u8;
     const FIRST_RAW: u8 = ObjectKind::Str as u8;
 
     /// The kind with this number.
@@ -196,6 +204,10 @@ impl ObjectKind {
     /// Whether the body is raw bytes.
     pub const fn is_raw(self) -> bool {
         self as u8 >= Self::FIRST_RAW
+    }
+    /// Whether collectors trace the slots.
+    pub const fn is_traced(self) -> bool {
+        (self as u8) < Self::FIRST_UNTRACED
     }
     /// The class of objects of a built-in kind.
     pub const fn class(self) -> ClassId {
@@ -396,16 +408,19 @@ impl Obj {
         debug_assert!(!self.is_raw() && i < self.len(), "slot {i} of {self:?}");
         self.word(1 + i).store(v.bits(), Release);
     }
-    /// The slots that a collector must trace: none for raw bodies and weak references.
+    /// Puts a word into slot `i` and gives what was there: of several workers that overwrite it each
+    /// gets another word. Releases what was written to the new object, acquires the old one.
+    #[inline(always)]
+    pub fn swap_slot(self, i: usize, v: Value) -> Value {
+        debug_assert!(!self.is_raw() && i < self.len(), "slot {i} of {self:?}");
+        Value::from_bits(self.word(1 + i).swap(v.bits(), AcqRel))
+    }
+    /// The slots that a collector must trace: none for raw bodies, weak references and entries of weak
+    /// maps.
     #[inline(always)]
     pub fn traced_slots(self) -> usize {
         let header = self.header();
-        let kind = header as u8;
-        if kind >= ObjectKind::FIRST_RAW || kind == ObjectKind::Weak as u8 {
-            0
-        } else {
-            (header >> 32) as usize
-        }
+        if header as u8 >= ObjectKind::FIRST_UNTRACED { 0 } else { (header >> 32) as usize }
     }
 
     /// Raw word `i` of the body: an element of an f64 array or a hash index, a boxed number.

@@ -9,8 +9,14 @@
 //! - S1. Every task that was pushed is given out by `next` exactly once.
 //! - S2. `next` never blocks; a worker without work is the driver's business.
 //! - S3. A scheduler never looks into a task and never calls the interpreter.
+//! - S4. The driver calls it with the gate held: one call at a time.
+//!
+//! Most policies have as many workers as they were given. One with [`Scheduler::DEDICATED`] has them come
+//! and go with its tasks: `push` asks for one by [`Notify::Start`], `grow` describes it, `refused` says that
+//! the system gave no thread, `ended` that a task is over, and `retire` lets an idle one go.
 
 use crate::heap::Parameter;
+use crate::metrics::WorkerCounts;
 use crate::task::TaskId;
 
 pub use crate::task_word::TaskWord;
@@ -22,7 +28,7 @@ pub enum Ready {
     Spawn,
     /// What it waited for has happened.
     Wake,
-    /// Its quantum is used up.
+    /// Its quantum is used up, or its child goes first.
     Preempt,
     /// It gave way by `yield`.
     Yield,
@@ -38,6 +44,11 @@ pub enum Notify {
     One,
     /// This worker should look, if it is idle: nobody else can run the task.
     Worker(usize),
+    /// A worker should be started for it.
+    Start,
+    /// No worker is to be had for it any more: one that is idle should look, and slices that were given
+    /// no end should have one.
+    Share,
 }
 
 /// Which of parent and child goes on after a spawn.
@@ -132,6 +143,9 @@ pub trait Scheduler: Sized + 'static {
     type Threads;
     /// Which of parent and child goes on after a spawn.
     const ORDER: SpawnOrder = SpawnOrder::ParentFirst;
+    /// Whether workers come and go with the tasks. The system then says who runs: who yields gives way to
+    /// other threads.
+    const DEDICATED: bool = false;
     /// Attributes.
     const INFO: SchedulerInfo;
 
@@ -145,6 +159,23 @@ pub trait Scheduler: Sized + 'static {
     fn has_work(&self, local: &Self::Local) -> bool;
     /// Reductions of a slice; `u64::MAX` = cooperative.
     fn quantum(&self) -> u64;
+    /// After [`Notify::Start`]: the number and the part of one more worker. Numbers of workers that have
+    /// retired are used again.
+    fn grow(&self) -> Option<(usize, Self::Local)> {
+        None
+    }
+    /// The system has given no thread to the worker that `grow` described.
+    fn refused(&self, _worker: usize) {}
+    /// A task that this worker ran has ended.
+    fn ended(&self, _local: &mut Self::Local, _task: TaskId) {}
+    /// Whether this worker, for which `next` has nothing, should end.
+    fn retire(&self, _local: &mut Self::Local) -> bool {
+        false
+    }
+    /// What the policy has counted on this worker: fields that the driver counts are zero.
+    fn counts(&self, _local: &Self::Local) -> WorkerCounts {
+        WorkerCounts::default()
+    }
     /// Gives out everything that is queued: shutdown and dumps.
     fn drain(&self, local: &mut Self::Local, f: &mut dyn FnMut(TaskId));
 }

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use crate::heap::{Cause, Collection, Usage};
+use crate::metrics::{Delays, WorkerStats};
 
 /// One stop of the world. Both clocks are read at both ends, inside of the stop, so that a run's
 /// total minus its pauses is what the collector did not do (the distilled cost of LBO).
@@ -36,15 +37,27 @@ pub fn task_clock_ns() -> u64 {
     now.tv_sec() as u64 * 1_000_000_000 + now.tv_nsec() as u64
 }
 
-/// What the workers of a parallel scheduler did.
+/// How often tasks waited, for what; and what that made of workers.
 #[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
 pub struct SchedulerCounts {
-    /// How often a worker went to sleep because there was nothing to run.
-    pub parks: u64,
-    /// How often a push woke one.
+    /// Slices that ended with `yield`.
+    pub yields: u64,
+    /// Slices that ended because the task waits for another one's end.
+    pub joins: u64,
+    /// Slices that ended because the task waits for a message, a mutex, a reply, without a deadline.
+    pub events: u64,
+    /// Slices that ended because the task sleeps, or waits with a deadline.
+    pub deadlines: u64,
+    /// Slices that ended because the task waits for a call that may block.
+    pub calls: u64,
+    /// Tasks that waited and were made ready.
+    pub wakes: u64,
+    /// How often a push woke a worker.
     pub notifications: u64,
-    /// How often one woke and found nothing.
-    pub vain_wakes: u64,
+    /// The most workers that there were at a time.
+    pub workers_max: usize,
+    /// Threads that the system did not give.
+    pub threads_refused: u64,
 }
 
 /// What a VM has counted.
@@ -58,8 +71,12 @@ pub struct Stats {
     pub preemptions: u64,
     /// Tasks made, the entry included.
     pub tasks_spawned: u64,
-    /// What the scheduler's workers did.
+    /// What tasks waited for, and which workers there were.
     pub scheduler: SchedulerCounts,
+    /// What each worker did, by number.
+    pub workers: Vec<WorkerStats>,
+    /// How long tasks waited for their turn, if that was measured.
+    pub delays: Option<Box<Delays>>,
     /// Collections by cause.
     pub collections: BTreeMap<&'static str, u64>,
     /// Every pause, in order.
@@ -77,6 +94,20 @@ pub struct Stats {
 }
 
 impl Stats {
+    /// Notes what the worker of this number has done.
+    pub fn worker(&mut self, number: usize, stats: &WorkerStats) {
+        if self.workers.len() <= number {
+            self.workers.resize(number + 1, WorkerStats::default());
+        }
+        self.workers[number].add(stats);
+    }
+    /// What all workers together have done.
+    pub fn all_workers(&self) -> WorkerStats {
+        let mut all = WorkerStats::default();
+        self.workers.iter().for_each(|worker| all.add(worker));
+        all
+    }
+
     /// Notes a collection.
     pub fn collection(&mut self, pause: Pause, collection: &Collection) {
         *self.collections.entry(pause.cause.name()).or_default() += 1;

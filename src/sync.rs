@@ -10,11 +10,11 @@ use std::fmt::Debug;
 use std::ops::DerefMut;
 use std::rc::Rc;
 use std::sync::PoisonError;
+use std::time::Instant;
 
 mod native;
 
-use native::MutexGuard;
-pub use native::{Arc, Mutex, RawLock, atomic, pause, thread};
+pub use native::{Arc, Condvar, Mutex, MutexGuard, RawLock, atomic, pause, thread, words};
 
 /// What state shared between a heap and its mutators is kept in.
 pub trait Sharing: Copy + Debug + 'static {
@@ -86,5 +86,20 @@ impl<T: Debug> Shared<T> for Arc<Mutex<T>> {
     }
     fn holders(&self) -> usize {
         Arc::strong_count(self)
+    }
+}
+
+/// Measures a wait.
+#[derive(Clone, Copy, Debug)]
+pub struct Stopwatch(Instant);
+
+impl Stopwatch {
+    /// From now on.
+    pub fn start() -> Stopwatch {
+        Stopwatch(Instant::now())
+    }
+    /// Until now, nanoseconds.
+    pub fn ns(self) -> u64 {
+        self.0.elapsed().as_nanos() as u64
     }
 }

@@ -18,6 +18,8 @@ struct Entry {
     task: Option<Box<Task>>,
     /// Who joins a task that is running right now.
     waiters: Vec<TaskId>,
+    /// When it was queued, where delays are measured.
+    ready_ns: u64,
 }
 
 /// All live tasks.
@@ -58,7 +60,8 @@ impl TaskTable {
     }
     /// Adds a task that its caller queues.
     pub fn add(&mut self, task: Box<Task>) {
-        let entry = Entry { word: TaskWord::queued(), waiters: Vec::new(), task: None };
+        let entry =
+            Entry { word: TaskWord::queued(), waiters: Vec::new(), task: None, ready_ns: 0 };
         let entry = self.entries.entry(task.id).or_insert(entry);
         self.recent.push(task.id);
         entry.task = Some(task);
@@ -111,6 +114,10 @@ impl TaskTable {
     pub fn word(&self, id: TaskId) -> Option<&TaskWord> {
         self.entries.get(&id).map(|e| &e.word)
     }
+    /// When it was queued, nanoseconds since the start; for whoever measures delays.
+    pub fn ready_ns(&mut self, id: TaskId) -> &mut u64 {
+        &mut self.entries.get_mut(&id).expect("a live task").ready_ns
+    }
     /// Makes `waiter` wait for the end of `id`; `false` when that has ended already.
     pub fn add_waiter(&mut self, id: TaskId, waiter: TaskId) -> bool {
         let Some(entry) = self.entries.get_mut(&id) else { return false };
@@ -139,25 +146,46 @@ impl TaskTable {
         ids.into_iter().map(|id| self.stuck(id, cycle.contains(&id), loaded, world)).collect()
     }
     fn stuck(&self, id: TaskId, in_cycle: bool, loaded: &Loaded, world: &World) -> Stuck {
-        let task = self.parked(id);
-        let places: Vec<Place> = task.map_or_else(Vec::new, |task| {
-            let callers = task.frames().filter(|frame| frame.pc != loaded.halt());
-            // Frames return behind their call.
-            let calls = callers.map(|frame| loaded.index_of(frame.pc.wrapping_sub(1)));
-            let indices = std::iter::once(loaded.index_of(task.pc)).chain(calls);
-            indices.take(TRACE_FRAMES).filter_map(|index| Place::of(loaded, index)).collect()
-        });
-        let at = report::own_place(&places);
+        let task = self.parked(id).expect("nothing runs");
+        let at = place_of(task, loaded);
         let (waits_for, _) = self.waits_for(id);
         let name = at.map(|place| world.program.names.text(place.function).to_owned());
         Stuck {
             task: id,
             function: name.unwrap_or_default(),
             at,
-            spawned_at: task.and_then(|t| t.spawned_at).and_then(|i| Place::of(loaded, i)),
+            spawned_at: task.spawned_at.and_then(|i| Place::of(loaded, i)),
             waits_for,
             in_cycle,
         }
+    }
+    /// Every task, by number: where it stands and what it does. `running` are those in slices; the world
+    /// is stopped.
+    pub fn standings(
+        &self,
+        running: &[&mut Task],
+        loaded: &Loaded,
+        world: &World,
+    ) -> Vec<Standing> {
+        let standing = |task: &Task, doing| {
+            let at = place_of(task, loaded);
+            let name = at.map(|place| world.program.names.text(place.function).to_owned());
+            let spawned_at = task.spawned_at.and_then(|i| Place::of(loaded, i));
+            Standing { task: task.id, function: name.unwrap_or_default(), at, spawned_at, doing }
+        };
+        let parked = self.entries.iter().filter_map(|(&id, entry)| {
+            let task = entry.task.as_deref()?;
+            let queued = task.wait.is_none() || entry.word.is_queued();
+            let doing = match queued {
+                true => Doing::WaitsForItsTurn,
+                false => Doing::WaitsFor(self.waits_for(id).0),
+            };
+            Some(standing(task, doing))
+        });
+        let running = running.iter().map(|task| standing(task, Doing::Runs));
+        let mut all: Vec<_> = parked.chain(running).collect();
+        all.sort_unstable_by_key(|standing| standing.task);
+        all
     }
     /// What a task waits for, and the task that alone can end the wait.
     fn waits_for(&self, id: TaskId) -> (String, Option<TaskId>) {
@@ -165,6 +193,7 @@ impl TaskTable {
             Some((_, Wait::Join(other))) if other == id => ("its own end".into(), Some(id)),
             Some((_, Wait::Join(other))) => (format!("the end of task {other}"), Some(other)),
             Some((task, Wait::Event(_))) => concurrency::report::waits_for(task.handle),
+            Some((_, Wait::Call(what))) => (what.into(), None),
             Some((_, Wait::Turn)) | None => ("its turn".into(), None),
         }
     }
@@ -188,6 +217,42 @@ impl TaskTable {
         }
         HashSet::default()
     }
+}
+
+/// Where a task stands that is in no fast code.
+fn place_of(task: &Task, loaded: &Loaded) -> Option<Place> {
+    let callers = task.frames().filter(|frame| frame.pc != loaded.halt());
+    // Frames return behind their call.
+    let calls = callers.map(|frame| loaded.index_of(frame.pc.wrapping_sub(1)));
+    let indices = std::iter::once(loaded.index_of(task.pc)).chain(calls).take(TRACE_FRAMES);
+    let places: Vec<_> = indices.filter_map(|index| Place::of(loaded, index)).collect();
+    report::own_place(&places)
+}
+
+/// What a task does.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Doing {
+    /// A worker runs it.
+    Runs,
+    /// It is ready.
+    WaitsForItsTurn,
+    /// It waits for this, in words.
+    WaitsFor(String),
+}
+
+/// One task of a dump.
+#[derive(Clone, PartialEq, Debug)]
+pub struct Standing {
+    /// The task.
+    pub task: TaskId,
+    /// The function it stands in.
+    pub function: String,
+    /// Where it stands.
+    pub at: Option<Place>,
+    /// Where it was spawned.
+    pub spawned_at: Option<Place>,
+    /// What it does there.
+    pub doing: Doing,
 }
 
 /// One line of a deadlock report.

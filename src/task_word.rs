@@ -32,6 +32,10 @@ impl TaskWord {
         // Release: what the waker wrote is seen by the worker that starts the task (step 2).
         self.0.fetch_or(NOTIFIED, Ordering::AcqRel) & (RUNNING | NOTIFIED) == 0
     }
+    /// Whether it is in a queue, at some time during the call: for reports.
+    pub fn is_queued(&self) -> bool {
+        self.0.load(Ordering::Relaxed) == NOTIFIED
+    }
     /// Step 2.
     pub fn start(&self) {
         let was = self.0.swap(RUNNING, Ordering::AcqRel);

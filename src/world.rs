@@ -2,12 +2,14 @@
 //! references, finalizers, output, clock.
 
 use std::collections::BTreeMap;
-use std::io::{BufRead, Write};
+use std::io::Write;
+use std::sync::Arc;
 use std::time::Instant;
 
-use crate::heap::{Dirty, Liveness};
+use crate::calls::Job;
+use crate::heap::Dirty;
+use crate::input::Input;
 use crate::ir::Program;
-use crate::object::slots;
 use crate::requests::RequestLog;
 use crate::value::Value;
 
@@ -27,12 +29,18 @@ pub struct World {
     /// Argument words of the builtin that an instruction without a window calls: a fixed block, so
     /// that pointers to it hold.
     pub scratch: Box<[Value; SCRATCH]>,
+    /// Pinned objects; nil where there is none.
+    pub pins: Vec<Value>,
     /// The preallocated OutOfMemory error.
     pub out_of_memory: Value,
     /// The preallocated StackOverflow error.
     pub stack_overflow: Value,
     /// All weak reference objects; the list itself does not keep them alive.
     pub weak_references: Vec<Value>,
+    /// All weak maps; the list itself does not keep them alive.
+    pub weak_maps: Vec<Value>,
+    /// In which direction the last turn of weak processing went.
+    pub(crate) weak_backwards: bool,
     /// (object, function) pairs whose object is still alive; the pair does not keep it alive.
     pub finalizers: Vec<(Value, Value)>,
     /// Registered actors by name.
@@ -46,7 +54,9 @@ pub struct World {
     /// Where `eprint` writes.
     pub error_output: Box<dyn Write + Send>,
     /// Where `read_line` reads.
-    pub input: Box<dyn BufRead + Send>,
+    pub input: Arc<Input>,
+    /// What the builtin that has just said [`Wait::Call`](crate::host::Wait) asks for.
+    pub call: Option<Job>,
     /// Arguments of the program.
     pub args: Vec<String>,
     /// `--param name=value`.
@@ -75,16 +85,20 @@ impl World {
             constants: Vec::new(),
             temporaries: Vec::new(),
             scratch: Box::new([Value::NIL; SCRATCH]),
+            pins: Vec::new(),
             out_of_memory: Value::NIL,
             stack_overflow: Value::NIL,
             weak_references: Vec::new(),
+            weak_maps: Vec::new(),
+            weak_backwards: true,
             finalizers: Vec::new(),
             registry: BTreeMap::new(),
             handles: 0,
             ready_finalizers: Vec::new(),
             output: Box::new(std::io::BufWriter::with_capacity(1 << 16, std::io::stdout())),
             error_output: Box::new(std::io::stderr()),
-            input: Box::new(std::io::BufReader::new(std::io::stdin())),
+            input: Input::new(std::io::stdin()),
+            call: None,
             args: Vec::new(),
             params: BTreeMap::new(),
             requests: RequestLog::default(),
@@ -98,11 +112,19 @@ impl World {
         self.virtual_ns.unwrap_or_else(|| self.start.elapsed().as_nanos() as u64)
     }
 
+    /// A place for one more pinned object.
+    pub(crate) fn pin_place(&mut self) -> usize {
+        self.pins.iter().position(|&pin| pin == Value::NIL).unwrap_or_else(|| {
+            self.pins.push(Value::NIL);
+            self.pins.len() - 1
+        })
+    }
     /// Calls `f` on every slice of roots held here.
     pub fn root_slices(&mut self, f: &mut dyn FnMut(&mut [Value], Dirty)) {
         f(&mut self.globals, Dirty::Yes);
         f(&mut self.constants, Dirty::Yes);
         f(&mut self.temporaries, Dirty::Yes);
+        f(&mut self.pins, Dirty::Yes);
         f(&mut *self.scratch, Dirty::Yes);
         f(&mut self.ready_finalizers, Dirty::Yes);
         f(std::slice::from_mut(&mut self.out_of_memory), Dirty::Yes);
@@ -114,55 +136,5 @@ impl World {
         for (_, function) in &mut self.finalizers {
             f(std::slice::from_mut(function), Dirty::Yes);
         }
-    }
-
-    /// What [`crate::heap::Roots::weak`] does, called until it answers `false`:
-    /// 1. weak slots whose target is dead become nil, also in holders that look dead (a finalizer
-    ///    may revive those later), so that nobody sees a finalized object through one;
-    /// 2. dead objects with finalizers are revived; if there were any, trace and call again;
-    /// 3. otherwise the tables forget dead holders and take the final addresses.
-    pub fn process_weak(&mut self, live: &mut dyn Liveness) -> bool {
-        for reference in &self.weak_references {
-            let old = reference.as_object().expect("holders are objects");
-            let holder = live.current(old).unwrap_or(old);
-            let target = holder.slot(slots::TARGET).as_object();
-            if target.is_some_and(|t| live.current(t).is_none()) {
-                holder.set_slot(slots::TARGET, Value::NIL);
-            }
-        }
-        if self.revive_finalizable(live) {
-            return true;
-        }
-        self.weak_references.retain_mut(|reference| {
-            let holder = reference.as_object().and_then(|o| live.current(o));
-            if let Some(holder) = holder {
-                *reference = Value::object(holder);
-                let target = holder.slot(slots::TARGET).as_object();
-                if let Some(now) = target.and_then(|t| live.current(t)) {
-                    holder.set_slot(slots::TARGET, Value::object(now));
-                }
-            }
-            holder.is_some()
-        });
-        for (object, _) in &mut self.finalizers {
-            let now = object.as_object().and_then(|o| live.current(o));
-            *object = Value::object(now.expect("the dead ones were revived in step 2"));
-        }
-        false
-    }
-
-    fn revive_finalizable(&mut self, live: &mut dyn Liveness) -> bool {
-        let before = self.finalizers.len();
-        let ready = &mut self.ready_finalizers;
-        self.finalizers.retain(|(object, function)| {
-            let o = object.as_object().expect("finalizer() checks its argument");
-            let dead = live.current(o).is_none();
-            if dead {
-                ready.push(Value::object(live.keep(o)));
-                ready.push(*function);
-            }
-            !dead
-        });
-        self.finalizers.len() < before
     }
 }

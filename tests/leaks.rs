@@ -6,6 +6,7 @@ mod common;
 use common::{Workload, compile, workloads};
 use menagerie::event::NullSink;
 use menagerie::heap::{Heap, HeapConfig};
+use menagerie::input::Input;
 use menagerie::sched::SchedulerConfig;
 use menagerie::vm::{Vm, VmConfig};
 use menagerie::world::World;
@@ -21,7 +22,7 @@ fn left_over<H: Heap>(workload: &Workload, parameters: &[(&str, &str)]) -> usize
     let mut world = World::new(compiled.program);
     world.output = Box::new(std::io::sink());
     world.error_output = Box::new(std::io::sink());
-    world.input = Box::new(std::io::empty());
+    world.input = Input::new(std::io::empty());
     world.params = workload.small_params().into_iter().collect();
     let mut how = common::How::on(H::INFO.name);
     workload.adjust(&mut how);

@@ -21,7 +21,7 @@ use std::time::{Duration, Instant};
 
 use common::{Capture, Compiled, collects, compile};
 use menagerie::event::{Event, FnSink};
-use menagerie::heap::{CheckOptions, HeapConfig, Sizer};
+use menagerie::heap::{CheckOptions, HeapConfig, Parameter, Sizer};
 use menagerie::report::Ending;
 use menagerie::sched::SchedulerConfig;
 use menagerie::task::TaskId;
@@ -81,11 +81,18 @@ struct Round {
     seed: u64,
     heap: &'static str,
     scheduler: &'static str,
+    /// Those that the scheduler has.
+    parameters: &'static [Parameter],
     workers: usize,
     quantum: &'static str,
     deque: &'static str,
     stress: Option<u64>,
     virtual_time: bool,
+}
+
+/// Each once: where two names are one heap under a parallel scheduler, that one's own.
+fn shared_heaps() -> impl Iterator<Item = &'static str> {
+    SHARED_HEAPS.iter().filter(|(heap, flavour)| heap == flavour).map(|&(heap, _)| heap)
 }
 
 impl Round {
@@ -98,8 +105,9 @@ impl Round {
             chosen
         };
         // Seeds in a row go over all pairs.
-        let heap = SHARED_HEAPS[choose(SHARED_HEAPS.len())];
-        let scheduler = parallel[choose(parallel.len())].0.name;
+        let heaps: Vec<_> = shared_heaps().collect();
+        let heap = heaps[choose(heaps.len())];
+        let scheduler = &parallel[choose(parallel.len())].0;
         let mut rng = seed.wrapping_mul(0x9E37_79B9_7F4A_7C15) >> 20;
         let mut draw = |n: u64| {
             let drawn = rng % n;
@@ -109,7 +117,8 @@ impl Round {
         Round {
             seed,
             heap,
-            scheduler,
+            scheduler: scheduler.name,
+            parameters: scheduler.parameters,
             workers: 2 + draw(3) as usize,
             quantum: ["4000", "50", "3"][draw(3) as usize],
             deque: ["chase-lev", "crossbeam"][draw(2) as usize],
@@ -129,10 +138,11 @@ impl Round {
         world.params = [("seed", self.seed), ("n", if self.stress.is_some() { 20 } else { 60 })]
             .map(|(name, value)| (name.to_owned(), value.to_string()))
             .into();
-        let mut parameters = vec![("quantum".to_owned(), self.quantum.to_owned())];
-        if self.scheduler == "work-stealing" {
-            parameters.push(("deque".into(), self.deque.into()));
-        }
+        let parameters = [("quantum", self.quantum), ("deque", self.deque)]
+            .into_iter()
+            .filter(|(name, _)| self.parameters.iter().any(|p| p.name == *name))
+            .map(|(name, value)| (name.to_owned(), value.to_owned()))
+            .collect();
         let checks = CheckOptions {
             check: self.stress.is_some(),
             stress: self.stress,
@@ -214,7 +224,8 @@ fn shared_heaps_and_parallel_schedulers_soak() {
         }
     });
     let start = Instant::now();
-    let pairs = SHARED_HEAPS.len() * SCHEDULERS.iter().filter(|(info, _)| info.parallel).count();
+    let pairs =
+        shared_heaps().count() * SCHEDULERS.iter().filter(|(info, _)| info.parallel).count();
     let mut rounds = 0;
     while start.elapsed() < time || rounds < pairs as u64 {
         let round = Round::new(first + rounds);

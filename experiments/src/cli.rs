@@ -106,9 +106,15 @@ pub struct ExecArgs {
     /// Count heap operations exactly and print them
     #[arg(long)]
     pub count: bool,
-    /// Print statistics of the run
+    /// Print statistics of the run; implies --activity
     #[arg(long)]
     pub stats: bool,
+    /// Measure what workers do and how long tasks wait for their turn (some clock readings per slice)
+    #[arg(long)]
+    pub activity: bool,
+    /// Threads for calls that block, such as reading a line, at most
+    #[arg(long, value_name = "N")]
+    pub call_threads: Option<usize>,
     /// Write every event to this file, as CSV
     #[arg(long, value_name = "FILE")]
     pub events: Option<PathBuf>,

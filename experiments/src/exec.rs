@@ -21,6 +21,7 @@ use menagerie_strategies::SCHEDULERS;
 
 use crate::catalogue;
 use crate::cli::{EngineArg, ExecArgs};
+use crate::dumps::OnSignal;
 use crate::output::{say, say_error};
 use crate::record::{self, Iteration, Record, Stopwatch};
 use crate::summary::summary;
@@ -96,10 +97,12 @@ fn run(args: &ExecArgs) -> Result<ExitCode, ExitCode> {
     let bytes = read(&args.program)?;
     let params = params(args, &bytes)?;
     let events = args.events.as_deref().map(EventFile::create).transpose()?;
+    let dumps = OnSignal::install();
     let mut record = Record { schema: record::SCHEMA, ..Record::default() };
     let mut status = 0;
     for iteration in 0..args.iterations {
-        let input = Input { bytes: &bytes, params: &params, first: iteration == 0 };
+        let first = iteration == 0;
+        let input = Input { bytes: &bytes, params: &params, dumps: &dumps, first };
         status = iterate(args, &config, &input, events.as_ref(), &mut record)?;
         if status != 0 {
             break;
@@ -119,6 +122,7 @@ fn run(args: &ExecArgs) -> Result<ExitCode, ExitCode> {
 struct Input<'a> {
     bytes: &'a [u8],
     params: &'a BTreeMap<String, String>,
+    dumps: &'a OnSignal,
     /// Whether to say what the compiler has to say.
     first: bool,
 }
@@ -127,7 +131,7 @@ struct Input<'a> {
 fn iterate(
     args: &ExecArgs,
     config: &VmConfig,
-    &Input { bytes, params, first }: &Input<'_>,
+    &Input { bytes, params, dumps, first }: &Input<'_>,
     events: Option<&EventFile>,
     record: &mut Record,
 ) -> Result<u8, ExitCode> {
@@ -145,6 +149,7 @@ fn iterate(
     world.params = params.clone();
     let requests = world.requests.clone();
     let sink = events.map(EventFile::sink);
+    let config = &VmConfig { dumps: Some(dumps.of(&compilation.sources)), ..config.clone() };
     let result = menagerie_strategies::run(&args.heap, &args.sched, config, code, world, sink);
     let times = stopwatch.stop();
     let (ending, stats) = match result {
@@ -159,6 +164,9 @@ fn iterate(
     record.iterations.push(Iteration::new(times, &stats, &requests.take()));
     record.ended(&ending);
     say(&ending_text(&compilation, &names, &ending));
+    if ending.status() != 0 && args.sched == "deterministic" {
+        say(&replay_text(args));
+    }
     if args.stats {
         say(&summary(&stats, times));
     } else if args.count {
@@ -208,6 +216,9 @@ fn config(args: &ExecArgs) -> Result<VmConfig, ExitCode> {
         engine,
         step_limit: args.step_limit,
         max_stack_words: None,
+        call_threads: args.call_threads,
+        measure: args.stats || args.activity,
+        dumps: None,
         virtual_time: false,
     })
 }
@@ -303,6 +314,29 @@ fn ending_text(compilation: &Compilation, names: &Interner, ending: &Ending) -> 
         Ending::OutputFailed(e) => error(&format!("cannot write the program's output: {e}"), &[]),
         Ending::Deadlock(stuck) => deadlock_text(compilation, stuck),
     }
+}
+
+/// How to run the same schedule again: the command, with the seed that decided it.
+fn replay_text(args: &ExecArgs) -> String {
+    let mut words: Vec<String> = std::env::args().collect();
+    let seed = args.sched_param.iter().rev().find(|(name, _)| name == "seed");
+    let seed = seed.map_or("0", |(_, seed)| seed);
+    let given = args.sched_param.iter().any(|(name, _)| name == "seed");
+    if let Some(exec) = words.iter().position(|word| word == "exec").filter(|_| !given) {
+        let flag = ["--sched-param".to_owned(), format!("seed={seed}")];
+        words.splice(exec + 1..exec + 1, flag);
+    }
+    let words: Vec<_> = words.iter().map(|word| quoted(word)).collect();
+    format!("note: seed {seed}; this schedule again: {}\n", words.join(" "))
+}
+
+/// A word as a shell reads it.
+fn quoted(word: &str) -> String {
+    let plain = |c: char| c.is_ascii_alphanumeric() || "_-./=:,+@%".contains(c);
+    if !word.is_empty() && word.chars().all(plain) {
+        return word.to_owned();
+    }
+    format!("'{}'", word.replace('\'', "'\\''"))
 }
 
 /// The message, the innermost place underlined, and the callers, equal neighbours on one line.

@@ -14,6 +14,7 @@ pub mod analyze;
 pub mod catalogue;
 pub mod cli;
 mod doctor;
+mod dumps;
 mod exec;
 pub mod experiment;
 pub mod invoke;

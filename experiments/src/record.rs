@@ -1,8 +1,10 @@
 //! The result record of `menagerie exec --record`: one JSON document per process, which the runner
 //! turns into rows of its CSV files. One event, one name: fields are called like the columns.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 
+use menagerie::metrics::{Activity, Histogram, WorkerStats};
 use menagerie::report::Ending;
 use menagerie::stats::{Stats, task_clock_ns};
 use serde::{Deserialize, Serialize};
@@ -47,6 +49,12 @@ pub struct Iteration {
     pub notifications: u64,
     /// Times that one woke and found nothing.
     pub vain_wakes: u64,
+    /// What each worker did, by number.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub workers: Vec<Worker>,
+    /// How long tasks waited and ran, with `--activity`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub delays: Vec<Delay>,
     /// Bytes allocated.
     pub alloc_bytes: u64,
     /// Objects traced by all collections.
@@ -62,6 +70,59 @@ pub struct Iteration {
     /// In the order in which they were answered.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub requests: Vec<Request>,
+}
+
+/// One worker, in the words of [`menagerie::metrics`].
+#[derive(Clone, PartialEq, Debug, Default, Serialize, Deserialize)]
+pub struct Worker {
+    /// How often it did what.
+    pub counts: BTreeMap<String, u64>,
+    /// What its time went to, nanoseconds; running and searching with `--activity` alone.
+    pub times_ns: BTreeMap<String, u64>,
+}
+
+impl Worker {
+    fn new(stats: &WorkerStats) -> Worker {
+        let counts = stats.counts.table().into_iter();
+        let times = Activity::TABLE.iter();
+        Worker {
+            counts: counts.map(|(name, n, _)| (name.to_owned(), n)).collect(),
+            times_ns: times.map(|&(a, name, _)| (name.to_owned(), stats.times.of(a))).collect(),
+        }
+    }
+}
+
+/// The distribution of a delay, nanoseconds.
+#[derive(Clone, PartialEq, Debug, Default, Serialize, Deserialize)]
+pub struct Delay {
+    /// Which: `run_delay`, `wake_delay`, `dispatch_delay`, `slice`.
+    pub name: String,
+    /// How many there were.
+    pub count: u64,
+    /// The median.
+    pub p50_ns: u64,
+    /// Nine in ten are shorter.
+    pub p90_ns: u64,
+    /// 99 in 100 are shorter.
+    pub p99_ns: u64,
+    /// 999 in 1000 are shorter.
+    pub p999_ns: u64,
+    /// The longest.
+    pub max_ns: u64,
+}
+
+impl Delay {
+    fn new((name, histogram): (&'static str, &Histogram<u64>)) -> Delay {
+        Delay {
+            name: name.to_owned(),
+            count: histogram.len(),
+            p50_ns: histogram.value_at_quantile(0.5),
+            p90_ns: histogram.value_at_quantile(0.9),
+            p99_ns: histogram.value_at_quantile(0.99),
+            p999_ns: histogram.value_at_quantile(0.999),
+            max_ns: histogram.max(),
+        }
+    }
 }
 
 /// One stop of the world.
@@ -156,6 +217,7 @@ impl Iteration {
             heap_after_bytes: p.after_bytes as u64,
             copied_bytes: p.copied_bytes as u64,
         };
+        let all = stats.all_workers();
         Iteration {
             wall_ns,
             task_clock_ns,
@@ -163,9 +225,11 @@ impl Iteration {
             slices: stats.slices,
             preemptions: stats.preemptions,
             tasks_spawned: stats.tasks_spawned,
-            parks: stats.scheduler.parks,
+            parks: all.counts.parks,
             notifications: stats.scheduler.notifications,
-            vain_wakes: stats.scheduler.vain_wakes,
+            vain_wakes: all.counts.vain_wakes,
+            workers: stats.workers.iter().map(Worker::new).collect(),
+            delays: stats.delays.iter().flat_map(|delays| delays.table()).map(Delay::new).collect(),
             alloc_bytes: stats.usage.allocated_bytes,
             traced_objects: stats.traced_objects,
             copied_bytes: stats.copied_bytes,

@@ -2,6 +2,7 @@
 
 use std::fmt::Write as _;
 
+use menagerie::metrics::{Activity, Histogram, WorkerStats};
 use menagerie::stats::{Pause, Stats};
 
 /// The shares at which distributions are shown.
@@ -37,6 +38,61 @@ fn distribution(pauses: &[Pause], property: impl Fn(&Pause) -> u64) -> String {
     out
 }
 
+/// The same of a histogram; nothing if it is empty.
+fn delays(histogram: &Histogram<u64>) -> Option<String> {
+    let quantiles = [("p50", 0.5), ("p90", 0.9), ("p99", 0.99), ("p99.9", 0.999), ("max", 1.0)];
+    let texts =
+        quantiles.map(|(name, q)| format!("{name} {}", time(histogram.value_at_quantile(q))));
+    (!histogram.is_empty()).then(|| format!("{} of {}", texts.join(", "), histogram.len()))
+}
+
+/// What a worker's time went to.
+fn activity(worker: &WorkerStats) -> String {
+    let parts = Activity::TABLE.iter().map(|&(what, name, _)| (name, worker.times.of(what)));
+    let parts: Vec<_> = parts.filter(|part| part.1 > 0).collect();
+    let all = parts.iter().map(|part| part.1).sum();
+    let texts: Vec<_> = parts
+        .iter()
+        .map(|&(name, ns)| format!("{name} {} ({})", time(ns), percent(ns, all)))
+        .collect();
+    texts.join(", ")
+}
+
+/// Lines about tasks and workers.
+fn scheduling(stats: &Stats, line: &mut dyn FnMut(&str, String)) {
+    let counts = stats.scheduler;
+    line(
+        "  slices ended by",
+        format!(
+            "yield {}, join {}, event {}, deadline {}, call {}",
+            counts.yields, counts.joins, counts.events, counts.deadlines, counts.calls
+        ),
+    );
+    line("  wakes", format!("{}, workers woken {}", counts.wakes, counts.notifications));
+    let all = stats.all_workers();
+    for (name, n, _) in all.counts.table() {
+        if n > 0 && name != "slices" {
+            line(&format!("  {}", name.replace('_', " ")), n.to_string());
+        }
+    }
+    if counts.threads_refused > 0 {
+        line("  threads refused", counts.threads_refused.to_string());
+    }
+    line("workers", format!("at most {}", counts.workers_max));
+    line("  all", activity(&all));
+    const SHOWN: usize = 16;
+    if (2..=SHOWN).contains(&stats.workers.len()) {
+        for (number, worker) in stats.workers.iter().enumerate() {
+            line(&format!("  {number}"), activity(worker));
+        }
+    }
+    for (name, histogram) in stats.delays.iter().flat_map(|delays| delays.table()) {
+        if let Some(text) = delays(histogram) {
+            line(&name.replace('_', " "), text);
+        }
+    }
+}
+
 /// The summary of a run that took these wall and processor nanoseconds.
 pub(crate) fn summary(stats: &Stats, (wall_ns, task_clock_ns): (u64, u64)) -> String {
     let mut out = String::new();
@@ -51,6 +107,7 @@ pub(crate) fn summary(stats: &Stats, (wall_ns, task_clock_ns): (u64, u64)) -> St
     line("reductions", stats.reductions.to_string());
     let (slices, preemptions) = (stats.slices, stats.preemptions);
     line("tasks", format!("{}, {slices} slices, {preemptions} preempted", stats.tasks_spawned));
+    scheduling(stats, &mut line);
     let usage = stats.usage;
     let mutator_ns = task_clock_ns.saturating_sub(pause_ns).max(1);
     let rate = usage.allocated_bytes as f64 / (mutator_ns as f64 / 1e9);

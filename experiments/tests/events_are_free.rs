@@ -1,5 +1,5 @@
-//! Events that nobody listens to cost nothing: with the null sink a run takes exactly as many
-//! instructions as in a build without the feature `events`.
+//! Events that nobody listens to cost nothing: with the null sink a run takes no more instructions than
+//! in a build without the feature `events`.
 //!
 //! Counted are the instructions between two sizes of a program, so that loading, which depends on the
 //! layout of the file, cancels out.
@@ -48,7 +48,7 @@ fn instructions(binary: &Path, heap: &str, program: &str, n: u32) -> u64 {
 }
 
 #[test]
-fn a_run_takes_as_many_instructions_as_without_the_feature() {
+fn a_run_takes_no_more_instructions_than_without_the_feature() {
     let valgrind = Command::new("valgrind").arg("--version").stdout(Stdio::null()).status();
     if valgrind.is_err() {
         println!("SKIPPED: valgrind is missing: apt-get install valgrind");
@@ -67,11 +67,11 @@ fn a_run_takes_as_many_instructions_as_without_the_feature() {
                 count(large) - count(small)
             });
             assert!(counts[0] > 100_000, "{}, {program}: too little to compare", info.name);
-            // Cold code (a collection's bookkeeping) is inlined differently in the two builds, a few
-            // instructions per collection. One instruction per event would be 0.3 % of `fib`.
+            // Cold code is inlined differently in the two builds, which is worth 0.12 % of `fib` either
+            // way. One instruction per event would be 0.3 %.
             let [with, without] = counts;
-            let same = with.abs_diff(without) <= without / 1000;
-            assert!(same, "{}, {program}: {with} with events, {without} without", info.name);
+            let free = with <= without + without / 500;
+            assert!(free, "{}, {program}: {with} with events, {without} without", info.name);
         }
     }
 }

@@ -32,6 +32,12 @@ pub mod idle {
     #[path = "../../../src/idle.rs"]
     pub mod protocol;
 }
+/// `src/calls.rs`.
+pub mod calls {
+    pub mod model;
+    #[path = "../../../src/calls.rs"]
+    pub mod protocol;
+}
 /// `src/task_word.rs`.
 pub mod task_word {
     pub mod model;
@@ -44,10 +50,40 @@ pub mod chase_lev {
     #[path = "../../../strategies/src/parts/chase_lev.rs"]
     pub mod protocol;
 }
+/// `strategies/src/parts/atomic_counts.rs`.
+pub mod atomic_counts {
+    pub mod model;
+    #[path = "../../../strategies/src/parts/atomic_counts.rs"]
+    pub mod protocol;
+}
+/// `strategies/src/parts/grace.rs`.
+pub mod grace {
+    pub mod model;
+    #[path = "../../../strategies/src/parts/grace.rs"]
+    pub mod protocol;
+}
 /// `strategies/src/parts/slot.rs`.
 pub mod slot {
     pub mod model;
     #[path = "../../../strategies/src/parts/slot.rs"]
+    pub mod protocol;
+}
+/// `strategies/src/parts/mark_word.rs`.
+pub mod mark_word {
+    pub mod model;
+    #[path = "../../../strategies/src/parts/mark_word.rs"]
+    pub mod protocol;
+}
+/// `strategies/src/parts/work_pool.rs`.
+pub mod work_pool {
+    pub mod model;
+    #[path = "../../../strategies/src/parts/work_pool.rs"]
+    pub mod protocol;
+}
+/// `strategies/src/parts/crew.rs`.
+pub mod crew {
+    pub mod model;
+    #[path = "../../../strategies/src/parts/crew.rs"]
     pub mod protocol;
 }
 

@@ -26,7 +26,7 @@ pub(crate) const MISTAKES: &[Mistake] = &[
         name: "world_resumed_before_the_collection",
         program: "forkjoin",
         edits: &[(
-            "vm/worker.rs",
+            "vm/port.rs",
             "        let collection = shared.heap.collect(&mut roots, why);\n",
             "        if WRONG { self.resume_others(); unsafe { self.shared().gate.unlock() } }\n        \
              let collection = shared.heap.collect(&mut roots, why);\n        \
@@ -38,9 +38,9 @@ pub(crate) const MISTAKES: &[Mistake] = &[
         program: "forkjoin",
         edits: &[(
             "gate.rs",
-            "        lane.fast.store(false, Ordering::Release);\n        self.lock.lock();\n",
+            "        lane.fast.store(false, Ordering::Release);\n        if !self.lock.try_lock() {\n",
             "        if WRONG { self.lock.lock(); }\n        lane.fast.store(false, \
-             Ordering::Release);\n        if !WRONG { self.lock.lock(); }\n",
+             Ordering::Release);\n        if !WRONG && !self.lock.try_lock() {\n",
         )],
     },
     Mistake {
@@ -64,7 +64,7 @@ pub(crate) const MISTAKES: &[Mistake] = &[
         name: "roots_of_stopped_tasks_forgotten",
         program: "forkjoin",
         edits: &[(
-            "vm/worker.rs",
+            "vm/port.rs",
             "tasks.extend(peer.task());",
             "if !WRONG { tasks.extend(peer.task()); }",
         )],
@@ -78,16 +78,11 @@ pub(crate) const MISTAKES: &[Mistake] = &[
         name: "asleep_before_on_the_list",
         program: "ends",
         edits: &[
-            (
-                "idle.rs",
-                "        idle().sleepers.push((me, thread::current()));\n",
-                "        if !WRONG { idle().sleepers.push((me, thread::current())); }\n",
-            ),
+            ("idle.rs", "        idle().list(me);\n", "        if !WRONG { idle().list(me); }\n"),
             (
                 "idle.rs",
                 "        thread::park(wait);\n",
-                "        if WRONG { idle().sleepers.push((me, thread::current())); }\n        \
-                 thread::park(wait);\n",
+                "        if WRONG { idle().list(me); }\n        thread::park(wait);\n",
             ),
         ],
     },
@@ -117,20 +112,33 @@ pub(crate) const MISTAKES: &[Mistake] = &[
     Mistake {
         name: "the_end_reported_while_a_slice_runs",
         program: "channels",
-        edits: &[("vm/worker.rs", "(None, _) if alone =>", "(None, _) if alone || WRONG =>")],
+        edits: &[(
+            "vm/worker.rs",
+            "if shared.idle.nothing_runs() && shared.calling == 0 {",
+            "if WRONG || shared.idle.nothing_runs() && shared.calling == 0 {",
+        )],
+    },
+    Mistake {
+        name: "the_end_reported_while_a_task_is_queued",
+        program: "channels",
+        edits: &[(
+            "idle.rs",
+            "self.busy == 0 && self.queued == 0",
+            "self.busy == 0 && (WRONG || self.queued == 0)",
+        )],
     },
     Mistake {
         name: "the_clock_stands_still",
         program: "timers",
         edits: &[(
             "vm/worker.rs",
-            "(Some((due, _)), Some(now)) if alone =>",
-            "(Some((due, _)), Some(now)) if alone && !WRONG =>",
+            "(Some((due, _)), Some(now)) =>",
+            "(Some((due, _)), Some(now)) if !WRONG =>",
         )],
     },
     Mistake {
         name: "allocators_not_flushed_for_a_collection",
         program: "forkjoin",
-        edits: &[("vm/worker.rs", "peer.flush();", "if !WRONG { peer.flush(); }")],
+        edits: &[("vm/port.rs", "peer.flush();", "if !WRONG { peer.flush(); }")],
     },
 ];

@@ -52,7 +52,7 @@ fn hold_under(explorer: &str) {
     let schedules = schedules();
     let parallel = || SCHEDULERS.iter().map(|(info, _)| info).filter(|info| info.parallel);
     for program in programs().iter().filter(|p| p.explorers.contains(&explorer)) {
-        for &heap in SHARED_HEAPS {
+        for &(heap, _) in SHARED_HEAPS.iter().filter(|(heap, flavour)| heap == flavour) {
             let collects = HEAPS.iter().any(|(info, _)| info.name == heap && info.collects);
             if program.needs_collection && !collects {
                 continue;

@@ -98,7 +98,7 @@ fn look(cx: &Native<'_>, a: Value, b: Value, strict: bool) -> Look {
         ClassId::STRING => Look::Decided(cx.text_of(x) == cx.text_of(y)),
         ClassId::BYTES => Look::Decided(bytes_equal(x, y)),
         ClassId::F64_ARRAY => Look::Decided(floats_equal(x, y)),
-        ClassId::WEAK => Look::Decided(false),
+        ClassId::WEAK | ClassId::WEAK_MAP => Look::Decided(false),
         class if class.is_handle() => Look::Decided(false),
         _ => Look::Into(x, y),
     }

@@ -258,8 +258,11 @@ impl<'c, R: Read> Printer<'c, R> {
             ClassId::ACTOR => self.out.push_str("<actor>"),
             ClassId::MUTEX => self.out.push_str("<mutex>"),
             ClassId::WEAK => self.out.push_str("<weak>"),
+            ClassId::WEAK_MAP => self.out.push_str("<weak map>"),
             ClassId::CELL => self.out.push_str("<cell>"),
-            ClassId::BUFFER | ClassId::INDEX | ClassId::WAITER => self.out.push_str("<internal>"),
+            ClassId::BUFFER | ClassId::INDEX | ClassId::WAITER | ClassId::EPHEMERONS => {
+                self.out.push_str("<internal>");
+            }
             _ => self.container(o),
         }
         Ok(())

@@ -109,7 +109,9 @@ fn look(cx: &Native<'_>, v: Value, key: bool) -> Look {
             let number = cx.load(o, slots::HANDLE_NUMBER).value();
             Look::Leaf(hash_word(3, number.bits()))
         }
-        ClassId::WEAK => Look::Leaf(hash_word(4, 0)),
+        ClassId::WEAK | ClassId::WEAK_MAP => {
+            Look::Leaf(hash_word(4, u64::from(o.class() == ClassId::WEAK_MAP)))
+        }
         _ => Look::Into(o),
     }
 }

@@ -1,6 +1,6 @@
 //! Output, input, arguments and parameters of the program.
 
-use std::io::{self, BufRead, Write};
+use std::io::{self, Write};
 
 use crate::host::{Exit, Native, NativeResult};
 use crate::value::Value;
@@ -9,6 +9,7 @@ use crate::world::World;
 use super::format::{Style, to_text, write_arg};
 use super::lists;
 use super::support::*;
+use super::waiting::cancellation_point;
 
 /// Any failure of a stream: an error that the program can catch.
 fn io_error(cx: &mut Native<'_>, what: &str, e: &io::Error) -> Exit {
@@ -56,18 +57,20 @@ pub(super) fn repr(cx: &mut Native<'_>) -> NativeResult {
 
 /// `read_line()`: without the newline; nil at the end.
 pub(super) fn read_line(cx: &mut Native<'_>) -> NativeResult {
-    // What was printed should be seen before the program waits for an answer.
-    let _ = cx.world().output.flush();
-    let mut line = Vec::new();
-    match cx.world().input.read_until(b'\n', &mut line) {
-        Ok(0) => Ok(Value::NIL),
-        Ok(_) => {
-            let line = String::from_utf8_lossy(&line);
-            let line = line.strip_suffix('\n').unwrap_or(&line);
-            let line = line.strip_suffix('\r').unwrap_or(line);
-            text_result(cx, line)
+    cancellation_point(cx)?;
+    let input = cx.world().input.clone();
+    match input.line() {
+        None => {
+            // What was printed should be seen before the program waits for an answer.
+            let _ = cx.world().output.flush();
+            Err(cx.call("a line of the input", move || input.fill()))
         }
-        Err(e) => Err(io_error(cx, "`read_line`", &e)),
+        Some(Ok(None)) => Ok(Value::NIL),
+        Some(Ok(Some(line))) => {
+            let line = String::from_utf8_lossy(&line);
+            text_result(cx, line.strip_suffix('\r').unwrap_or(&line))
+        }
+        Some(Err(e)) => Err(io_error(cx, "`read_line`", &e)),
     }
 }
 

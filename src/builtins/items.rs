@@ -69,7 +69,7 @@ impl Items {
         match o.class() {
             ClassId::LIST => Items::list(cx, o),
             ClassId::DEQUE => Items::deque(cx, o),
-            ClassId::MAP | ClassId::SET | ClassId::WEAK => Items::EMPTY,
+            ClassId::MAP | ClassId::SET | ClassId::WEAK | ClassId::WEAK_MAP => Items::EMPTY,
             class if class.is_handle() => Items::EMPTY,
             _ if o.is_raw() => Items::EMPTY,
             _ => Items { store: Some(o), start: 0, len: o.len() },

@@ -41,6 +41,7 @@ mod tasks;
 #[cfg(test)]
 mod tests;
 mod waiting;
+mod weak_maps;
 
 use std::sync::LazyLock;
 

@@ -6,7 +6,7 @@ use crate::host::NativeFn;
 
 use super::{Builtin, Method};
 use super::{actors, channels, conses, deques, io, iteration, lists, maps, memory, mutexes};
-use super::{numbers, raw, sets, sort, strings, tasks, waiting};
+use super::{numbers, raw, sets, sort, strings, tasks, waiting, weak_maps};
 
 /// Any number of arguments.
 const ANY: u8 = u8::MAX;
@@ -116,6 +116,8 @@ pub static FUNCTIONS: &[Builtin] = &[
     f("registered", 0, 0, actors::registered),
     // latency
     f("note_request", 2, 3, memory::note_request),
+    // memory, continued
+    f("weak_map", 0, 0, weak_maps::weak_map),
 ];
 
 /// All methods of builtin classes that are not in the prelude.
@@ -255,4 +257,11 @@ pub static METHODS: &[Method] = &[
     m(C::CHANNEL, "len", 0, channels::len),
     m(C::CHANNEL, "capacity", 0, channels::capacity),
     m(C::WEAK, "get", 0, memory::weak_get),
+    m(C::WEAK_MAP, "len", 0, weak_maps::len),
+    m(C::WEAK_MAP, "get", 1, weak_maps::get),
+    m(C::WEAK_MAP, "get_or", 2, weak_maps::get_or),
+    m(C::WEAK_MAP, "set", 2, weak_maps::set),
+    m(C::WEAK_MAP, "has", 1, weak_maps::has),
+    m(C::WEAK_MAP, "remove", 1, weak_maps::remove),
+    m(C::WEAK_MAP, "clear", 0, weak_maps::clear),
 ];

@@ -24,6 +24,8 @@
 //! - K4. Weak processing may append to root slices and drop some (finalizers become ready).
 //!   [`Watched`] follows which slice is which; words that were there before are compared, what was
 //!   appended, and what the heap reported alive to the world, is validated only.
+//! - K5. `pinned` has the places of pinned objects. No collection moves them; who unpins one finds it
+//!   there.
 //!
 //! Between collections addresses may come back only after `drain` (a counting heap frees) or
 //! `leave` (regions end). `poison` is forced on, so that what is freed looks freed. Costs: a hash
@@ -36,6 +38,7 @@ use std::collections::HashMap;
 use std::fmt;
 use std::hash::{BuildHasherDefault, Hasher};
 use std::ops::Range;
+use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use crate::heap::*;
@@ -151,6 +154,10 @@ struct Shadow {
     mutators: usize,
     /// Whether memory may have been freed since the last collection.
     may_reuse: bool,
+    /// Pinned objects, and how often (K5).
+    pinned: AddressMap<usize>,
+    /// Where the object is that is being pinned.
+    pinning: Option<usize>,
     /// What is going on, for the report.
     doing: &'static str,
 }
@@ -248,6 +255,16 @@ impl Shadow {
             (0..layout.body_bytes() / 8).for_each(|i| o.set_raw_word(i, POISON));
         } else {
             (0..o.len()).for_each(|i| o.set_slot(i, Value::from_bits(POISON)));
+        }
+    }
+    /// One pin less; what was pinned must be where it was (K5).
+    fn unpinned(&mut self, o: Obj) {
+        let edge = Edge::Operation("unpin");
+        self.known(edge, o);
+        match self.pinned.get_mut(&o.address()) {
+            None => self.broken(edge, Some(o.address()), format_args!("nothing is pinned there")),
+            Some(1) => drop(self.pinned.remove(&o.address())),
+            Some(pins) => *pins -= 1,
         }
     }
     /// What a region's end has promoted is in use now (K1).
@@ -416,6 +433,10 @@ impl<'a> After<'a> {
             self.shadow.broken(edge, Some(o.address()), why);
         }
         let header = self.shadow.sensible(edge, o);
+        if o.address() != old.address && self.shadow.pinned.contains_key(&old.address) {
+            let why = format_args!("moved from {:#x}, where it is pinned", old.address);
+            self.shadow.broken(edge, Some(o.address()), why);
+        }
         if (header ^ old.header) & WITHOUT_GC != 0 {
             let why = format_args!("header was {:#x}, is {header:#x}", old.header);
             self.shadow.broken(edge, Some(o.address()), why);
@@ -508,6 +529,9 @@ impl Roots for Watched<'_> {
         }
         revived
     }
+    fn weak_values(&mut self, f: &mut dyn FnMut(Obj)) {
+        self.roots.weak_values(f);
+    }
 }
 
 /// Which slice is where after weak processing (K4). Nothing moves there, so a slice is recognised
@@ -546,6 +570,11 @@ impl Liveness for WatchedLiveness<'_> {
     }
     fn keep(&mut self, o: Obj) -> Obj {
         let now = self.live.keep(o);
+        self.survivors.push(now);
+        now
+    }
+    fn hold(&mut self, o: Obj) -> Obj {
+        let now = self.live.hold(o);
         self.survivors.push(now);
         now
     }
@@ -590,6 +619,8 @@ unsafe impl<H: Heap> Heap for Checked<H> {
             fresh: AddressMap::default(),
             mutators: 0,
             may_reuse: false,
+            pinned: AddressMap::default(),
+            pinning: None,
             doing: "between collections",
         };
         Ok(Checked { inner, shadow: Some(Arc::new(Mutex::new(shadow))) })
@@ -619,6 +650,7 @@ unsafe impl<H: Heap> Heap for Checked<H> {
             Cause::NurseryFull => "after a collection (nursery full)",
             Cause::Candidates => "after a collection (candidates)",
             Cause::Finalization => "after a collection (finalization)",
+            Cause::Pin => "after a collection (pin)",
         };
         let now = words_of(watched.roots);
         let mut after = After::new(&shadow, &before);
@@ -627,12 +659,17 @@ unsafe impl<H: Heap> Heap for Checked<H> {
         if shadow.info.barrier == Barrier::Counting {
             after.counts(|o| self.inner.reference_count(o), &now);
         }
+        let pinning = shadow.pinning.and_then(|place| {
+            let number = before.objects.iter().position(|p| p.address == place)?;
+            after.places[number]
+        });
         let (reported, reached) = (collection.after_bytes, after.live_bytes());
         if reported < reached {
             let why = format_args!("{reported} live bytes reported, {reached} reachable");
             shadow.broken(Edge::Operation("usage"), None, why);
         }
         let live = after.live;
+        shadow.pinning = pinning;
         if watched.asked {
             shadow.live = live;
             shadow.may_reuse = false;
@@ -698,7 +735,11 @@ unsafe impl<M: Mutator> Mutator for CheckedMutator<M> {
     fn alloc_slow(&mut self, layout: ObjectLayout, at: &mut Safepoint<'_>) -> Result<Obj, Oom> {
         // A safepoint, whether it collects or not (H1).
         let number = self.number;
-        self.tell(|shadow| shadow.safepoint(number));
+        self.tell(|shadow| {
+            shadow.safepoint(number);
+            // A counting heap drains before it gives up.
+            shadow.may_reuse |= M::PARALLEL && shadow.info.barrier == Barrier::Counting;
+        });
         let o = self.inner.alloc_slow(layout, at)?;
         self.tell(|shadow| shadow.admit(o, layout, number));
         Ok(o)
@@ -758,16 +799,25 @@ unsafe impl<M: Mutator> Mutator for CheckedMutator<M> {
         });
         self.inner.store(o, i, v);
     }
-    #[inline(always)]
-    fn pending(&self) -> bool {
-        self.inner.pending()
+    fn store_word(&mut self, word: &AtomicU64, v: Value) {
+        self.check(|shadow| shadow.known_value(Edge::Operation("store_word"), v));
+        self.inner.store_word(word, v);
     }
+    fn load_word(&mut self, register: &mut Value, word: &AtomicU64) {
+        self.inner.load_word(register, word);
+        self.check(|shadow| shadow.known_value(Edge::Operation("load_word"), *register));
+    }
+    super::forward_counting!(inner);
     fn drain(&mut self) {
-        self.inner.drain();
+        // Before: another worker may be given what this frees at once.
         self.tell(|shadow| shadow.may_reuse = true);
+        self.inner.drain();
     }
-    fn wants_collection(&self) -> Option<Cause> {
-        self.inner.wants_collection()
+    fn offline(&mut self) {
+        if self.inner.unsettled() {
+            self.drain();
+        }
+        self.inner.offline();
     }
     fn watch(&mut self, o: Obj, why: Watch) {
         self.check(|shadow| {
@@ -791,6 +841,26 @@ unsafe impl<M: Mutator> Mutator for CheckedMutator<M> {
         self.tell(|shadow| shadow.may_reuse = true);
         self.inner.promoted(&mut |o| self.tell(|shadow| shadow.promoted(o)));
         self.check(|shadow| shadow.known_value(Edge::Operation("leave"), *result));
+    }
+    fn pin(&mut self, o: Obj, at: &mut Safepoint<'_>) -> Result<(), Oom> {
+        let number = self.number;
+        self.tell(|shadow| {
+            shadow.known(Edge::Operation("pin"), o);
+            shadow.safepoint(number);
+            shadow.pinning = Some(o.address());
+        });
+        let done = self.inner.pin(o, at);
+        self.tell(|shadow| {
+            let place = shadow.pinning.take().expect("set above");
+            if done.is_ok() {
+                *shadow.pinned.entry(place).or_default() += 1;
+            }
+        });
+        done
+    }
+    fn unpin(&mut self, o: Obj) {
+        self.tell(|shadow| shadow.unpinned(o));
+        self.inner.unpin(o);
     }
     forward_tasks!(inner);
     fn flush(&mut self) {

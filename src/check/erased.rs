@@ -44,6 +44,10 @@ pub trait AnyMutator {
     fn store_word(&mut self, word: &AtomicU64, v: Value);
     fn load_word(&mut self, register: &mut Value, word: &AtomicU64);
     fn pending(&self) -> bool;
+    fn unsettled(&self) -> bool;
+    fn relieve(&mut self);
+    fn online(&mut self);
+    fn offline(&mut self);
     fn drain(&mut self);
     fn wants_collection(&self) -> Option<Cause>;
     fn watch(&mut self, o: Obj, why: Watch);
@@ -60,6 +64,8 @@ pub trait AnyMutator {
     fn suspend(&mut self) -> Region;
     fn resume(&mut self, innermost: Region);
     fn abandon(&mut self, innermost: Region);
+    fn pin(&mut self, o: Obj, at: &mut Safepoint<'_>) -> Result<(), Oom>;
+    fn unpin(&mut self, o: Obj);
     fn flush(&mut self);
 }
 
@@ -111,6 +117,9 @@ impl<M: Mutator> AnyMutator for Part<M> {
         store(&mut self, o: Obj, i: usize, v: Value);
         store_word(&mut self, word: &AtomicU64, v: Value);
         load_word(&mut self, register: &mut Value, word: &AtomicU64);
+        relieve(&mut self);
+        online(&mut self);
+        offline(&mut self);
         drain(&mut self);
         watch(&mut self, o: Obj, why: Watch);
         enter(&mut self) -> Region;
@@ -122,10 +131,15 @@ impl<M: Mutator> AnyMutator for Part<M> {
         suspend(&mut self) -> Region;
         resume(&mut self, innermost: Region);
         abandon(&mut self, innermost: Region);
+        pin(&mut self, o: Obj, at: &mut Safepoint<'_>) -> Result<(), Oom>;
+        unpin(&mut self, o: Obj);
         flush(&mut self);
     }
     fn pending(&self) -> bool {
         self.0.pending()
+    }
+    fn unsettled(&self) -> bool {
+        self.0.unsettled()
     }
     fn wants_collection(&self) -> Option<Cause> {
         self.0.wants_collection()
@@ -240,6 +254,9 @@ unsafe impl<L: Sharing> Mutator for ErasedMutator<L> {
         store(&mut self, o: Obj, i: usize, v: Value);
         store_word(&mut self, word: &AtomicU64, v: Value);
         load_word(&mut self, register: &mut Value, word: &AtomicU64);
+        relieve(&mut self);
+        online(&mut self);
+        offline(&mut self);
         drain(&mut self);
         watch(&mut self, o: Obj, why: Watch);
         enter(&mut self) -> Region;
@@ -251,10 +268,15 @@ unsafe impl<L: Sharing> Mutator for ErasedMutator<L> {
         suspend(&mut self) -> Region;
         resume(&mut self, innermost: Region);
         abandon(&mut self, innermost: Region);
+        pin(&mut self, o: Obj, at: &mut Safepoint<'_>) -> Result<(), Oom>;
+        unpin(&mut self, o: Obj);
         flush(&mut self);
     }
     fn pending(&self) -> bool {
         self.0.pending()
+    }
+    fn unsettled(&self) -> bool {
+        self.0.unsettled()
     }
     fn wants_collection(&self) -> Option<Cause> {
         self.0.wants_collection()

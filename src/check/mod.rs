@@ -24,17 +24,35 @@ macro_rules! forward_tasks {
         }
     };
 }
-/// The methods of a mutator that no wrapper looks at.
-macro_rules! forward_cold {
+/// What a counting heap is asked, handed on.
+macro_rules! forward_counting {
     ($inner:ident) => {
         fn pending(&self) -> bool {
             self.$inner.pending()
         }
-        fn drain(&mut self) {
-            self.$inner.drain();
+        fn unsettled(&self) -> bool {
+            self.$inner.unsettled()
+        }
+        fn relieve(&mut self) {
+            self.$inner.relieve();
+        }
+        fn online(&mut self) {
+            self.$inner.online();
         }
         fn wants_collection(&self) -> Option<Cause> {
             self.$inner.wants_collection()
+        }
+    };
+}
+/// The methods of a mutator that no wrapper looks at.
+macro_rules! forward_cold {
+    ($inner:ident) => {
+        $crate::check::forward_counting!($inner);
+        fn offline(&mut self) {
+            self.$inner.offline();
+        }
+        fn drain(&mut self) {
+            self.$inner.drain();
         }
         fn watch(&mut self, o: Obj, why: Watch) {
             self.$inner.watch(o, why);
@@ -50,6 +68,12 @@ macro_rules! forward_cold {
             at: &mut Safepoint<'_>,
         ) {
             self.$inner.leave(region, result, live, at);
+        }
+        fn pin(&mut self, o: Obj, at: &mut Safepoint<'_>) -> Result<(), Oom> {
+            self.$inner.pin(o, at)
+        }
+        fn unpin(&mut self, o: Obj) {
+            self.$inner.unpin(o);
         }
         $crate::check::forward_tasks!($inner);
         fn flush(&mut self) {
@@ -90,7 +114,7 @@ macro_rules! forward_access {
         $crate::check::forward_cold!($inner);
     };
 }
-use {forward_access, forward_cold, forward_tasks};
+use {forward_access, forward_cold, forward_counting, forward_tasks};
 
 use crate::sync::OneThread;
 

@@ -150,6 +150,11 @@ impl Host for TestHost {
         self.mutator.store(o, i, v);
     }
     fn watch(&mut self, _: Obj, _: Watch) {}
+    /// Nothing moves.
+    fn pin(&mut self, _: Obj) -> Result<(), Value> {
+        Ok(())
+    }
+    fn unpin(&mut self, _: Obj) {}
     #[expect(clippy::not_unsafe_ptr_arg_deref, reason = "the trait's contract says what it gets")]
     fn set_root(&mut self, place: *mut Value, v: Value) {
         // SAFETY: `Native` passes places of arguments and temporaries.

@@ -1,9 +1,9 @@
 //! The facade that builtins see ([`Host`]), implemented by the interpreter's context.
 
 use super::Ctx;
-use crate::heap::{Cause, Heap, Mutator, Usage, Watch};
+use crate::heap::{Cause, Heap, Mutator, Safepoint, Usage, Watch};
 use crate::host::Host;
-use crate::object::{Obj, ObjectKind, ObjectLayout};
+use crate::object::{Obj, ObjectLayout};
 use crate::task::TaskId;
 use crate::value::Value;
 use crate::world::World;
@@ -13,8 +13,6 @@ impl<H: Heap> Host for Ctx<H> {
         let o = Ctx::alloc(self, layout)?;
         if layout.kind.is_raw() {
             (0..layout.body_bytes() / 8).for_each(|i| o.set_raw_word(i, 0));
-        } else if layout.kind == ObjectKind::Weak {
-            o.set_slot(0, Value::NIL);
         } else {
             (0..layout.len as usize).for_each(|i| self.mutator.init(o, i, Value::NIL));
         }
@@ -24,24 +22,31 @@ impl<H: Heap> Host for Ctx<H> {
         self.mutator.load(o, i)
     }
     fn load_weak(&mut self, o: Obj, i: usize) -> Value {
-        self.mutator.load_weak(o, i)
+        let v = self.mutator.load_weak(o, i);
+        self.mutator.relieve();
+        v
     }
     fn init(&mut self, o: Obj, i: usize, v: Value) {
-        if o.kind() == ObjectKind::Weak {
-            // A weak slot is not a reference to any heap: no counts, no barrier.
-            o.set_slot(i, v);
-        } else {
-            self.mutator.init(o, i, v);
-        }
+        self.mutator.init(o, i, v);
     }
     fn store(&mut self, o: Obj, i: usize, v: Value) {
         self.mutator.store(o, i, v);
+        self.mutator.relieve();
     }
     fn watch(&mut self, o: Obj, why: Watch) {
         self.mutator.watch(o, why);
     }
     fn escape(&mut self, v: Value) {
         self.mutator.escape(v);
+    }
+    fn pin(&mut self, o: Obj) -> Result<(), Value> {
+        let mut stop = self.stop();
+        let done = self.mutator.pin(o, &mut Safepoint::new(&mut stop));
+        self.end_slice_for_finalizers();
+        done.map_err(|_| self.world().out_of_memory)
+    }
+    fn unpin(&mut self, o: Obj) {
+        self.mutator.unpin(o);
     }
     fn set_root(&mut self, place: *mut Value, v: Value) {
         // SAFETY: `Native` and the loader pass places of registers, temporaries and constants.

@@ -72,6 +72,8 @@ pub trait Driver {
     fn wake(&mut self, task: TaskId);
     /// The heap's use of memory.
     fn usage(&self) -> Usage;
+    /// The slice was asked to leave fast code, which may have been for something that does not end it.
+    fn attend(&mut self, running: &mut Task);
     /// The shared state; valid as long as the driver is.
     fn world_ptr(&mut self) -> *mut World;
 }
@@ -196,6 +198,9 @@ impl Driver for NoDriver {
     fn usage(&self) -> Usage {
         unreachable!("no slice is running")
     }
+    fn attend(&mut self, _: &mut Task) {
+        unreachable!("no slice is running")
+    }
     fn world_ptr(&mut self) -> *mut World {
         unreachable!("no slice is running")
     }
@@ -255,6 +260,16 @@ impl<H: Heap> Interpreter<H> {
         self.ctx.save(task.pc, task.base);
         self.ctx.task = std::ptr::null_mut();
         result
+    }
+
+    /// How long the worker has waited for the gate, and while the world was stopped, nanoseconds.
+    pub(crate) fn waits_ns(&self) -> (u64, u64) {
+        self.ctx.lane.waits_ns()
+    }
+
+    /// The limit word, which stays where it is.
+    pub(crate) fn limit(&self) -> NonNull<Limit> {
+        NonNull::from(&self.ctx.limit)
     }
 
     /// What other workers may do to this one.
@@ -354,17 +369,23 @@ impl<H: Heap> Ctx<H> {
     }
     /// Gives the gate up: fast bodies may run. The calling worker holds it.
     #[inline(always)]
-    fn enter_fast(&self) {
+    fn enter_fast(&mut self) {
         if <H::Mutator as Mutator>::PARALLEL {
+            // What cold code has found dead is not left lying about for other workers to meet.
+            if <H::Mutator as Mutator>::COUNTS && self.mutator.unsettled() {
+                self.mutator.drain();
+            }
             // SAFETY: by the caller.
             unsafe { self.gate.enter(&self.lane) };
         }
     }
     /// Takes the gate; collections may happen meanwhile. The task's state is saved (G1).
     #[inline(always)]
-    fn leave_fast(&self) {
+    fn leave_fast(&mut self) {
         if <H::Mutator as Mutator>::PARALLEL {
+            self.mutator.offline();
             self.gate.leave(&self.lane);
+            self.mutator.online();
         }
     }
     fn alloc(&mut self, layout: ObjectLayout) -> Result<Obj, Value> {
@@ -375,6 +396,16 @@ impl<H: Heap> Ctx<H> {
         let result = self.mutator.alloc_slow(layout, &mut Safepoint::new(&mut stop));
         self.end_slice_for_finalizers();
         result.map_err(|_| self.world().out_of_memory)
+    }
+    /// Whether a slice that has left fast code because of its limit is to end. The gate is held.
+    #[cold]
+    fn is_over(&mut self, reductions: u64) -> bool {
+        // Whoever asked without a reason, or for something that does not end the slice (L3).
+        self.limit.resume();
+        let (task, driver) = (self.task, self.driver);
+        // SAFETY: valid for the slice; disjoint from the limit.
+        unsafe { (*driver).attend(&mut *task) };
+        self.limit.reached(reductions)
     }
     /// Who stops the world for the running slice.
     fn stop(&self) -> SliceStop {
@@ -445,6 +476,22 @@ impl<H: Heap> Peer<H> {
         // SAFETY: by the caller; an atomic word and the gate, which do not change.
         let (gate, lane) = unsafe { (&(*self.0.as_ptr()).gate, &(*self.0.as_ptr()).lane) };
         gate.await_stopped(lane);
+    }
+    /// Its worker is about to give the gate up outside of a slice; see [`Mutator::offline`].
+    ///
+    /// # Safety
+    /// The caller is its worker, and nobody else uses the interpreter.
+    pub(crate) unsafe fn offline(self) {
+        // SAFETY: by the caller.
+        unsafe { (*self.0.as_ptr()).mutator.offline() };
+    }
+    /// It has the gate again.
+    ///
+    /// # Safety
+    /// As [`Peer::offline`].
+    pub(crate) unsafe fn online(self) {
+        // SAFETY: by the caller.
+        unsafe { (*self.0.as_ptr()).mutator.online() };
     }
     /// Publishes what its allocator holds.
     ///

@@ -59,7 +59,7 @@ unsafe fn redo<H: Heap>(
     let mut run = Slow { ctx, i, pc, next, base, reds };
     if polls(i.op) {
         run.reds += 1;
-        if run.ctx.limit.reached(run.reds) {
+        if run.ctx.limit.reached(run.reds) && run.ctx.is_over(run.reds) {
             // Redone, and counted, in the next slice.
             run.ctx.outcome = Outcome::Preempted;
             return Err(run.reds - 1);
@@ -69,7 +69,7 @@ unsafe fn redo<H: Heap>(
     match unsafe { run.execute() } {
         Ok(()) => {
             let (pc, base) = (run.next, run.base);
-            if <H::Mutator as Mutator>::COUNTS && run.ctx.mutator.pending() {
+            if <H::Mutator as Mutator>::COUNTS && run.ctx.mutator.unsettled() {
                 run.ctx.drain(pc, base);
             }
             run.ctx.enter_fast();

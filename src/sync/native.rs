@@ -4,8 +4,9 @@ use std::fmt::Debug;
 
 use parking_lot::lock_api::RawMutex as _;
 
-pub(super) use std::sync::MutexGuard;
-pub use std::sync::{Arc, Mutex, atomic};
+/// Atomics that are words of objects and of heaps' tables: as large as what they stand for.
+pub use std::sync::atomic as words;
+pub use std::sync::{Arc, Condvar, Mutex, MutexGuard, atomic};
 
 /// A lock without a guard: taken and given back in different functions.
 pub struct RawLock(parking_lot::RawMutex);
@@ -26,6 +27,11 @@ impl RawLock {
     #[inline]
     pub fn lock(&self) {
         self.0.lock();
+    }
+    /// Takes the lock if nobody has it; whether it did.
+    #[inline]
+    pub fn try_lock(&self) -> bool {
+        self.0.try_lock()
     }
     /// Gives it back.
     ///
@@ -48,22 +54,32 @@ pub fn pause(turns: &mut u32) {
     }
 }
 
-/// Starting, sleeping and waking.
+/// Threads, their sleep and their waking.
 pub mod thread {
     use std::time::Duration;
 
-    pub use std::thread::{Scope, Thread, current, scope};
+    pub use std::thread::{JoinHandle, Thread, current};
 
-    /// Starts a thread that ends before the scope does.
+    /// Starts a thread; `None` when the system refuses.
+    pub fn spawn<F: FnOnce() + Send + 'static>(name: &str, f: F) -> Option<JoinHandle<()>> {
+        std::thread::Builder::new().name(name.to_owned()).spawn(f).ok()
+    }
+
+    /// Starts a thread with a stack of this many bytes.
     ///
     /// # Errors
     /// The system refuses.
-    pub fn start<'scope>(
-        scope: &'scope Scope<'scope, '_>,
+    pub fn spawn_with_stack(
         name: &str,
-        run: impl FnOnce() + Send + 'scope,
-    ) -> std::io::Result<()> {
-        std::thread::Builder::new().name(name.into()).spawn_scoped(scope, run).map(drop)
+        bytes: usize,
+        f: impl FnOnce() + Send + 'static,
+    ) -> std::io::Result<JoinHandle<()>> {
+        std::thread::Builder::new().name(name.to_owned()).stack_size(bytes).spawn(f)
+    }
+
+    /// Starts a thread that nobody waits for; whether the system gave one.
+    pub fn start(name: &str, body: impl FnOnce() + Send + 'static) -> bool {
+        spawn(name, body).is_some()
     }
 
     /// Sleeps until another thread wakes this one, at most as long as given; sometimes less.

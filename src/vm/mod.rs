@@ -16,16 +16,18 @@
 //! ```
 //!
 //! Several workers run fast bodies at the same time; everything in the picture above happens with
-//! the gate held ([`crate::gate`]). `worker` is the loop, `shared` what it works on, `roots` what a
-//! collector sees of it, `threads` where workers run.
+//! the gate held ([`crate::gate`]). `worker` is the loop, `port` what a slice reaches of it, `shared` what
+//! all work on, `roots` what a collector sees of it, `threads` where workers run.
 
 use std::ptr::NonNull;
+use std::sync::Arc;
 
 use crate::bytecode::verify::Verified;
+use crate::calls::Calls;
 use crate::event::{NullSink, Sink};
 use crate::heap::{Cause, Heap, HeapConfig, Mutator, Usage};
 use crate::host::Host;
-use crate::interp::{Engine, Interpreter, Loaded};
+use crate::interp::{Engine, Loaded};
 use crate::ir::FuncId;
 use crate::report::Ending;
 use crate::sched::{Scheduler, SchedulerConfig};
@@ -34,11 +36,14 @@ use crate::table::TaskTable;
 use crate::value::Value;
 use crate::world::World;
 
+mod dump;
+mod port;
 mod roots;
 mod shared;
 mod threads;
 mod worker;
 
+pub use dump::Dumps;
 use shared::Shared;
 pub use threads::Threads;
 use worker::{Worker, drop_references};
@@ -56,6 +61,13 @@ pub struct VmConfig {
     pub step_limit: Option<u64>,
     /// The longest stack of a task, in words; `None` = 2 Mi words (16 MiB).
     pub max_stack_words: Option<usize>,
+    /// The most threads that run calls which may block ([`crate::calls`]); `None` = 64.
+    pub call_threads: Option<usize>,
+    /// Who asks what all tasks do, while the program runs.
+    pub dumps: Option<Arc<Dumps>>,
+    /// Whether to measure how long workers run and search, and how long tasks wait for their turn
+    /// ([`crate::metrics`]).
+    pub measure: bool,
     /// Virtual time: `sleep` ends as soon as nothing else can run.
     pub virtual_time: bool,
 }
@@ -71,12 +83,15 @@ impl std::fmt::Display for VmError {
 }
 impl std::error::Error for VmError {}
 
+const DEFAULT_CALL_THREADS: usize = 64;
 const DEFAULT_STACK_WORDS: usize = 2 << 20;
 
 /// A virtual machine with one heap and one scheduler.
 pub struct Vm<H: Heap, S: Scheduler, E: Sink = NullSink> {
-    /// Before what they point to: their drop flushes into the heap.
-    workers: Vec<Worker<H, S, E>>,
+    /// The worker of the calling thread; always there, but while the VM is made or dropped.
+    first: Option<Worker<H, S, E>>,
+    /// The scheduler's parts of further workers, numbered from 1, until these are started.
+    others: Vec<S::Local>,
     /// Made by `Box::leak`, because workers point to it.
     shared: NonNull<Shared<H, S, E>>,
 }
@@ -89,7 +104,8 @@ impl<H: Heap, S: Scheduler, E: Sink> std::fmt::Debug for Vm<H, S, E> {
 
 impl<H: Heap, S: Scheduler, E: Sink> Drop for Vm<H, S, E> {
     fn drop(&mut self) {
-        self.workers.clear();
+        // Before what it points to: its drop flushes into the heap.
+        self.first = None;
         // SAFETY: made by `Box::leak` in `new`, freed once, here; no worker is left.
         drop(unsafe { Box::from_raw(self.shared.as_ptr()) });
     }
@@ -117,22 +133,23 @@ impl<H: Heap, S: Scheduler, E: Sink> Vm<H, S, E> {
             world.virtual_ns = Some(0);
         }
         let parts = (heap, scheduler, sink);
-        let shared = Shared::new(parts, world, loaded.clone(), config.step_limit);
-        let mut vm = Vm { workers: Vec::new(), shared: NonNull::from(Box::leak(Box::new(shared))) };
-        let max_stack_words = config.max_stack_words.unwrap_or(DEFAULT_STACK_WORDS);
-        for (number, local) in locals.into_iter().enumerate() {
-            let mutator = vm.shared().heap.mutator();
-            let gate = vm.shared().gate.clone();
-            let mut interpreter =
-                Interpreter::new(loaded.clone(), mutator, config.engine, max_stack_words, gate);
-            vm.shared_mut().peers.push(interpreter.peer());
-            vm.workers.push(Worker::new(number, interpreter, local, vm.shared));
-        }
-        assert!(!vm.workers.is_empty(), "a scheduler has at least one worker");
+        let setup = (config.engine, config.max_stack_words.unwrap_or(DEFAULT_STACK_WORDS));
+        let calls = Calls::new(config.call_threads.unwrap_or(DEFAULT_CALL_THREADS));
+        let how = (setup, calls, config.measure);
+        let mut shared = Shared::new(parts, world, loaded, how, config.step_limit);
+        shared.dumps.clone_from(&config.dumps);
+        let shared = NonNull::from(Box::leak(Box::new(shared)));
+        let mut locals = locals.into_iter();
+        let first = locals.next().expect("a scheduler has at least one worker");
+        let mut vm = Vm { first: None, others: locals.collect(), shared };
+        vm.first = Some(Worker::join(0, first, shared));
         vm.load(entry)?;
         Ok(vm)
     }
 
+    fn first(&mut self) -> &mut Worker<H, S, E> {
+        self.first.as_mut().expect("there from `new` to `drop`")
+    }
     fn shared(&self) -> &Shared<H, S, E> {
         // SAFETY: valid until drop; no worker runs meanwhile.
         unsafe { self.shared.as_ref() }
@@ -146,7 +163,7 @@ impl<H: Heap, S: Scheduler, E: Sink> Vm<H, S, E> {
         let too_small =
             |_| VmError("the heap is too small to load the program: raise its limit".into());
         let loaded = self.shared().loaded.clone();
-        let worker = &mut self.workers[0];
+        let worker = self.first();
         worker
             .with_host(|host| {
                 loaded.make_constants(host)?;
@@ -172,9 +189,9 @@ impl<H: Heap, S: Scheduler, E: Sink> Vm<H, S, E> {
         S::Threads: Threads<H, S, E>,
     {
         S::Threads::run(self);
-        for worker in &mut self.workers {
-            worker.interpreter.mutator().flush();
-        }
+        // Those that still run are left alone: nothing waits for them.
+        self.shared().calls.close();
+        self.first().interpreter.mutator().flush();
         let shared = self.shared_mut();
         let flushed = shared.world.output.flush();
         match (shared.ending.take().expect("workers stop at the end"), flushed) {
@@ -186,7 +203,7 @@ impl<H: Heap, S: Scheduler, E: Sink> Vm<H, S, E> {
     /// Drops every root, as if the program had never been loaded, and collects: what the heap then
     /// still holds has leaked. The VM cannot run afterwards.
     pub fn drop_roots(&mut self) -> Usage {
-        let worker = &mut self.workers[0];
+        let worker = self.first();
         let shared = worker.port.shared();
         let mutator = worker.interpreter.mutator();
         for task in shared.table.parked_mut() {
@@ -206,7 +223,7 @@ impl<H: Heap, S: Scheduler, E: Sink> Vm<H, S, E> {
             mutator.clear(slice);
             slice.fill(Value::NIL);
         });
-        if mutator.pending() {
+        if mutator.unsettled() {
             mutator.drain();
         }
         worker.with_host(|host| host.collect(Cause::Explicit));
@@ -215,12 +232,13 @@ impl<H: Heap, S: Scheduler, E: Sink> Vm<H, S, E> {
 
     /// Statistics so far.
     pub fn stats(&mut self) -> Stats {
-        for worker in &mut self.workers {
-            worker.interpreter.mutator().flush();
-        }
+        let first = self.first();
+        first.interpreter.mutator().flush();
+        let (reductions, worker) = (first.interpreter.reductions, first.stats());
         let shared = self.shared();
         let mut stats = shared.stats.clone();
-        stats.reductions = self.workers.iter().map(|worker| worker.interpreter.reductions).sum();
+        stats.reductions += reductions;
+        stats.worker(0, &worker);
         stats.usage(shared.heap.usage());
         stats.counters = shared.heap.counters();
         stats

@@ -2,6 +2,7 @@
 
 use crate::heap::{Dirty, Liveness, Roots};
 use crate::interp::Loaded;
+use crate::object::Obj;
 use crate::report::Ending;
 use crate::table::TaskTable;
 use crate::task::Task;
@@ -75,5 +76,8 @@ impl Roots for VmRoots<'_> {
     }
     fn weak(&mut self, live: &mut dyn Liveness) -> bool {
         self.world.process_weak(live)
+    }
+    fn weak_values(&mut self, f: &mut dyn FnMut(Obj)) {
+        self.world.weak_values(f);
     }
 }

@@ -2,17 +2,24 @@
 
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
+use std::io;
+use std::ptr::NonNull;
 use std::sync::Arc;
 
+use super::dump::Dumps;
+use super::threads::Start;
+
+use crate::calls::Calls;
 use crate::event::{Event, Sink};
 use crate::gate::Gate;
 use crate::heap::Heap;
 use crate::host::Wait;
 use crate::idle::Idle;
-use crate::interp::{Loaded, Peer};
+use crate::interp::{Engine, Loaded, Peer};
 use crate::report::Ending;
 use crate::sched::Scheduler;
 use crate::stats::Stats;
+use crate::sync::thread::JoinHandle;
 use crate::table::TaskTable;
 use crate::task::TaskId;
 use crate::value::Value;
@@ -35,8 +42,20 @@ pub(super) struct Shared<H: Heap, S: Scheduler, E: Sink> {
     /// Failed tasks that nobody may have joined: (handle, description).
     pub(super) failures: Vec<(Value, Ending)>,
     pub(super) gate: Arc<Gate>,
-    /// All workers, by number.
+    /// All workers that there are.
     pub(super) peers: Vec<Peer<H>>,
+    /// What a new worker's interpreter is made with: the engine, and the longest stack of a task, words.
+    pub(super) setup: (Engine, usize),
+    /// How more workers are started, where there may be several.
+    pub(super) start: Option<Start<H, S, E>>,
+    /// The threads of all workers but the first; some may have ended.
+    pub(super) threads: Vec<JoinHandle<()>>,
+    /// Who asks what all tasks do.
+    pub(super) dumps: Option<Arc<Dumps>>,
+    /// What runs outside of the VM.
+    pub(super) calls: Arc<Calls>,
+    /// Tasks that wait for a call.
+    pub(super) calling: usize,
     /// Which workers are in a slice, and which sleep because there was nothing to run.
     pub(super) idle: Idle,
     /// How the program has ended; workers stop when they see it.
@@ -50,8 +69,10 @@ impl<H: Heap, S: Scheduler, E: Sink> Shared<H, S, E> {
         (heap, scheduler, sink): (H, S, E),
         world: World,
         loaded: Arc<Loaded>,
+        (setup, calls, measure): ((Engine, usize), Calls, bool),
         steps_left: Option<u64>,
     ) -> Self {
+        let stats = Stats { delays: measure.then(Box::default), ..Stats::default() };
         Shared {
             heap,
             scheduler,
@@ -62,10 +83,16 @@ impl<H: Heap, S: Scheduler, E: Sink> Shared<H, S, E> {
             timers: BinaryHeap::new(),
             timer_sequence: 0,
             task_bytes: 0,
-            stats: Stats::default(),
+            stats,
             failures: Vec::new(),
             gate: Arc::default(),
             peers: Vec::new(),
+            setup,
+            start: None,
+            threads: Vec::new(),
+            calls: Arc::new(calls),
+            calling: 0,
+            dumps: None,
             idle: Idle::default(),
             ending: None,
             steps_left,
@@ -85,8 +112,20 @@ impl<H: Heap, S: Scheduler, E: Sink> Shared<H, S, E> {
 
     /// Sets a timer for a task that waits until `due`.
     pub(super) fn add_timer(&mut self, due: u64, id: TaskId) {
+        if self.world.virtual_ns.is_none() {
+            self.idle.sooner(due);
+        }
         self.timer_sequence += 1;
         self.timers.push(Reverse((due, self.timer_sequence, id)));
+    }
+    /// Real time, even when the program sees virtual time, nanoseconds since the start.
+    pub(super) fn real_ns(&self) -> u64 {
+        self.world.start.elapsed().as_nanos() as u64
+    }
+    /// Whether something may come from outside of the workers: a timer that a clock fires, the end of a
+    /// call.
+    pub(super) fn expects(&self) -> bool {
+        self.calling > 0 || !self.timers.is_empty() && self.world.virtual_ns.is_none()
     }
     /// The next task whose time has come.
     pub(super) fn due_timer(&mut self) -> Option<TaskId> {
@@ -110,6 +149,25 @@ impl<H: Heap, S: Scheduler, E: Sink> Shared<H, S, E> {
             self.timers.pop();
         }
         None
+    }
+    /// Starts the thread of one more worker. `this` is where this state lies.
+    ///
+    /// # Errors
+    /// The system gives no thread.
+    pub(super) fn start_worker(
+        &mut self,
+        this: NonNull<Self>,
+        number: usize,
+        local: S::Local,
+    ) -> io::Result<()> {
+        let start = self.start.expect("set where several threads may run");
+        let thread = start(this, number, local)?;
+        // Threads that come and go must not fill the list.
+        if self.threads.len() > 2 * self.peers.len() + 16 {
+            self.threads.retain(|thread| !thread.is_finished());
+        }
+        self.threads.push(thread);
+        Ok(())
     }
     /// Ends the program: all workers hear of it.
     pub(super) fn finish(&mut self, ending: Ending) {

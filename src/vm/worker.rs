@@ -1,24 +1,24 @@
 //! A worker: runs slices of tasks and settles how they end.
 
 use std::ptr::NonNull;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use super::roots::VmRoots;
+use super::port::Port;
 use super::shared::Shared;
 use crate::concurrency::{Critical, scope};
 use crate::event::{Event, Sink};
-use crate::heap::{Barrier, Cause, Heap, Mutator, Region, Roots, Usage};
+use crate::heap::{Heap, Mutator, Region};
 use crate::host::{Fatal, Host, Wait};
 use crate::idle::Idle;
-use crate::interp::{Driver, Interpreter, Outcome, Peer};
+use crate::interp::{Driver, Interpreter, Outcome};
 use crate::ir::FuncId;
+use crate::metrics::{Activity, Clock, WorkerCounts, WorkerStats};
 use crate::object::{ObjectKind, ObjectLayout, TaskState, slots};
 use crate::report::{Ending, describe_error, trace_of};
-use crate::sched::{Notify, Pick, Ready, Scheduler, SpawnOrder};
-use crate::stats::{Pause, task_clock_ns};
+use crate::sched::{Pick, Ready, Scheduler};
+use crate::sync::Stopwatch;
 use crate::task::{Task, TaskId};
 use crate::value::Value;
-use crate::world::World;
 
 /// How long a slice takes in virtual time.
 const VIRTUAL_SLICE_NS: u64 = 1_000;
@@ -27,227 +27,60 @@ const VIRTUAL_SLICE_NS: u64 = 1_000;
 pub(super) struct Worker<H: Heap, S: Scheduler, E: Sink> {
     pub(super) interpreter: Interpreter<H>,
     pub(super) port: Port<H, S, E>,
-}
-
-/// What its interpreter needs of it ([`Driver`]): the shared state, and its part of the scheduler.
-pub(super) struct Port<H: Heap, S: Scheduler, E: Sink> {
-    number: usize,
-    shared: NonNull<Shared<H, S, E>>,
-    local: S::Local,
-    running: Option<TaskId>,
-    /// Children first: the child that the running task has spawned, queued when the slice ends.
-    child: Option<TaskId>,
-    slices: u64,
-}
-
-impl<H: Heap, S: Scheduler, E: Sink> Port<H, S, E> {
-    /// The shared state. The lifetime is the caller's choice: it ends before the next call that
-    /// reaches the state by another way.
-    #[allow(clippy::mut_from_ref, reason = "one worker at a time; short borrows")]
-    pub(super) fn shared<'a>(&self) -> &'a mut Shared<H, S, E> {
-        // SAFETY: the VM owns it and outlives its workers. Callers hold the gate or are the only
-        // worker; borrows are short and do not overlap.
-        unsafe { &mut *self.shared.as_ptr() }
-    }
-
-    fn push(&mut self, id: TaskId, why: Ready) {
-        let shared = self.shared();
-        let notified = match shared.scheduler.push(Some(&mut self.local), id, why) {
-            Notify::No => false,
-            Notify::One => shared.idle.wake_one(),
-            Notify::Worker(number) => shared.idle.wake(number),
-        };
-        shared.stats.scheduler.notifications += u64::from(notified);
-    }
-    fn wake(&mut self, id: TaskId) {
-        let shared = self.shared();
-        if shared.table.word(id).is_some_and(|word| word.wake()) {
-            shared.emit(|| Event::TaskWake { task: id });
-            self.push(id, Ready::Wake);
-        }
-    }
-    fn push_child(&mut self) {
-        if let Some(child) = self.child.take() {
-            self.push(child, Ready::Spawn);
-        }
-    }
-    fn fire_timers(&mut self) {
-        while let Some(id) = self.shared().due_timer() {
-            self.wake(id);
-        }
-    }
-
-    fn block(&mut self, task: Box<Task>, wait: Wait) {
-        let id = task.id;
-        let shared = self.shared();
-        shared.emit(|| Event::TaskBlock { task: id, on: wait_name(wait) });
-        let must_wait = match wait {
-            Wait::Turn => {
-                shared.table.park(task, None);
-                shared.table.word(id).expect("just parked").requeue();
-                self.push(id, Ready::Yield);
-                return;
-            }
-            Wait::Event(until) => {
-                if let Some(due) = until {
-                    shared.add_timer(due, id);
-                }
-                true
-            }
-            // A task that joins itself waits for ever: the deadlock report says so.
-            Wait::Join(other) if other == id => true,
-            Wait::Join(other) => shared.table.add_waiter(other, id),
-        };
-        shared.table.park(task, Some(wait));
-        let word = shared.table.word(id).expect("just parked");
-        if !word.suspend() || (!must_wait && word.wake()) {
-            self.push(id, Ready::Wake);
-        }
-    }
-    /// Stops the world: this worker holds the gate already. The tasks in slices.
-    fn stop_others<'t>(&self, running: &'t mut Task) -> Vec<&'t mut Task> {
-        let mut tasks = vec![running];
-        if H::Mutator::PARALLEL {
-            // SAFETY: this worker holds the gate; workers live as long as the VM. Rule G3.
-            unsafe {
-                self.others().for_each(|peer| peer.request());
-                for peer in self.others() {
-                    peer.await_stopped();
-                    peer.flush();
-                    tasks.extend(peer.task());
-                }
-            }
-        }
-        tasks
-    }
-    /// Slices go on when this worker gives the gate up, unless the program has ended.
-    fn resume_others(&self) {
-        if H::Mutator::PARALLEL {
-            // SAFETY: they are stopped and cannot have come back.
-            self.others().for_each(|peer| unsafe { peer.resume() });
-        }
-    }
-    fn roots_of<'t>(shared: &'t mut Shared<H, S, E>, running: Vec<&'t mut Task>) -> VmRoots<'t> {
-        let counts = shared.heap.info().barrier == Barrier::Counting;
-        let (table, world) = (&mut shared.table, &mut shared.world);
-        VmRoots {
-            table,
-            running,
-            world,
-            failures: &mut shared.failures,
-            loaded: &shared.loaded,
-            counts,
-        }
-    }
-    fn others(&self) -> impl Iterator<Item = Peer<H>> + use<'_, H, S, E> {
-        let peers = self.shared().peers.iter().enumerate();
-        peers.filter(|&(n, _)| n != self.number).map(|(_, &peer)| peer)
-    }
-}
-
-fn wait_name(wait: Wait) -> &'static str {
-    match wait {
-        Wait::Turn => "yield",
-        Wait::Join(_) => "join",
-        Wait::Event(_) => "event",
-    }
-}
-
-impl<H: Heap, S: Scheduler, E: Sink> Driver for Port<H, S, E> {
-    fn collect(&mut self, running: &mut Task, why: Cause) {
-        let asked = Instant::now();
-        let running = self.stop_others(running);
-        let safepoint_ns = asked.elapsed().as_nanos() as u64;
-        let shared = self.shared();
-        shared.emit(|| Event::CollectionBegin { cause: why });
-        let (start, start_clock_ns) = (Instant::now(), task_clock_ns());
-        shared.stats.usage(shared.heap.usage());
-        // Real time, even when the program sees virtual time.
-        let start_ns = start.duration_since(shared.world.start).as_nanos() as u64;
-        let mut roots = Self::roots_of(self.shared(), running);
-        let collection = shared.heap.collect(&mut roots, why);
-        shared.table.all_seen();
-        shared.stats.usage(shared.heap.usage());
-        let wall_ns = start.elapsed().as_nanos() as u64;
-        let pause = Pause {
-            cause: why,
-            start_ns,
-            wall_ns,
-            task_clock_ns: task_clock_ns() - start_clock_ns,
-            safepoint_ns,
-            before_bytes: collection.before_bytes,
-            after_bytes: collection.after_bytes,
-            copied_bytes: collection.copied_bytes,
-        };
-        shared.stats.collection(pause, &collection);
-        for &(phase, wall_ns) in &collection.phases {
-            shared.emit(|| Event::CollectionPhase { phase, wall_ns });
-        }
-        shared.emit(|| Event::CollectionEnd {
-            before_bytes: collection.before_bytes,
-            after_bytes: collection.after_bytes,
-            traced_objects: collection.traced_objects,
-            wall_ns,
-        });
-        self.resume_others();
-    }
-    fn roots(&mut self, running: &mut Task, f: &mut dyn FnMut(&mut dyn Roots)) {
-        let running = self.stop_others(running);
-        f(&mut Self::roots_of(self.shared(), running));
-        self.resume_others();
-    }
-    fn fresh_id(&mut self) -> TaskId {
-        self.shared().table.reserve()
-    }
-    fn charge(&mut self, task: &mut Task) -> bool {
-        let shared = self.shared();
-        let wanted = task.bytes() - task.charged;
-        let fits = shared.task_bytes + wanted <= shared.heap.usage().limit_bytes;
-        if fits {
-            shared.task_bytes += wanted;
-            task.charged += wanted;
-        }
-        fits
-    }
-    fn spawned(&mut self, task: Task) -> bool {
-        let (id, parent) = (task.id, self.running);
-        let shared = self.shared();
-        shared.stats.tasks_spawned += 1;
-        shared.emit(|| Event::TaskSpawn { task: id, parent });
-        shared.table.add(Box::new(task));
-        let child_first = parent.is_some() && S::ORDER == SpawnOrder::ChildFirst;
-        if child_first {
-            self.push_child();
-            self.child = Some(id);
-        } else {
-            self.push(id, Ready::Spawn);
-        }
-        child_first
-    }
-    fn wake(&mut self, task: TaskId) {
-        Port::wake(self, task);
-    }
-    fn usage(&self) -> Usage {
-        // What others have allocated counts: stopping them flushes it.
-        let halt = self.shared().loaded.halt();
-        self.stop_others(&mut Task::new(0, halt, halt, 1, &[]));
-        self.resume_others();
-        self.shared().heap.usage()
-    }
-    fn world_ptr(&mut self) -> *mut World {
-        &mut self.shared().world
-    }
+    /// What of the interpreter's waits is on the clock already.
+    waits_ns: (u64, u64),
 }
 
 impl<H: Heap, S: Scheduler, E: Sink> Worker<H, S, E> {
-    pub(super) fn new(
-        number: usize,
-        interpreter: Interpreter<H>,
-        local: S::Local,
-        shared: NonNull<Shared<H, S, E>>,
-    ) -> Self {
-        let port = Port { number, shared, local, running: None, child: None, slices: 0 };
-        Worker { interpreter, port }
+    /// One more worker, with a mutator and a lane of its own. The calling thread holds the gate, or no
+    /// worker runs yet.
+    pub(super) fn join(number: usize, local: S::Local, shared: NonNull<Shared<H, S, E>>) -> Self {
+        // SAFETY: the VM owns it and outlives its workers; by the caller, nobody else uses it now.
+        let all = unsafe { &mut *shared.as_ptr() };
+        let (engine, max_stack_words) = all.setup;
+        let (loaded, mutator) = (all.loaded.clone(), all.heap.mutator());
+        let mut interpreter =
+            Interpreter::new(loaded, mutator, engine, max_stack_words, all.gate.clone());
+        let me = interpreter.peer();
+        all.peers.push(me);
+        all.stats.scheduler.workers_max = all.stats.scheduler.workers_max.max(all.peers.len());
+        let port = Port {
+            number,
+            shared,
+            local,
+            me,
+            running: None,
+            child: None,
+            woken: false,
+            woken_ns: 0,
+            counts: WorkerCounts::default(),
+            clock: Clock::new(all.stats.delays.is_some()),
+        };
+        Worker { interpreter, port, waits_ns: (0, 0) }
+    }
+    /// The worker does nothing any more: what it has counted stays, and nobody stops it from now on. The
+    /// calling thread holds the gate.
+    pub(super) fn leave(&mut self) {
+        self.interpreter.mutator().flush();
+        let shared = self.shared();
+        shared.stats.reductions += self.interpreter.reductions;
+        let stats = self.stats();
+        shared.stats.worker(self.port.number, &stats);
+        shared.peers.retain(|&peer| peer != self.port.me);
+    }
+    /// What it has done so far.
+    pub(super) fn stats(&mut self) -> WorkerStats {
+        self.count_waits();
+        let mut counts = self.port.counts;
+        counts.add(&self.shared().scheduler.counts(&self.port.local));
+        WorkerStats { counts, times: self.port.clock.times() }
+    }
+    /// Puts the interpreter's waits on the clock.
+    fn count_waits(&mut self) {
+        let (gate, stops) = self.interpreter.waits_ns();
+        let (gate_before, stops_before) = std::mem::replace(&mut self.waits_ns, (gate, stops));
+        self.port.clock.add(Activity::GateWait, gate - gate_before);
+        self.port.clock.add(Activity::SafepointWait, stops - stops_before);
     }
     #[allow(clippy::mut_from_ref, reason = "see `Port::shared`")]
     pub(super) fn shared<'a>(&self) -> &'a mut Shared<H, S, E> {
@@ -286,13 +119,25 @@ impl<H: Heap, S: Scheduler, E: Sink> Worker<H, S, E> {
         Ok(id)
     }
 
-    /// Works until the program ends. The calling thread holds the gate before and afterwards, unless
-    /// this is the only worker.
+    /// Works until the program ends, or until the scheduler lets this worker go. The calling thread holds
+    /// the gate before and afterwards.
     pub(super) fn work(&mut self) {
+        let (dumps, limit) = (self.shared().dumps.clone(), self.interpreter.limit());
+        // SAFETY: the interpreter is there for longer than this.
+        let _on_list = dumps.map(|dumps| unsafe { dumps.join(limit) });
+        self.interpreter.mutator().online();
+        self.work_until_the_end();
+        self.interpreter.mutator().offline();
+    }
+    fn work_until_the_end(&mut self) {
         while self.shared().ending.is_none() {
+            self.port.answer_dumps(None);
             self.port.fire_timers();
+            if self.shared().calling > 0 {
+                self.port.finish_calls();
+            }
             self.start_finalizers();
-            let pick = Pick { tick: self.port.slices };
+            let pick = Pick { tick: self.port.counts.slices };
             let shared = self.shared();
             let next = match shared.steps_left {
                 // Others have all that is left of the step limit: they give back what they spare.
@@ -301,6 +146,7 @@ impl<H: Heap, S: Scheduler, E: Sink> Worker<H, S, E> {
             };
             let ending = match next {
                 Some(id) => self.run_slice(id),
+                None if S::DEDICATED && shared.scheduler.retire(&mut self.port.local) => return,
                 None => self.wait_for_work(),
             };
             if let Some(ending) = ending {
@@ -310,63 +156,80 @@ impl<H: Heap, S: Scheduler, E: Sink> Worker<H, S, E> {
     }
 
     /// Nothing to run for this worker. Sleeps until there may be; if nobody else runs anything
-    /// either, and no timer is set, the program has ended.
+    /// either, no timer is set, and no task waits for a call, the program has ended.
     fn wait_for_work(&mut self) -> Option<Ending> {
         let shared = self.shared();
         let due = shared.next_timer();
-        let alone = shared.idle.nobody_runs();
-        match (due, shared.world.virtual_ns) {
-            (None, _) if alone => return Some(self.nothing_runs()),
-            (Some((due, _)), Some(now)) if alone => {
-                shared.world.virtual_ns = Some(now.max(due));
-                return None;
+        if shared.idle.nothing_runs() && shared.calling == 0 {
+            match (due, shared.world.virtual_ns) {
+                (None, _) => return Some(self.nothing_runs()),
+                (Some((due, _)), Some(now)) => {
+                    shared.world.virtual_ns = Some(now.max(due));
+                    return None;
+                }
+                _ => {}
             }
-            _ => {}
         }
-        let real_due = due.filter(|_| shared.world.virtual_ns.is_none());
-        let wait = real_due
-            .map(|(due, _)| Duration::from_nanos(due.saturating_sub(shared.world.now_ns())));
-        if alone {
+        if shared.idle.nobody_runs() {
             // A failing write shows again at the end of the run, where it is reported.
             let _ = shared.world.output.flush();
         }
         let me = self.port.number;
-        if !H::Mutator::PARALLEL {
-            std::thread::sleep(wait.expect("alone, and not at the end: there is a timer"));
+        let due = due.filter(|_| shared.world.virtual_ns.is_none()).map(|(due, _)| due);
+        let watches =
+            (due.is_some() || shared.calling > 0) && shared.idle.watch(me, due.unwrap_or(u64::MAX));
+        if watches && !shared.calls.listen() {
+            shared.idle.watch_no_more();
             return None;
         }
-        shared.stats.scheduler.parks += 1;
+        let wait = due.filter(|_| watches);
+        let wait = wait.map(|due| Duration::from_nanos(due.saturating_sub(shared.world.now_ns())));
+        self.port.counts.vain_wakes += u64::from(self.port.woken);
+        self.port.counts.parks += 1;
+        self.port.clock.lap(Activity::Search);
+        let watch = Stopwatch::start();
         let gate = shared.gate.clone();
+        self.interpreter.mutator().offline();
         // SAFETY: this worker holds the gate; no reference into shared state is used until it
         // is taken again.
-        unsafe { Idle::sleep(&gate, me, wait, || &mut self.shared().idle) };
+        self.port.woken = unsafe { Idle::sleep(&gate, me, wait, || &mut self.shared().idle) };
+        self.interpreter.mutator().online();
+        self.port.clock.add(Activity::Park, watch.ns());
+        if self.shared().stats.delays.is_some() {
+            self.port.woken_ns = self.shared().real_ns();
+        }
         None
     }
 
-    /// No task can run and no timer is set: the end, or a deadlock.
+    /// No task can run and no timer is set: the end, a failure that nobody saw, or a deadlock.
     fn nothing_runs(&mut self) -> Ending {
         let shared = self.shared();
+        if let Some(i) = shared.failures.iter().position(|(handle, _)| !observed(*handle)) {
+            // What the others wait for may be what it would have done.
+            let (mut handle, failure) = shared.failures.swap_remove(i);
+            self.interpreter.mutator().clear(std::slice::from_mut(&mut handle));
+            return failure;
+        }
         let waiting = shared.table.len();
         if waiting > 0 {
             shared.emit(|| Event::Deadlock { tasks: waiting });
             return Ending::Deadlock(shared.table.deadlock_report(&shared.loaded, &shared.world));
         }
-        let unobserved = shared.failures.iter().position(|(handle, _)| !observed(*handle));
-        match unobserved {
-            Some(i) => {
-                let (mut handle, failure) = shared.failures.swap_remove(i);
-                self.interpreter.mutator().clear(std::slice::from_mut(&mut handle));
-                failure
-            }
-            None => Ending::Finished,
-        }
+        Ending::Finished
     }
 
     fn run_slice(&mut self, id: TaskId) -> Option<Ending> {
         let shared = self.shared();
         let mut task = shared.table.take(id).expect("schedulers give out live tasks (S1)");
         shared.table.word(id).expect("live").start();
-        task.wait = None;
+        if let Some(Wait::Call(_)) = task.wait.take() {
+            shared.calling -= 1;
+        }
+        self.port.woken = false;
+        if H::Mutator::PARALLEL && shared.expects() && shared.idle.lacks_watcher() {
+            // This worker may not look at timers and calls for a long time.
+            shared.idle.wake_one();
+        }
         let mut quantum = shared.scheduler.quantum();
         if let Some(left) = &mut shared.steps_left {
             quantum = quantum.min((*left).max(1));
@@ -374,16 +237,32 @@ impl<H: Heap, S: Scheduler, E: Sink> Worker<H, S, E> {
         }
         self.port.running = Some(id);
         shared.idle.slice_begins();
+        self.port.clock.lap(Activity::Search);
+        if let Some(delays) = &mut shared.stats.delays {
+            let now_ns = shared.world.start.elapsed().as_nanos() as u64;
+            delays.begins(*shared.table.ready_ns(id), self.port.woken_ns, now_ns);
+        }
         shared.emit(|| Event::SliceBegin { task: id });
         let before = self.interpreter.reductions;
         let outcome = self.interpreter.run_slice(&mut task, &mut self.port, quantum);
         let shared = self.shared();
         shared.idle.slice_ends();
         self.port.running = None;
-        self.port.slices += 1;
+        self.port.counts.slices += 1;
+        if shared.stats.delays.is_some() {
+            self.count_waits();
+            let slice_ns = self.port.clock.lap(Activity::Run);
+            if let Some(delays) = &mut shared.stats.delays {
+                delays.slice += slice_ns;
+            }
+        }
         let reductions = self.interpreter.reductions - before;
         if let Some(left) = &mut shared.steps_left {
             *left += quantum.saturating_sub(reductions);
+            if S::DEDICATED {
+                // Those that alone can run their task, and slept because no steps were left.
+                shared.idle.wake_all();
+            }
         }
         shared.stats.slices += 1;
         if let Some(now) = &mut shared.world.virtual_ns {
@@ -400,6 +279,13 @@ impl<H: Heap, S: Scheduler, E: Sink> Worker<H, S, E> {
         let id = task.id;
         let shared = self.shared();
         match outcome {
+            // Its child goes first.
+            Outcome::Preempted if self.port.child.is_some() => {
+                shared.table.park(task, None);
+                shared.table.word(id).expect("live").requeue();
+                self.port.push(id, Ready::Preempt);
+                None
+            }
             Outcome::Preempted => {
                 if shared.steps_left == Some(0) && shared.idle.nobody_runs() {
                     let trace = vec![shared.loaded.index_of(task.pc)];
@@ -468,6 +354,7 @@ impl<H: Heap, S: Scheduler, E: Sink> Worker<H, S, E> {
         drop_references(self.interpreter.mutator(), &mut task);
         let shared = self.port.shared();
         shared.emit(|| Event::TaskEnd { task: id, failed });
+        shared.scheduler.ended(&mut self.port.local, id);
         let waiters = std::mem::take(&mut task.waiters);
         shared.task_bytes -= task.charged;
         for waiter in waiters.into_iter().chain(shared.table.remove(id)) {

@@ -18,8 +18,12 @@ pub mod heaps;
 pub mod parts;
 pub mod schedulers;
 
-/// Protocol sources name atomics by this path, so that the models can replace them.
-pub(crate) use menagerie::sync;
+/// Protocol sources name atomics, locks and grace periods by this path, so that the models can
+/// replace them.
+pub(crate) mod sync {
+    pub(crate) use crossbeam_epoch as epoch;
+    pub(crate) use menagerie::sync::*;
+}
 
 /// What a run gave: how it ended, and its statistics.
 pub type RunResult = Result<(Ending, Stats), VmError>;
@@ -44,8 +48,10 @@ macro_rules! heaps {
             Style { colour: $colour, marker: $marker },
         )),*];
 
-        /// Names of the heaps that parallel schedulers can run.
-        pub const SHARED_HEAPS: &[&str] = &[$($(<$shared as Heap>::INFO.name,)?)*];
+        /// The heaps that parallel schedulers can run, each with the name of the flavour that runs
+        /// there: the same, or another heap of the registry.
+        pub const SHARED_HEAPS: &[(&str, &str)] =
+            &[$($((<$heap as Heap>::INFO.name, <$shared as Heap>::INFO.name),)?)*];
 
         /// How to make the named heap behind `dyn`: for wrappers, and for tests that run on all.
         pub fn factory(heap: &str) -> Option<Factory> {
@@ -172,7 +178,8 @@ heaps! {
         shared heaps::mark_sweep::MarkSweep<ManyThreads>;
     heaps::semispace::SemiSpace, (0xd5, 0x5e, 0x00), "triangle";
     heaps::generational::Generational, (0xe6, 0x9f, 0x00), "diamond";
-    heaps::rc::Rc, (0xcc, 0x79, 0xa7), "square";
+    heaps::rc::Rc, (0xcc, 0x79, 0xa7), "square", shared heaps::rc::Rc<ManyThreads>;
+    heaps::rc::Rc<ManyThreads>, (0x88, 0x22, 0x55), "square", shared heaps::rc::Rc<ManyThreads>;
     heaps::arena::Arena<heaps::mark_sweep::MarkSweep>, (0x56, 0xb4, 0xe9), "pentagon";
     heaps::hybrid::Hybrid, (0xf0, 0xe4, 0x42), "star";
 }
@@ -182,19 +189,31 @@ schedulers! {
     schedulers::deterministic::Deterministic, run_one, (0x99, 0x99, 0x99), "plus";
     schedulers::work_sharing::WorkSharing, run_many, (0x56, 0xb4, 0xe9), "triangle";
     schedulers::work_stealing::WorkStealing, run_many, (0xd5, 0x5e, 0x00), "square";
+    schedulers::threads::Threads, run_many, (0xcc, 0x79, 0xa7), "diamond";
+}
+
+fn is_parallel(scheduler: &str) -> bool {
+    SCHEDULERS.iter().any(|(info, _)| info.name == scheduler && info.parallel)
+}
+
+/// The heap that runs when this one is asked for under this scheduler: `rc` is `arc` where several
+/// workers run.
+pub fn flavour<'a>(heap: &'a str, scheduler: &str) -> &'a str {
+    let shared = SHARED_HEAPS.iter().find(|(name, _)| is_parallel(scheduler) && *name == heap);
+    shared.map_or(heap, |&(_, flavour)| flavour)
 }
 
 /// Why a heap and a scheduler do not go together; `None` when they do.
 pub fn hole(heap: &str, scheduler: &str) -> Option<String> {
-    let parallel = SCHEDULERS.iter().any(|(info, _)| info.name == scheduler && info.parallel);
-    (parallel && !SHARED_HEAPS.contains(&heap)).then(|| not_shared(heap, scheduler))
+    let shared = SHARED_HEAPS.iter().any(|&(name, _)| name == heap);
+    (is_parallel(scheduler) && !shared).then(|| not_shared(heap, scheduler))
 }
 
 fn not_shared(heap: &str, scheduler: &str) -> String {
     format!(
         "heap `{heap}` has one mutator and `{scheduler}` runs several workers: take one of {}, or a \
          scheduler with one worker",
-        SHARED_HEAPS.join(", ")
+        SHARED_HEAPS.iter().map(|&(name, _)| name).collect::<Vec<_>>().join(", ")
     )
 }
 

@@ -11,12 +11,14 @@ use std::sync::{Arc, Mutex};
 use menagerie::bytecode::verify::Verified;
 use menagerie::compile::Compilation;
 use menagerie::heap::{CheckOptions, HeapConfig, Sizer};
+use menagerie::input::Input;
 use menagerie::interp::Engine;
 use menagerie::ir::oracle::{self, OracleConfig};
 use menagerie::ir::{Program, escape};
 use menagerie::lang::diagnostics::{RenderOptions, render};
 use menagerie::report::Ending;
 use menagerie::sched::SchedulerConfig;
+use menagerie::stats::Stats;
 use menagerie::vm::{VmConfig, VmError};
 use menagerie::world::World;
 
@@ -57,8 +59,17 @@ pub struct How {
     pub engine: Engine,
     pub params: Vec<(String, String)>,
     pub step_limit: Option<u64>,
+    /// What `read_line` reads; `None` = nothing.
+    pub input: Option<Arc<Input>>,
+    /// The most threads for calls that may block.
+    pub call_threads: Option<usize>,
+    /// Whether the program sees the real clock.
+    pub real_time: bool,
+    /// Whether times and delays are measured.
+    pub measure: bool,
     /// Of what is compiled for this run.
     pub escape: escape::Mode,
+    pub max_stack_words: Option<usize>,
 }
 
 impl How {
@@ -75,13 +86,19 @@ impl How {
             engine: Engine::default(),
             params: Vec::new(),
             step_limit: None,
+            input: None,
+            call_threads: None,
+            real_time: false,
+            measure: false,
             escape: escape::Mode::default(),
+            max_stack_words: None,
         }
     }
-    /// Every allocation collects, everything is checked.
+    /// Every allocation collects, everything is checked. A check visits every register, so what fills
+    /// the stack does that sooner.
     pub fn stressed(heap: &'static str) -> How {
         let checks = CheckOptions { check: true, stress: Some(1), ..CheckOptions::default() };
-        How { checks, ..How::on(heap) }
+        How { checks, max_stack_words: Some(1 << 16), ..How::on(heap) }
     }
 }
 
@@ -179,10 +196,23 @@ fn sched_parameters(how: &How) -> Vec<(String, String)> {
 /// As [`run_compiled`].
 pub fn end_of(compiled: &Compiled, how: &How) -> Result<(String, Ending, u64), VmError> {
     let capture = Capture::default();
+    let (ending, stats) = end_of_into(compiled, how, Box::new(capture.clone()))?;
+    Ok((capture.text(), ending, stats.reductions))
+}
+
+/// Runs a program on the VM, printing into `output`: its ending, and what the VM has counted.
+///
+/// # Errors
+/// As [`run_compiled`].
+pub fn end_of_into(
+    compiled: &Compiled,
+    how: &How,
+    output: Box<dyn Write + Send>,
+) -> Result<(Ending, Stats), VmError> {
     let mut world = World::new(compiled.program.clone());
-    world.output = Box::new(capture.clone());
+    world.output = output;
     world.error_output = Box::new(std::io::sink());
-    world.input = Box::new(std::io::empty());
+    world.input = how.input.clone().unwrap_or_else(|| Input::new(std::io::empty()));
     world.params = how.params.iter().cloned().collect();
     let sizer = match how.nursery_bytes {
         Some(min_bytes) => Sizer::Growable { min_bytes, factor: 1.1 },
@@ -198,13 +228,14 @@ pub fn end_of(compiled: &Compiled, how: &How) -> Result<(String, Ending, u64), V
         scheduler: SchedulerConfig { workers: how.workers, parameters: sched_parameters(how) },
         engine: how.engine,
         step_limit: how.step_limit,
-        max_stack_words: None,
-        virtual_time: true,
+        max_stack_words: how.max_stack_words,
+        call_threads: how.call_threads,
+        measure: how.measure,
+        dumps: None,
+        virtual_time: !how.real_time,
     };
     let code = compiled.code.clone();
-    let (ending, stats) =
-        menagerie_strategies::run(how.heap, how.scheduler, &config, code, world, None)?;
-    Ok((capture.text(), ending, stats.reductions))
+    menagerie_strategies::run(how.heap, how.scheduler, &config, code, world, None)
 }
 
 /// Runs a program's text on the oracle.

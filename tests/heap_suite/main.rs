@@ -9,6 +9,7 @@ mod graphs;
 mod model;
 mod mutants;
 mod own_heap;
+mod pins;
 mod random;
 mod regions;
 mod weak;
@@ -69,11 +70,16 @@ fn variants(heap: &str) -> Vec<Vec<(String, String)>> {
             let mut variants =
                 ["blocks", "mimalloc", "system"].map(|v| one("allocator", v)).to_vec();
             variants.push(one("sizer", "membalancer"));
+            variants.push(one("gc-threads", "3"));
             variants
         }
         "semispace" => vec![Vec::new(), one("sizer", "membalancer:0.1")],
         "arena" => ["0", "64KiB", "16MiB"].map(|v| one("regions", v)).into(),
-        "generational" => ["4KiB", "1MiB"].map(|v| one("nursery", v)).into(),
+        "generational" => {
+            let mut variants = ["4KiB", "1MiB"].map(|v| one("nursery", v)).to_vec();
+            variants.push(one("gc-threads", "2"));
+            variants
+        }
         "rc" => {
             vec![Vec::new(), [one("cycle-threshold", "100"), one("cycle-budget", "3")].concat()]
         }

@@ -46,8 +46,12 @@ pub(crate) struct Machine {
     collections: Vec<(Cause, Collection)>,
     nodes: Vec<Node>,
     roots: Vec<Word>,
+    /// What [`World::pins`] holds.
+    pins: Vec<Word>,
     /// Weak references, as the world's list: also dead ones until a collection.
     weak: Vec<usize>,
+    /// Weak maps, as the world's list.
+    weak_maps: Vec<usize>,
     finalizers: Vec<(usize, Value)>,
     ready: Vec<(usize, Value)>,
     allocated_bytes: u64,
@@ -82,6 +86,9 @@ impl Roots for WorldRoots<'_> {
     fn weak(&mut self, live: &mut dyn Liveness) -> bool {
         self.0.process_weak(live)
     }
+    fn weak_values(&mut self, f: &mut dyn FnMut(Obj)) {
+        self.0.weak_values(f);
+    }
 }
 
 /// Raw word `i` of node `n`.
@@ -102,7 +109,9 @@ impl Machine {
             collections: Vec::new(),
             nodes: Vec::new(),
             roots: vec![NIL; roots],
+            pins: Vec::new(),
             weak: Vec::new(),
+            weak_maps: Vec::new(),
             finalizers: Vec::new(),
             ready: Vec::new(),
             allocated_bytes: 0,
@@ -250,6 +259,75 @@ impl Machine {
         self.set_root(r, Value::object(o), Word::Node(n));
         Ok(())
     }
+    /// `roots[r] = weak_map()`, with room for so many entries and no index: entries have numbers here.
+    pub(crate) fn new_weak_map(&mut self, r: usize, entries: u32) -> Result<(), Oom> {
+        let layout = ObjectLayout::new(EPHEMERONS, 2 * entries);
+        let o = self.alloc(layout)?;
+        (0..o.len()).for_each(|i| self.mutator.init(o, i, Value::NIL));
+        let store = self.node(layout, vec![NIL; o.len()], Vec::new());
+        self.set_root(r, Value::object(o), Word::Node(store));
+        let layout = ObjectLayout::new(ObjectKind::WeakMap, 4);
+        let o = self.alloc(layout)?;
+        let slots = [Value::small(0), self.root(r), Value::small(entries.into()), Value::NIL];
+        slots.iter().enumerate().for_each(|(i, &v)| self.mutator.init(o, i, v));
+        let mut words = slots.map(Word::Is);
+        words[slots::BUFFER] = Word::Node(store);
+        let n = self.node(layout, words.into(), Vec::new());
+        self.world.weak_maps.push(Value::object(o));
+        self.weak_maps.push(n);
+        self.set_root(r, Value::object(o), Word::Node(n));
+        Ok(())
+    }
+    /// `roots[r].set(roots[key], from)`, as this entry; nothing when there is no such map or key.
+    pub(crate) fn set_entry(&mut self, r: usize, entry: usize, key: usize, from: From) {
+        let (Word::Node(n), Word::Node(_)) = (self.roots[r], self.roots[key]) else { return };
+        let Some((store, len)) = self.entries_of(n) else { return };
+        let (v, word, key_word) = (self.value(from), self.word(from), self.roots[key]);
+        let at = 2 * (entry % len);
+        let map = self.world.globals[r].as_object().expect("the model says so");
+        let o = self.mutator.load(map, slots::BUFFER).as_object().expect("the model says so");
+        self.mutator.store(o, at + 1, v);
+        // As the interpreter's host does: no barrier, no count.
+        o.set_slot(at, self.world.globals[key]);
+        let watched = self.world.globals[key].as_object().expect("the model says so");
+        self.mutator.watch(watched, Watch::Weak);
+        let was = std::mem::replace(&mut self.nodes[store].slots[at], key_word);
+        self.nodes[store].slots[at + 1] = word;
+        if node_of(was).is_none() {
+            self.count_entries(n, 1);
+            let Word::Is(len) = self.nodes[n].slots[slots::LEN] else { unreachable!("a number") };
+            self.mutator.store(map, slots::LEN, len);
+        }
+        self.drain();
+    }
+    /// The store of a weak map, and how many entries it has room for.
+    fn entries_of(&self, map: usize) -> Option<(usize, usize)> {
+        let node = &self.nodes[map];
+        let store = node_of(*node.slots.get(slots::BUFFER)?)?;
+        let len = self.nodes[store].slots.len() / 2;
+        (node.layout.kind == ObjectKind::WeakMap && len > 0).then_some((store, len))
+    }
+    fn count_entries(&mut self, map: usize, by: i64) {
+        let len = &mut self.nodes[map].slots[slots::LEN];
+        let Word::Is(v) = *len else { unreachable!("a number") };
+        *len = Word::Is(Value::small(v.as_int().expect("a number") + by));
+    }
+    /// The entries of all weak maps: map, store, place of the key.
+    fn entries(&self) -> Vec<(usize, usize, usize)> {
+        let stores = self.weak_maps.iter().filter_map(|&n| Some((n, self.entries_of(n)?)));
+        stores.flat_map(|(n, (store, len))| (0..len).map(move |e| (n, store, 2 * e))).collect()
+    }
+    fn forget_entry(&mut self, map: usize, store: usize, at: usize) {
+        self.nodes[store].slots[at] = Word::Is(Value::UNDEFINED);
+        self.nodes[store].slots[at + 1] = NIL;
+        self.count_entries(map, -1);
+    }
+    /// The key and the value of an entry.
+    pub(crate) fn entry(&mut self, r: usize, entry: usize) -> (Value, Value) {
+        let map = self.world.globals[r].as_object().expect("a weak map");
+        let o = self.mutator.load(map, slots::BUFFER).as_object().expect("it has room");
+        (self.mutator.load_weak(o, 2 * entry), self.mutator.load(o, 2 * entry + 1))
+    }
     /// `finalizer(roots[r], tag)`
     pub(crate) fn add_finalizer(&mut self, r: usize, tag: i64) {
         if let Word::Node(n) = self.roots[r] {
@@ -259,11 +337,49 @@ impl Machine {
             self.finalizers.push((n, Value::small(tag)));
         }
     }
+    /// Pins the object in a root; where it is from now on. `None` when there is no object.
+    pub(crate) fn pin(&mut self, r: usize) -> Option<Result<Obj, Oom>> {
+        let o = self.world.globals[r].as_object()?;
+        let place = self.world.pins.iter().position(|&pin| pin == Value::NIL);
+        let place = place.unwrap_or(self.world.pins.len());
+        self.world.pins.resize(self.world.pins.len().max(place + 1), Value::NIL);
+        self.mutator.escape(Value::object(o));
+        self.mutator.set(&mut self.world.pins[place], Value::object(o));
+        self.pins.resize(self.world.pins.len(), NIL);
+        self.pins[place] = self.roots[r];
+        let world = &RefCell::new(&mut self.world);
+        let mut stop = WorldStop { heap: &self.heap, world, log: &mut self.collections };
+        let done = self.mutator.pin(o, &mut Safepoint::new(&mut stop));
+        self.model_collections();
+        if done.is_err() {
+            self.forget_pin(place);
+        }
+        Some(done.map(|()| self.world.pins[place].as_object().expect("pinned")))
+    }
+    /// Takes the `i`-th of all pins back; nothing when there is none.
+    pub(crate) fn unpin(&mut self, i: usize) {
+        let places: Vec<_> =
+            (0..self.pins.len()).filter(|&place| self.pins[place] != NIL).collect();
+        if let Some(&place) = places.get(i % places.len().max(1)) {
+            let o = self.world.pins[place].as_object().expect("pinned");
+            self.mutator.unpin(o);
+            self.forget_pin(place);
+        }
+    }
+    pub(crate) fn is_pinning(&self) -> bool {
+        self.pins.iter().any(|&pin| pin != NIL)
+    }
+    fn forget_pin(&mut self, place: usize) {
+        self.mutator.set(&mut self.world.pins[place], Value::NIL);
+        self.pins[place] = NIL;
+        self.drain();
+    }
     /// The slots of the object in a root that can be read and written.
     fn slots_of(&self, r: usize) -> Option<(Obj, usize, usize)> {
         let Word::Node(n) = self.roots[r] else { return None };
         let node = &self.nodes[n];
-        let usable = !node.slots.is_empty() && node.layout.kind != ObjectKind::Weak;
+        let kind = node.layout.kind;
+        let usable = !node.slots.is_empty() && kind.is_traced() && kind != ObjectKind::WeakMap;
         let o = self.world.globals[r].as_object().expect("the model says so");
         usable.then_some((o, n, node.slots.len()))
     }
@@ -369,13 +485,22 @@ impl Machine {
         let mut live = vec![false; self.nodes.len()];
         let ready = self.ready.iter().map(|&(n, _)| n);
         let mut queue: Vec<usize> =
-            self.roots.iter().filter_map(|w| node_of(*w)).chain(ready).collect();
-        while let Some(n) = queue.pop() {
-            if !std::mem::replace(&mut live[n], true) && self.nodes[n].layout.kind != WEAK {
-                queue.extend(self.nodes[n].slots.iter().filter_map(|w| node_of(*w)));
+            self.roots.iter().chain(&self.pins).filter_map(|w| node_of(*w)).chain(ready).collect();
+        loop {
+            while let Some(n) = queue.pop() {
+                if !std::mem::replace(&mut live[n], true) && self.nodes[n].layout.kind.is_traced() {
+                    queue.extend(self.nodes[n].slots.iter().filter_map(|w| node_of(*w)));
+                }
+            }
+            for (map, store, at) in self.entries() {
+                let words = &self.nodes[store].slots;
+                let held = live[map] && node_of(words[at]).is_some_and(|key| live[key]);
+                queue.extend(node_of(words[at + 1]).filter(|&value| held && !live[value]));
+            }
+            if queue.is_empty() {
+                return live;
             }
         }
-        live
     }
     /// What every collection since the last call did to weak references and finalizers.
     fn model_collections(&mut self) {
@@ -394,6 +519,11 @@ impl Machine {
             return;
         }
         let mut live = self.reachable();
+        for (map, store, at) in self.entries() {
+            if node_of(self.nodes[store].slots[at]).is_some_and(|key| !live[key]) {
+                self.forget_entry(map, store, at);
+            }
+        }
         for &holder in &self.weak {
             let slot = &mut self.nodes[holder].slots[slots::TARGET];
             if node_of(*slot).is_some_and(|target| !live[target]) {
@@ -410,11 +540,12 @@ impl Machine {
         });
         let live = self.reachable();
         self.weak.retain(|&holder| live[holder]);
+        self.weak_maps.retain(|&map| live[map]);
     }
     /// A minor collection notices the death of some: which, is the heap's business. What it did must
     /// be right, though.
     fn model_minor(&mut self) {
-        if self.weak.is_empty() && self.finalizers.is_empty() {
+        if self.weak.is_empty() && self.weak_maps.is_empty() && self.finalizers.is_empty() {
             return;
         }
         let live = self.reachable();
@@ -427,15 +558,24 @@ impl Machine {
         for (&v, &word) in self.world.globals.iter().zip(&self.roots) {
             walk.pair(v, word, &|| "a root".into());
         }
+        for (&v, &word) in self.world.pins.iter().zip(&self.pins) {
+            walk.pair(v, word, &|| "a pin".into());
+        }
         for (pair, &(n, _)) in self.world.ready_finalizers.chunks(2).zip(&self.ready) {
             walk.pair(pair[0], Word::Node(n), &|| "a due finalizer's object".into());
         }
-        walk.objects(&self.nodes, &mut self.mutator);
+        walk.all(self.entries(), &self.nodes, &mut self.mutator);
         for &holder in &self.weak {
             let slot = &mut self.nodes[holder].slots[slots::TARGET];
             let dead = node_of(*slot).is_some_and(|target| !live[target]);
             if dead && walk.place[holder].is_some_and(|o| o.slot(slots::TARGET) == Value::NIL) {
                 *slot = NIL;
+            }
+        }
+        for (map, store, at) in self.entries() {
+            let dead = node_of(self.nodes[store].slots[at]).is_some_and(|key| !live[key]);
+            if dead && walk.place[store].is_some_and(|o| o.slot(at) == Value::UNDEFINED) {
+                self.forget_entry(map, store, at);
             }
         }
     }
@@ -452,13 +592,16 @@ impl Machine {
         for (r, (&v, &word)) in self.world.globals.iter().zip(&self.roots).enumerate() {
             walk.pair(v, word, &|| format!("root {r}"));
         }
+        for (&v, &word) in self.world.pins.iter().zip(&self.pins) {
+            walk.pair(v, word, &|| "a pin".into());
+        }
         let ready = &self.world.ready_finalizers;
         assert_eq!(ready.len(), 2 * self.ready.len());
         for (pair, &(n, tag)) in ready.chunks(2).zip(&self.ready) {
             walk.pair(pair[0], Word::Node(n), &|| "a due finalizer's object".into());
             assert_eq!(pair[1], tag, "a finalizer of {}", self.heap.info().name);
         }
-        walk.objects(&self.nodes, &mut self.mutator);
+        walk.all(self.entries(), &self.nodes, &mut self.mutator);
         walk.weak_targets(&self.nodes, &mut self.mutator);
     }
     /// `check` after a collection; on heaps that collect, live means live.
@@ -472,6 +615,7 @@ impl Machine {
 }
 
 const WEAK: ObjectKind = ObjectKind::Weak;
+const EPHEMERONS: ObjectKind = ObjectKind::Ephemerons;
 
 fn node_of(word: Word) -> Option<usize> {
     match word {
@@ -507,6 +651,38 @@ impl Walk {
             }
         }
     }
+    /// Everything that is reachable, also through weak maps; then what these hold.
+    fn all(
+        &mut self,
+        entries: Vec<(usize, usize, usize)>,
+        nodes: &[Node],
+        mutator: &mut impl Mutator,
+    ) {
+        loop {
+            self.objects(nodes, mutator);
+            for &(_, store, at) in &entries {
+                let key = node_of(nodes[store].slots[at]).and_then(|key| self.place[key]);
+                if let (Some(o), Some(_)) = (self.place[store], key) {
+                    let v = mutator.load(o, at + 1);
+                    self.pair(v, nodes[store].slots[at + 1], &|| format!("value {store}[{at}]"));
+                }
+            }
+            if self.queue.is_empty() {
+                break;
+            }
+        }
+        for &(_, store, at) in &entries {
+            let Some(o) = self.place[store] else { continue };
+            let v = mutator.load_weak(o, at);
+            match nodes[store].slots[at] {
+                Word::Is(expected) => assert_eq!(v, expected, "key {store}[{at}]"),
+                Word::Node(key) => {
+                    let place = self.place[key].map(Value::object);
+                    assert!(place.is_none_or(|p| p == v), "key {store}[{at}]: {v:?}");
+                }
+            }
+        }
+    }
     fn objects(&mut self, nodes: &[Node], mutator: &mut impl Mutator) {
         while let Some(n) = self.queue.pop() {
             let (node, o) = (&nodes[n], self.place[n].expect("queued with its place"));
@@ -514,7 +690,7 @@ impl Walk {
             for (i, &word) in node.raw.iter().enumerate() {
                 assert_eq!(o.raw_word(i), word, "raw word {i} of object {n}");
             }
-            if node.layout.kind != WEAK {
+            if node.layout.kind.is_traced() {
                 for (i, &word) in node.slots.iter().enumerate() {
                     let v = mutator.load(o, i);
                     self.pair(v, word, &|| format!("object {n}[{i}]"));

@@ -54,6 +54,9 @@ impl Roots for Skipping<'_> {
     fn weak(&mut self, live: &mut dyn Liveness) -> bool {
         self.0.weak(live)
     }
+    fn weak_values(&mut self, f: &mut dyn FnMut(Obj)) {
+        self.0.weak_values(f);
+    }
 }
 
 /// The first slice of roots: the program's.

@@ -57,8 +57,24 @@ enum Op {
         to: u8,
         target: u8,
     },
+    WeakMap {
+        to: u8,
+        entries: u8,
+    },
+    Entry {
+        map: u8,
+        entry: u8,
+        key: u8,
+        from: u8,
+    },
     Finalizer {
         root: u8,
+    },
+    Pin {
+        root: u8,
+    },
+    Unpin {
+        pin: u8,
     },
     RunFinalizers,
     Check,
@@ -104,7 +120,12 @@ fn op() -> impl Strategy<Value = Op> {
         3 => (a, b).prop_map(|(to, from)| Op::Take { to, from }),
         5 => a.prop_map(|root| Op::Drop { root }),
         4 => (a, b).prop_map(|(to, target)| Op::Weak { to, target }),
+        2 => (a, 0..6u8).prop_map(|(to, entries)| Op::WeakMap { to, entries }),
+        9 => (a, 0..6u8, b, any::<u8>())
+            .prop_map(|(map, entry, key, from)| Op::Entry { map, entry, key, from }),
         3 => a.prop_map(|root| Op::Finalizer { root }),
+        2 => a.prop_map(|root| Op::Pin { root }),
+        2 => a.prop_map(|pin| Op::Unpin { pin }),
         1 => Just(Op::RunFinalizers),
         2 => Just(Op::Check),
         3 => Just(Op::Collect),
@@ -144,7 +165,13 @@ fn step(m: &mut Machine, op: &Op) {
         Op::Take { to, from } => Ok(m.take(root(to), root(from))),
         Op::Drop { root: r } => Ok(m.set(root(r), From::Int(0))),
         Op::Weak { to, target } => m.new_weak(root(to), root(target)),
+        Op::WeakMap { to, entries } => m.new_weak_map(root(to), entries.into()),
+        Op::Entry { map, entry, key, from } => {
+            Ok(m.set_entry(root(map), entry.into(), root(key), source(from)))
+        }
         Op::Finalizer { root: r } => Ok(m.add_finalizer(root(r), r.into())),
+        Op::Pin { root: r } => m.pin(root(r)).transpose().map(drop),
+        Op::Unpin { pin } => Ok(m.unpin(pin.into())),
         Op::RunFinalizers => Ok(drop(m.finish_finalizers())),
         Op::Check => Ok(m.check()),
         Op::Collect => Ok(m.collect_and_check()),
@@ -167,6 +194,9 @@ fn run(config: &HeapConfig, ops: &[Op]) {
     while m.in_region() {
         m.leave(0);
         m.check();
+    }
+    while m.is_pinning() {
+        m.unpin(0);
     }
     m.collect_and_check();
     m.collect_and_check();

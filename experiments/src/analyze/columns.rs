@@ -2,17 +2,11 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::results::columns::{Column, FileSchema, Row, rows};
+use crate::results::columns::{Column, FileSchema, Row, row, rows};
 
 rows! {
     /// Every cell and metric: the mean over invocations and its interval.
-    CellRow in "cells.csv" {
-        workload: String, "", "program and parameters";
-        heap: String, "", "the memory manager and its parameters";
-        sched: String, "", "the scheduler and its parameters";
-        workers: usize, "threads", "OS threads that run the program";
-        heap_factor: Option<f64>, "1", "heap_bytes / the reference heap's minimum";
-        heap_bytes: u64, "B", "the heap's limit";
+    CellRow in "cells.csv" of sized_cell {
         metric: String, "", "the column that is summarised, with its unit";
         n: usize, "", "good invocations";
         n_failed: usize, "", "others";
@@ -25,14 +19,9 @@ rows! {
         cov: Option<f64>, "1", "standard deviation / mean";
     }
     /// The lower bound on overhead: total / minimum distilled cost.
-    LboRow in "lbo.csv" {
+    LboRow in "lbo.csv" of cell {
         scope: String, "", "heap: the minimum is over heaps and sizes of one scheduler; joint: over schedulers too";
         metric: String, "", "wall_ns or task_clock_ns";
-        workload: String, "", "program and parameters; (geomean) for the geometric mean";
-        heap: String, "", "the memory manager and its parameters";
-        sched: String, "", "the scheduler and its parameters";
-        workers: usize, "threads", "OS threads that run the program";
-        heap_factor: Option<f64>, "1", "heap_bytes / the reference heap's minimum";
         heap_bytes: Option<u64>, "B", "the heap's limit; empty for means";
         n: usize, "", "good invocations, or workloads of a mean";
         total: Option<f64>, "ns", "mean of the metric";
@@ -45,13 +34,8 @@ rows! {
         missing: String, "", "workloads without a value, which leave a mean blank";
     }
     /// Ratios to the reference heap and scheduler at the same size and workers.
-    RatioRow in "ratios.csv" {
+    RatioRow in "ratios.csv" of cell {
         metric: String, "", "wall_ns, task_clock_ns or reserved_bytes_max";
-        workload: String, "", "program and parameters; (geomean) for the geometric mean, (geomean of several schedulers) for that of those that ran on several";
-        heap: String, "", "the memory manager and its parameters";
-        sched: String, "", "the scheduler and its parameters";
-        workers: usize, "threads", "OS threads that run the program";
-        heap_factor: Option<f64>, "1", "heap_bytes / the reference heap's minimum";
         n: usize, "", "good invocations, or workloads of a mean";
         ratio: Option<f64>, "1", "mean / the reference's mean";
         ci_lo: Option<f64>, "1", "95 %: Fieller for workloads, bootstrap for means";
@@ -60,13 +44,7 @@ rows! {
         missing: String, "", "workloads without a value, which are not in the mean";
     }
     /// Minimum and bounded mutator utilisation.
-    UtilisationRow in "mmu.csv" {
-        workload: String, "", "program and parameters";
-        heap: String, "", "the memory manager and its parameters";
-        sched: String, "", "the scheduler and its parameters";
-        workers: usize, "threads", "OS threads that run the program";
-        heap_factor: Option<f64>, "1", "heap_bytes / the reference heap's minimum";
-        heap_bytes: u64, "B", "the heap's limit";
+    UtilisationRow in "mmu.csv" of sized_cell {
         window_ns: u64, "ns", "length of the window";
         n: usize, "", "invocations";
         mmu: f64, "1", "smallest utilisation of windows of this length, mean over invocations";
@@ -77,13 +55,7 @@ rows! {
         bmu_hi: Option<f64>, "1", "95 % interval";
     }
     /// Percentiles of pauses.
-    PausePercentileRow in "pause_percentiles.csv" {
-        workload: String, "", "program and parameters";
-        heap: String, "", "the memory manager and its parameters";
-        sched: String, "", "the scheduler and its parameters";
-        workers: usize, "threads", "OS threads that run the program";
-        heap_factor: Option<f64>, "1", "heap_bytes / the reference heap's minimum";
-        heap_bytes: u64, "B", "the heap's limit";
+    PausePercentileRow in "pause_percentiles.csv" of sized_cell {
         share: f64, "1", "the share of pauses that are not longer";
         n: usize, "", "invocations with pauses";
         pause_ns: f64, "ns", "percentile of each invocation, mean over invocations";
@@ -91,13 +63,7 @@ rows! {
         ci_hi: Option<f64>, "ns", "95 % interval";
     }
     /// Percentiles of request latency, and missed deadlines.
-    LatencyRow in "latency.csv" {
-        workload: String, "", "program and parameters";
-        heap: String, "", "the memory manager and its parameters";
-        sched: String, "", "the scheduler and its parameters";
-        workers: usize, "threads", "OS threads that run the program";
-        heap_factor: Option<f64>, "1", "heap_bytes / the reference heap's minimum";
-        heap_bytes: u64, "B", "the heap's limit";
+    LatencyRow in "latency.csv" of sized_cell {
         kind: String, "", "open_loop, simple, metered, or deadline_miss";
         window_ns: u64, "ns", "smoothing window of metered latency";
         share: Option<f64>, "1", "the share of requests that are not slower";
@@ -107,12 +73,7 @@ rows! {
         ci_hi: Option<f64>, "ns or 1", "95 % interval";
     }
     /// Speed-up over one worker of the same heap and scheduler.
-    SpeedupRow in "speedup.csv" {
-        workload: String, "", "program and parameters";
-        heap: String, "", "the memory manager and its parameters";
-        sched: String, "", "the scheduler and its parameters";
-        heap_factor: Option<f64>, "1", "heap_bytes / the reference heap's minimum";
-        workers: usize, "threads", "P";
+    SpeedupRow in "speedup.csv" of cell {
         n: usize, "", "good invocations";
         speedup: f64, "1", "T_1 / T_P, self-relative";
         ci_lo: Option<f64>, "1", "95 % Fieller interval";
@@ -138,14 +99,26 @@ rows! {
         left_out: String, "", "workloads that are not in the grid";
     }
     /// Where variation comes from, and how many iterations use the time best.
-    RepetitionRow in "repetition.csv" {
-        workload: String, "", "program and parameters";
-        heap: String, "", "the memory manager and its parameters";
-        sched: String, "", "the scheduler and its parameters";
-        workers: usize, "threads", "OS threads that run the program";
-        heap_factor: Option<f64>, "1", "heap_bytes / the reference heap's minimum";
+    RepetitionRow in "repetition.csv" of cell {
         iteration_variance: f64, "ns^2", "T1 squared (Kalibera & Jones)";
         invocation_variance: f64, "ns^2", "T2 squared; negative: invocations add nothing";
         iterations_best: Option<u32>, "", "measured iterations per invocation that use the time best";
     }
 }
+
+/// A row of a cell: the columns that all begin with, then its own.
+macro_rules! cell_row {
+    ($row:ident of $key:expr, { $($own:tt)* }) => {{
+        let key: &crate::analyze::load::CellKey = $key;
+        $row {
+            workload: key.workload.clone(),
+            heap: key.heap.clone(),
+            sched: key.scheduler.clone(),
+            workers: key.workers,
+            heap_factor: key.heap_factor,
+            $($own)*
+        }
+    }};
+}
+
+pub(crate) use cell_row;

@@ -3,7 +3,8 @@
 use std::collections::BTreeSet;
 
 use super::columns::{
-    CellRow, LatencyRow, PausePercentileRow, RepetitionRow, SpeedupRow, UtilisationRow, VarianceRow,
+    CellRow, LatencyRow, PausePercentileRow, RepetitionRow, SpeedupRow, UtilisationRow,
+    VarianceRow, cell_row,
 };
 use super::load::{CellData, Data, Metric, PAUSE_SHARES, WINDOWS};
 use super::statistics::{
@@ -26,14 +27,8 @@ pub(crate) fn cells(data: &Data) -> Vec<CellRow> {
             let values = cell.values(metric);
             let some = !values.is_empty();
             let estimate = some.then(|| mean_interval(&values));
-            let key = cell.key.clone();
-            rows.push(CellRow {
-                workload: key.workload,
-                heap: key.heap,
-                sched: key.scheduler,
-                workers: key.workers,
-                heap_factor: key.heap_factor,
-                heap_bytes: key.heap_bytes,
+            rows.push(cell_row!(CellRow of &cell.key, {
+                heap_bytes: cell.key.heap_bytes,
                 metric: metric.name().to_owned(),
                 n: values.len(),
                 n_failed: cell.failures(),
@@ -46,7 +41,7 @@ pub(crate) fn cells(data: &Data) -> Vec<CellRow> {
                 cov: estimate
                     .filter(|e| e.value != 0.0)
                     .map(|e| standard_deviation(&values) / e.value),
-            });
+            }));
         }
     }
     rows
@@ -62,20 +57,14 @@ pub(crate) fn pauses(data: &Data) -> Vec<PausePercentileRow> {
         for (n, share) in PAUSE_SHARES.into_iter().enumerate() {
             let values: Vec<f64> = with.iter().map(|p| f64::from(p[n])).collect();
             let estimate = mean_interval(&values);
-            let key = cell.key.clone();
-            rows.push(PausePercentileRow {
-                workload: key.workload,
-                heap: key.heap,
-                sched: key.scheduler,
-                workers: key.workers,
-                heap_factor: key.heap_factor,
-                heap_bytes: key.heap_bytes,
+            rows.push(cell_row!(PausePercentileRow of &cell.key, {
+                heap_bytes: cell.key.heap_bytes,
                 share,
                 n: values.len(),
                 pause_ns: estimate.value,
                 ci_lo: estimate.low(),
                 ci_hi: estimate.high(),
-            });
+            }));
         }
     }
     rows
@@ -95,14 +84,8 @@ pub(crate) fn utilisation(data: &Data) -> Vec<UtilisationRow> {
                 mean_interval(&values)
             };
             let (least, bounded) = (of(|u| u.0), of(|u| u.1));
-            let key = cell.key.clone();
-            rows.push(UtilisationRow {
-                workload: key.workload,
-                heap: key.heap,
-                sched: key.scheduler,
-                workers: key.workers,
-                heap_factor: key.heap_factor,
-                heap_bytes: key.heap_bytes,
+            rows.push(cell_row!(UtilisationRow of &cell.key, {
+                heap_bytes: cell.key.heap_bytes,
                 window_ns,
                 n: with.len(),
                 mmu: least.value,
@@ -111,7 +94,7 @@ pub(crate) fn utilisation(data: &Data) -> Vec<UtilisationRow> {
                 bmu: bounded.value,
                 bmu_lo: bounded.low(),
                 bmu_hi: bounded.high(),
-            });
+            }));
         }
     }
     rows
@@ -123,14 +106,8 @@ pub(crate) fn latency(data: &Data) -> Vec<LatencyRow> {
         let Some(first) = cell.runs.iter().find(|r| !r.latencies.is_empty()) else { continue };
         let mut push = |kind: &str, window_ns: u64, share: Option<f64>, values: &[f64]| {
             let estimate = mean_interval(values);
-            let key = cell.key.clone();
-            rows.push(LatencyRow {
-                workload: key.workload,
-                heap: key.heap,
-                sched: key.scheduler,
-                workers: key.workers,
-                heap_factor: key.heap_factor,
-                heap_bytes: key.heap_bytes,
+            rows.push(cell_row!(LatencyRow of &cell.key, {
+                heap_bytes: cell.key.heap_bytes,
                 kind: kind.to_owned(),
                 window_ns,
                 share,
@@ -138,7 +115,7 @@ pub(crate) fn latency(data: &Data) -> Vec<LatencyRow> {
                 value: estimate.value,
                 ci_lo: estimate.low(),
                 ci_hi: estimate.high(),
-            });
+            }));
         };
         for (at, &(kind, window, _)) in first.latencies.iter().enumerate() {
             for (n, share) in curves::SHARES.into_iter().enumerate() {
@@ -179,13 +156,7 @@ pub(crate) fn speedup(data: &Data) -> Vec<SpeedupRow> {
             (speedup.interval, work.interval) = (None, None);
         }
         let p = key.workers as f64;
-        let key = key.clone();
-        rows.push(SpeedupRow {
-            workload: key.workload,
-            heap: key.heap,
-            sched: key.scheduler,
-            heap_factor: key.heap_factor,
-            workers: key.workers,
+        rows.push(cell_row!(SpeedupRow of key, {
             n: cell.runs.len(),
             speedup: speedup.value,
             ci_lo: speedup.low(),
@@ -195,7 +166,7 @@ pub(crate) fn speedup(data: &Data) -> Vec<SpeedupRow> {
             work_inflation: work.value,
             inflation_lo: work.low(),
             inflation_hi: work.high(),
-        });
+        }));
     }
     rows
 }
@@ -211,13 +182,7 @@ pub(crate) fn repetition(data: &Data) -> Vec<RepetitionRow> {
         let iterations: Vec<&[f64]> = cell.runs.iter().map(|r| r.iterations.as_slice()).collect();
         let Some((t1, t2)) = variance_levels(&iterations) else { continue };
         let overheads: Vec<f64> = cell.runs.iter().map(|r| r.overhead_ns).collect();
-        let key = cell.key.clone();
-        rows.push(RepetitionRow {
-            workload: key.workload,
-            heap: key.heap,
-            sched: key.scheduler,
-            workers: key.workers,
-            heap_factor: key.heap_factor,
+        rows.push(cell_row!(RepetitionRow of &cell.key, {
             iteration_variance: t1,
             invocation_variance: t2,
             iterations_best: optimal_iterations(
@@ -225,7 +190,7 @@ pub(crate) fn repetition(data: &Data) -> Vec<RepetitionRow> {
                 mean(&overheads),
                 cell.mean(Metric::Wall),
             ),
-        });
+        }));
     }
     rows
 }

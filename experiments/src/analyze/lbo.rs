@@ -6,7 +6,7 @@
 
 use std::collections::BTreeMap;
 
-use super::columns::LboRow;
+use super::columns::{LboRow, cell_row};
 use super::load::{CellData, Data, Metric};
 use super::statistics::{RESAMPLES, Resampler, geometric_mean, mean, percentile_interval};
 
@@ -94,16 +94,10 @@ fn one(data: &Data, scope: Scope, metric: Metric, seed: u64) -> Vec<LboRow> {
 }
 
 fn blank(cell: &CellData, scope: Scope, metric: Metric) -> LboRow {
-    let key = &cell.key;
-    LboRow {
+    cell_row!(LboRow of &cell.key, {
         scope: scope.name().to_owned(),
         metric: metric.name().to_owned(),
-        workload: key.workload.clone(),
-        heap: key.heap.clone(),
-        sched: key.scheduler.clone(),
-        workers: key.workers,
-        heap_factor: key.heap_factor,
-        heap_bytes: Some(key.heap_bytes),
+        heap_bytes: Some(cell.key.heap_bytes),
         n: cell.runs.len(),
         total: None,
         distilled: None,
@@ -113,7 +107,7 @@ fn blank(cell: &CellData, scope: Scope, metric: Metric) -> LboRow {
         ci_lo: None,
         ci_hi: None,
         missing: String::new(),
-    }
+    })
 }
 
 fn configuration(cell: &CellData) -> String {

@@ -27,32 +27,62 @@ pub(crate) trait Row: Serialize + for<'de> Deserialize<'de> {
     const SCHEMA: FileSchema;
 }
 
+/// Rows: a name, a file, the columns it begins with as others do, its own columns.
 macro_rules! rows {
-    ($($(#[doc = $doc:literal])+ $row:ident in $file:literal {
-        $($column:ident: $type:ty, $unit:literal, $about:literal;)*
-    })*) => {
-        $(
-            $(#[doc = $doc])+
-            #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
-            pub(crate) struct $row {
-                $(#[doc = $about] pub(crate) $column: $type,)*
-            }
-            impl Row for $row {
-                const SCHEMA: FileSchema = FileSchema {
-                    file: $file,
-                    doc: concat!($($doc),+),
-                    columns: &[$(Column {
-                        name: stringify!($column), unit: $unit, doc: $about,
-                    }),*],
-                };
-            }
-        )*
+    ($($(#[doc = $doc:literal])+ $row:ident in $file:literal $(of $keys:ident)? { $($own:tt)* })*) => {
+        $(row! { [$($keys)?] $(#[doc = $doc])+ $row in $file { $($own)* } })*
         /// All files of this module.
         pub(crate) const FILES: &[FileSchema] = &[$(<$row as Row>::SCHEMA),*];
     };
 }
 
-pub(crate) use rows;
+macro_rules! row {
+    ([program] $(#[doc = $doc:literal])+ $row:ident in $file:literal { $($own:tt)* }) => {
+        row! { [] $(#[doc = $doc])+ $row in $file {
+            workload: String, "", "folder and name of the program";
+            params: String, "", "the program's parameters, name=value, separated by blanks";
+            heap: String, "", "the memory manager";
+            heap_opts: String, "", "its parameters that differ from the defaults";
+            $($own)*
+        } }
+    };
+    ([cell] $(#[doc = $doc:literal])+ $row:ident in $file:literal { $($own:tt)* }) => {
+        row! { [] $(#[doc = $doc])+ $row in $file {
+            workload: String, "", "program and parameters, or the name of a mean over programs";
+            heap: String, "", "the memory manager and its parameters";
+            sched: String, "", "the scheduler and its parameters";
+            workers: usize, "threads", "OS threads that run the program";
+            heap_factor: Option<f64>, "1", "heap_bytes / the reference heap's minimum";
+            $($own)*
+        } }
+    };
+    ([sized_cell] $(#[doc = $doc:literal])+ $row:ident in $file:literal { $($own:tt)* }) => {
+        row! { [cell] $(#[doc = $doc])+ $row in $file {
+            heap_bytes: u64, "B", "the heap's limit";
+            $($own)*
+        } }
+    };
+    ([] $(#[doc = $doc:literal])+ $row:ident in $file:literal {
+        $($column:ident: $type:ty, $unit:literal, $about:literal;)*
+    }) => {
+        $(#[doc = $doc])+
+        #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+        pub(crate) struct $row {
+            $(#[doc = $about] pub(crate) $column: $type,)*
+        }
+        impl Row for $row {
+            const SCHEMA: FileSchema = FileSchema {
+                file: $file,
+                doc: concat!($($doc),+),
+                columns: &[$(Column {
+                    name: stringify!($column), unit: $unit, doc: $about,
+                }),*],
+            };
+        }
+    };
+}
+
+pub(crate) use {row, rows};
 
 rows! {
     /// One row per process, failed ones included.
@@ -135,11 +165,7 @@ rows! {
         deadline_ns: Option<u64>, "ns", "when it had to be answered";
     }
     /// The smallest heap in which a workload runs.
-    MinheapRow in "minheap.csv" {
-        workload: String, "", "folder and name of the program";
-        params: String, "", "the program's parameters";
-        heap: String, "", "the memory manager";
-        heap_opts: String, "", "its parameters that differ from the defaults";
+    MinheapRow in "minheap.csv" of program {
         min_bytes: Option<u64>, "B", "the smallest limit that passed; empty when none did";
         peak_live_bytes: Option<u64>, "B", "the largest live size seen when collecting every 256 KiB";
         trials: u32, "", "processes that were started";
@@ -147,11 +173,7 @@ rows! {
         message: String, "", "why no limit passed";
     }
     /// Every process that a search for a minimum started.
-    TrialRow in "minheap_trials.csv" {
-        workload: String, "", "folder and name of the program";
-        params: String, "", "the program's parameters";
-        heap: String, "", "the memory manager";
-        heap_opts: String, "", "its parameters that differ from the defaults";
+    TrialRow in "minheap_trials.csv" of program {
         step: String, "", "solo, double, bisect or confirm";
         heap_bytes: u64, "B", "the limit";
         status: Status, "", "ok, oom, thrash, timeout, crash or wrong";

@@ -1,6 +1,8 @@
 //! Models of workers that have nothing to run. The loop around the protocol is that of `vm/worker.rs`,
 //! with a queue of numbers for the scheduler.
 
+use std::time::Duration;
+
 use loom::cell::UnsafeCell;
 use loom::thread;
 
@@ -14,6 +16,11 @@ struct Shared {
     idle: Idle,
     /// Ready tasks, each as the number of children it will spawn.
     queue: Vec<usize>,
+    /// By worker: whether a task is ready that it alone can run.
+    own: [bool; 2],
+    /// The clock, and the time at which it makes a task ready.
+    now: u64,
+    timer: Option<u64>,
     ran: usize,
     endings: usize,
 }
@@ -28,7 +35,9 @@ unsafe impl Sync for World {}
 
 impl World {
     fn new(queue: Vec<usize>) -> Arc<World> {
-        let shared = UnsafeCell::new(Shared { queue, ..Shared::default() });
+        let mut idle = Idle::default();
+        queue.iter().for_each(|_| idle.task_queued());
+        let shared = UnsafeCell::new(Shared { idle, queue, ..Shared::default() });
         Arc::new(World { gate: Gate::default(), shared })
     }
     /// The gate is held.
@@ -41,32 +50,61 @@ impl World {
         // SAFETY: as above; `Idle::sleep` uses the reference before it gives the gate up, and asks again.
         self.shared.with_mut(|shared| unsafe { &mut (*shared).idle })
     }
+    /// Runs a task that spawns so many others.
+    fn slice(&self, lane: &Lane, children: usize) {
+        self.with(|shared| {
+            shared.idle.slice_begins();
+            if shared.timer.is_some() && shared.idle.lacks_watcher() {
+                shared.idle.wake_one();
+            }
+        });
+        // Meanwhile others get the gate.
+        // SAFETY: this thread holds the gate, the lane is its own.
+        unsafe { self.gate.enter(lane) };
+        self.gate.leave(lane);
+        self.with(|shared| {
+            for _ in 0..children {
+                shared.queue.push(0);
+                shared.idle.task_queued();
+                shared.idle.wake_one();
+            }
+            shared.idle.slice_ends();
+            shared.ran += 1;
+        });
+    }
+    fn fire_timer(&self) {
+        self.with(|shared| {
+            if shared.timer.is_some_and(|due| due <= shared.now) {
+                shared.timer = None;
+                shared.queue.push(0);
+                shared.idle.task_queued();
+                shared.idle.wake_one();
+            }
+        });
+    }
     fn work(&self, me: usize) {
         let lane = Lane::default();
         self.gate.lock();
         while self.with(|shared| shared.endings == 0) {
-            if let Some(children) = self.with(|shared| shared.queue.pop()) {
-                self.with(|shared| shared.idle.slice_begins());
-                // Meanwhile others get the gate.
-                // SAFETY: this thread holds the gate, the lane is its own.
-                unsafe { self.gate.enter(&lane) };
-                self.gate.leave(&lane);
-                self.with(|shared| {
-                    for _ in 0..children {
-                        shared.queue.push(0);
-                        shared.idle.wake_one();
-                    }
-                    shared.idle.slice_ends();
-                    shared.ran += 1;
-                });
-            } else if self.with(|shared| shared.idle.nobody_runs()) {
+            self.fire_timer();
+            let own = self.with(|shared| std::mem::take(&mut shared.own[me]));
+            let next = if own { Some(0) } else { self.with(|shared| shared.queue.pop()) };
+            if let Some(children) = next {
+                self.slice(&lane, children);
+            } else if self.with(|shared| shared.timer.is_none() && shared.idle.nothing_runs()) {
                 self.with(|shared| {
                     shared.endings += 1;
                     shared.idle.wake_all();
                 });
             } else {
+                let watches = self.with(|shared| {
+                    shared.timer.filter(|&due| shared.idle.watch(me, due)).is_some()
+                });
+                // Time passes while the watcher sleeps.
+                let wait = watches.then_some(Duration::ZERO);
+                self.with(|shared| shared.now += u64::from(watches));
                 // SAFETY: this thread holds the gate and keeps no reference.
-                unsafe { Idle::sleep(&self.gate, me, None, || self.idle()) };
+                unsafe { Idle::sleep(&self.gate, me, wait, || self.idle()) };
                 let listed = self.with(|shared| shared.idle.wake(me));
                 assert!(!listed, "a worker that is awake is on the list of sleepers");
             }
@@ -103,13 +141,17 @@ pub fn end() {
 pub fn push_or_sleep() {
     let world = World::new(vec![]);
     // Stands for a slice that a thread of its own runs: nobody may report the end before it is over.
-    world.with(|shared| shared.idle.slice_begins());
+    world.with(|shared| {
+        shared.idle.task_queued();
+        shared.idle.slice_begins();
+    });
     let outside = {
         let world = world.clone();
         thread::spawn(move || {
             world.gate.lock();
             world.with(|shared| {
                 shared.queue.push(0);
+                shared.idle.task_queued();
                 shared.idle.wake_one();
                 shared.idle.slice_ends();
             });
@@ -119,4 +161,44 @@ pub fn push_or_sleep() {
     };
     World::run(&world, 2, 1);
     outside.join().unwrap();
+}
+
+/// Two workers; the first one's task makes one ready that the second alone can run: nobody reports the end
+/// while the second is on its way to it.
+pub fn own_task() {
+    let world = World::new(vec![]);
+    world.with(|shared| {
+        shared.idle.task_queued();
+        shared.own[0] = true;
+    });
+    let second = {
+        let world = world.clone();
+        thread::spawn(move || world.work(1))
+    };
+    // The first worker: its task, and what that makes ready.
+    world.gate.lock();
+    world.with(|shared| {
+        assert!(std::mem::take(&mut shared.own[0]));
+        shared.idle.slice_begins();
+        shared.own[1] = true;
+        shared.idle.task_queued();
+        shared.idle.wake(1);
+        shared.idle.slice_ends();
+        shared.ran += 1;
+    });
+    // SAFETY: taken above.
+    unsafe { world.gate.unlock() };
+    world.work(0);
+    second.join().unwrap();
+    world.with(|shared| {
+        assert_eq!(shared.ran, 2, "the end was reported before all tasks had run");
+        assert_eq!(shared.endings, 1, "the end was reported twice");
+    });
+}
+
+/// Two workers and a timer, of which one worker is the watcher: its task runs, whoever is woken for what.
+pub fn timer() {
+    let world = World::new(vec![0]);
+    world.with(|shared| shared.timer = Some(1));
+    World::run(&world, 2, 2);
 }

@@ -4,11 +4,13 @@
 
 use std::cell::UnsafeCell;
 use std::fmt::Debug;
-use std::sync::{OnceLock, PoisonError};
+use std::sync::{OnceLock, PoisonError, TryLockError};
 
 pub use std::sync::Arc;
 
-pub use shuttle::sync::{Mutex, MutexGuard, atomic};
+pub use shuttle::sync::{Condvar, Mutex, MutexGuard, atomic};
+/// Words of objects: the system's, because shuttle's are larger. Using one is no point to switch at.
+pub use std::sync::atomic as words;
 
 include!(concat!(env!("OUT_DIR"), "/mistakes.rs"));
 
@@ -52,7 +54,18 @@ impl Default for RawLock {
 impl RawLock {
     /// Waits for the lock and takes it.
     pub fn lock(&self) {
-        let guard = self.mutex.lock().unwrap_or_else(PoisonError::into_inner);
+        self.keep(self.mutex.lock().unwrap_or_else(PoisonError::into_inner));
+    }
+    /// Takes the lock if nobody has it; whether it did.
+    pub fn try_lock(&self) -> bool {
+        match self.mutex.try_lock() {
+            Ok(guard) => self.keep(guard),
+            Err(TryLockError::Poisoned(guard)) => self.keep(guard.into_inner()),
+            Err(TryLockError::WouldBlock) => return false,
+        }
+        true
+    }
+    fn keep(&self, guard: MutexGuard<'_, ()>) {
         // SAFETY: only the lifetime is widened. A lock that is held is not moved: the gate is in an `Arc`.
         let guard =
             unsafe { std::mem::transmute::<MutexGuard<'_, ()>, MutexGuard<'static, ()>>(guard) };
@@ -80,21 +93,59 @@ pub fn pause(turns: &mut u32) {
 
 /// Starting, sleeping and waking, with wake-ups without reason.
 pub mod thread {
+    use std::sync::Arc;
+    use std::sync::atomic::{AtomicBool, Ordering};
     use std::time::Duration;
 
-    pub use shuttle::thread::{Scope, Thread, current, scope};
+    pub use shuttle::thread::{Thread, current};
 
-    /// Starts a thread that ends before the scope does.
+    /// A thread that can be waited for.
+    #[derive(Debug)]
+    pub struct JoinHandle<T> {
+        handle: shuttle::thread::JoinHandle<T>,
+        finished: Arc<AtomicBool>,
+    }
+    impl<T> JoinHandle<T> {
+        /// Waits for its end.
+        pub fn join(self) -> std::thread::Result<T> {
+            self.handle.join()
+        }
+        /// Whether it has ended.
+        pub fn is_finished(&self) -> bool {
+            self.finished.load(Ordering::Relaxed)
+        }
+        /// The thread.
+        pub fn thread(&self) -> &Thread {
+            self.handle.thread()
+        }
+    }
+
+    /// Starts a thread; never refused.
+    pub fn spawn<F: FnOnce() + Send + 'static>(_: &str, f: F) -> Option<JoinHandle<()>> {
+        let finished = Arc::new(AtomicBool::new(false));
+        let end = finished.clone();
+        let handle = shuttle::thread::spawn(move || {
+            f();
+            end.store(true, Ordering::Relaxed);
+        });
+        Some(JoinHandle { handle, finished })
+    }
+
+    /// Starts a thread; all have the stack that the explorer asks for.
     ///
     /// # Errors
     /// None: the system has that of real threads.
-    pub fn start<'scope>(
-        scope: &'scope Scope<'scope, '_>,
-        _: &str,
-        run: impl FnOnce() + Send + 'scope,
-    ) -> std::io::Result<()> {
-        scope.spawn(run);
-        Ok(())
+    pub fn spawn_with_stack(
+        name: &str,
+        _: usize,
+        f: impl FnOnce() + Send + 'static,
+    ) -> std::io::Result<JoinHandle<()>> {
+        Ok(spawn(name, f).expect("never refused"))
+    }
+
+    /// Starts a thread that nobody waits for.
+    pub fn start(name: &str, body: impl FnOnce() + Send + 'static) -> bool {
+        spawn(name, body).is_some()
     }
 
     /// Sleeps until another thread wakes this one; sometimes less. A limited sleep is over at once: for

@@ -63,7 +63,7 @@ fn explore([program, heap, scheduler, explorer, schedules]: [&str; 5]) -> Result
     let path = programs.join(program).with_extension("mena");
     let source = std::fs::read_to_string(&path).map_err(|e| format!("{}: {e}", path.display()))?;
     let workload = Workload { path, source };
-    let heap = named(heap, menagerie_strategies::SHARED_HEAPS.iter().copied())?;
+    let heap = named(heap, menagerie_strategies::SHARED_HEAPS.iter().map(|&(name, _)| name))?;
     let parallel = menagerie_strategies::SCHEDULERS.iter().filter(|(info, _)| info.parallel);
     let scheduler = named(scheduler, parallel.map(|(info, _)| info.name))?;
     let schedules: usize =

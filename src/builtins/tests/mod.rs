@@ -14,7 +14,7 @@ use std::io;
 use std::sync::{Arc, Mutex};
 
 use crate::class::{ClassId, RecordClass, RecordKind};
-use crate::host::{Exit, Native, NativeFn, NativeResult};
+use crate::host::{Exit, Native, NativeFn, NativeResult, Wait};
 use crate::ir::{FuncId, Function, Program};
 use crate::lang::ast::Span;
 use crate::names::Name;
@@ -93,7 +93,7 @@ impl T {
         world.virtual_ns = Some(0);
         world.output = Box::new(output.clone());
         world.error_output = Box::new(output.clone());
-        world.input = Box::new(io::Cursor::new("first\r\nsecond"));
+        world.input = crate::input::Input::new(io::Cursor::new("first\r\nsecond"));
         world.args = vec!["one".into(), "two".into()];
         let params = [("n", "5"), ("f", "0.5"), ("s", "text")];
         world.params = params.map(|(n, v)| (n.to_owned(), v.to_owned())).into();
@@ -110,11 +110,16 @@ impl T {
     }
 
     /// Runs a builtin.
-    fn run(&mut self, f: NativeFn, args: &[H]) -> R {
-        let args: Vec<Value> = args.iter().map(|&h| self.value(h)).collect();
+    fn run(&mut self, f: NativeFn, handles: &[H]) -> R {
+        let args: Vec<Value> = handles.iter().map(|&h| self.value(h)).collect();
         match self.host.call(f, &args) {
             Ok(v) => Ok(self.keep(v)),
             Err(Exit::Throw(error)) => Err(self.thrown(error)),
+            Err(Exit::Block(Wait::Call(_))) => {
+                let job = self.host.world.call.take().expect("set with the wait");
+                job();
+                self.run(f, handles)
+            }
             Err(exit) => Err(format!("{exit:?}")),
         }
     }

@@ -140,6 +140,10 @@ impl Host for MovingHost {
         o.set_slot(i, v);
     }
     fn watch(&mut self, _: Obj, _: Watch) {}
+    fn pin(&mut self, o: Obj) -> Result<(), Value> {
+        panic!("no builtin pins {o:?}: this host would have to leave it where it is");
+    }
+    fn unpin(&mut self, _: Obj) {}
     fn set_root(&mut self, place: *mut Value, v: Value) {
         // SAFETY: `Native` passes places of arguments and temporaries.
         unsafe { *place = v };

@@ -25,7 +25,8 @@
 //! - I5. References from a region's objects to the parent's are the parent's business like any: its
 //!   roots (tracing), counted (counting).
 //!   A region's own objects are not counted.
-//! - I6. Tasks, channels, mutexes, actors, waiters and weak references are never in a region.
+//! - I6. Tasks, channels, mutexes, actors, waiters, weak references, weak maps and their entries are never
+//!   in a region.
 //!
 //! Leaving a region
 //! 1. Sources: the block's value, live words of the task, remembered slots, watched objects; all
@@ -33,6 +34,7 @@
 //! 2. What they reach inside the region is marked, and each gets a copy, empty. This may collect; the
 //!    originals are still whole. If there is no memory, the region is *retired* instead: it stays,
 //!    and goes when a collection finds nothing in it alive.
+//!    A region with a pinned object is retired, too.
 //! 3. Contents are copied, originals are left with the address of their copy.
 //! 4. Slots of the copies get the addresses of copies, through the parent's barrier.
 //! 5. So do all words of step 1.
@@ -46,31 +48,28 @@
 //! servers, with a remembered set as in Ungar 1984. Departs from all: escapes need not be known
 //! statically, and identity is kept.
 //! Parameters: `regions`, and the parent's.
+//! Its steps are in parts/regions/: remembered.rs, promotion.rs, collection.rs, over table.rs.
 //! It does not promote into an outer region, and does not free inside of a region. The remembered
 //! objects of a retired region stay roots, so what they reach stays as long as they refer to it.
 
 use std::cell::RefCell;
-use std::rc::Rc as Shared;
+use std::rc::Rc;
 
 use menagerie::heap::{
-    Barrier, Cause, Collection, Dirty, Heap, HeapConfig, HeapError, HeapInfo, LiveWords, Liveness,
-    Mutator, Oom, Parameter, Region, Roots, Safepoint, Usage, Watch,
+    Barrier, Cause, Collection, Heap, HeapConfig, HeapError, HeapInfo, LiveWords, Mutator, Oom,
+    Parameter, Region, Roots, Safepoint, Usage, Watch,
 };
-use menagerie::object::{Obj, ObjectKind, ObjectLayout};
+use menagerie::object::{Obj, ObjectLayout};
 use menagerie::value::Value;
 
 use super::mark_sweep::MarkSweep;
 use crate::parts::bump::Bump;
 use crate::parts::bytes::bytes_of;
-use crate::parts::copy::{forwarded, leave_forwarding};
-use crate::parts::regions::{CHUNK, ChunkPool, NOBODY, Owner, Owners, RegionMemory, slots_mut};
-
-/// In an object's gc byte: reached from outside of the regions (collections).
-const LIVE: u8 = 1;
-/// To be promoted.
-const LEAVING: u8 = 2;
-/// How many remembered slots a region has before they are looked through for repetitions.
-const TIDY: usize = 1024;
+use crate::parts::regions::collection::{LIVE, ParentRoots, mark_live};
+use crate::parts::regions::mutator::{RegionMutator, may_be_local};
+use crate::parts::regions::promotion::Leaving;
+use crate::parts::regions::table::{Counters, RegionTable};
+use crate::parts::regions::{CHUNK, ChunkPool, NOBODY, Owner};
 
 /// A heap that regions can be put over.
 pub trait Parent: Heap {
@@ -90,311 +89,27 @@ impl Parent for MarkSweep {
         name: "arena",
         summary: "regions for arena blocks over mark-sweep, promotion of what escapes",
         barrier: Barrier::Remembering,
-        parameters: &[REGIONS, <MarkSweep>::INFO.parameters[0], <MarkSweep>::INFO.parameters[1]],
+        parameters: &[
+            REGIONS,
+            <MarkSweep>::INFO.parameters[0],
+            <MarkSweep>::INFO.parameters[1],
+            <MarkSweep>::INFO.parameters[2],
+        ],
         ..<MarkSweep>::INFO
     };
-}
-/// A remembered slot (I2); the object is in [`RegionState::holders`].
-#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
-struct Remembered {
-    slot: u32,
-    /// The region that the object is in, by its serial number; 0 = the parent's.
-    serial: u64,
-    /// What the slot held, during a collection (I4).
-    hidden: Value,
-}
-
-#[derive(Debug, Default)]
-struct RegionState {
-    /// 0 = not in use. Never the same for two regions.
-    serial: u64,
-    generation: u32,
-    outer: u32,
-    memory: RegionMemory,
-    /// The objects of `remembered`: words, so that the parent can update them.
-    holders: Vec<Value>,
-    remembered: Vec<Remembered>,
-    /// When to look for repetitions among them.
-    tidy_at: usize,
-    shared: bool,
-    retired: bool,
-    /// Weak references point at these, or they have finalizers: promoted whatever happens.
-    watched: Vec<(Obj, Watch)>,
-}
-
-/// Counters, by the names that statistics show.
-#[derive(Clone, Copy, Default, Debug)]
-struct Counters {
-    region_enters: u64,
-    region_escapes: u64,
-    region_retired: u64,
-    region_bytes: u64,
-    region_fallbacks: u64,
-    promoted_objects: u64,
-    promoted_bytes: u64,
-}
-
-#[derive(Debug)]
-struct State {
-    limit: usize,
-    pool: ChunkPool,
-    regions: Vec<RegionState>,
-    free: Vec<Owner>,
-    serial: u64,
-    /// Fresh copies that a collection must keep, and the block's value before them.
-    copies: Vec<Value>,
-    /// Of the regions, after the last collection.
-    live_bytes: usize,
-    /// Retired regions that hold nothing alive any more.
-    finished: Vec<Owner>,
-    counters: Counters,
-}
-
-impl State {
-    /// Whether there is no region.
-    fn is_idle(&self) -> bool {
-        self.free.len() == self.regions.len()
-    }
-    fn region(&mut self, owner: Owner) -> &mut RegionState {
-        &mut self.regions[owner as usize - 1]
-    }
-    fn owner_of(&self, o: Obj) -> Owner {
-        self.pool.owner_at(o.address())
-    }
-    fn is_in(&self, v: Value, owner: Owner) -> Option<Obj> {
-        v.as_object().filter(|&o| self.owner_of(o) == owner)
-    }
-    fn is_local(&self, v: Value) -> bool {
-        v.as_object().is_some_and(|o| self.owner_of(o) != NOBODY)
-    }
-    fn open(&mut self, outer: Owner) -> Owner {
-        self.serial += 1;
-        self.counters.region_enters += 1;
-        let owner = self.free.pop().unwrap_or_else(|| {
-            self.regions.push(RegionState::default());
-            self.regions.len() as Owner
-        });
-        let serial = self.serial;
-        let region = self.region(owner);
-        (region.serial, region.outer, region.tidy_at) = (serial, outer, TIDY);
-        owner
-    }
-    fn token(&self, owner: Owner) -> Region {
-        match owner {
-            NOBODY => Region::NONE,
-            _ => {
-                let generation = self.regions[owner as usize - 1].generation;
-                Region(u64::from(owner) | u64::from(generation) << 32)
-            }
-        }
-    }
-    /// The region's number; a token of a region that has ended is an error of the interpreter.
-    fn of_token(&self, token: Region) -> Owner {
-        let owner = token.0 as Owner;
-        assert_eq!(
-            self.token(owner),
-            token,
-            "the region has ended: leave it once, innermost first"
-        );
-        owner
-    }
-    /// Whether region `inner` lies in region `outer`, or is it.
-    fn is_inside(&self, mut inner: Owner, outer: Owner) -> bool {
-        while inner != NOBODY && inner != outer {
-            inner = self.regions[inner as usize - 1].outer;
-        }
-        inner == outer
-    }
-    fn used_bytes(&self) -> usize {
-        self.regions.iter().map(|region| region.memory.bytes(&self.pool)).sum()
-    }
-    /// The chunks go back; the region's place is free for another.
-    fn close(&mut self, owner: Owner) {
-        let region = &mut self.regions[owner as usize - 1];
-        self.counters.region_bytes += region.memory.bytes(&self.pool) as u64;
-        region.memory.release(&mut self.pool);
-        region.generation = region.generation.wrapping_add(1);
-        region.holders.clear();
-        region.remembered.clear();
-        region.watched.clear();
-        (region.serial, region.shared, region.retired) = (0, false, false);
-        self.free.push(owner);
-    }
-    /// Whether the object of a remembered slot is still there.
-    fn is_current(&self, holder: Value, remembered: &Remembered) -> bool {
-        let o = holder.as_object().expect("holders are objects");
-        match self.owner_of(o) {
-            NOBODY => remembered.serial == 0,
-            owner => self.regions[owner as usize - 1].serial == remembered.serial,
-        }
-    }
-}
-
-// ---- collections of the parent ----
-
-/// Every object of a region that the program can reach, marked `LIVE`.
-fn mark_live(state: &State, sources: Vec<Obj>) -> Vec<Obj> {
-    let mut stack = sources;
-    let mut live = Vec::new();
-    while let Some(o) = stack.pop() {
-        if o.gc_byte() & LIVE == 0 {
-            o.set_gc_byte(o.gc_byte() | LIVE);
-            live.push(o);
-            let children = (0..o.traced_slots()).filter_map(|i| o.slot(i).as_object());
-            stack.extend(children.filter(|&child| state.owner_of(child) != NOBODY));
-        }
-    }
-    live
-}
-
-/// The roots as the parent sees them (I4, I5).
-struct ParentRoots<'a> {
-    roots: &'a mut dyn Roots,
-    state: &'a RefCell<State>,
-    live: &'a [Obj],
-    /// Remembered objects and fresh copies.
-    held: &'a mut [Value],
-}
-
-/// Calls `f` on the runs of words between references into regions.
-fn runs(state: &State, mut words: &mut [Value], f: &mut dyn FnMut(&mut [Value])) {
-    while !words.is_empty() {
-        let end = words.iter().position(|&v| state.is_local(v)).unwrap_or(words.len());
-        let (run, rest) = words.split_at_mut(end);
-        if !run.is_empty() {
-            f(run);
-        }
-        words = rest.get_mut(1..).unwrap_or_default();
-    }
-}
-
-impl ParentRoots<'_> {
-    fn own(&mut self, f: &mut dyn FnMut(&mut [Value])) {
-        let state = self.state.borrow();
-        for &o in self.live {
-            if o.traced_slots() > 0 {
-                // SAFETY: alive; the world is stopped.
-                runs(&state, unsafe { slots_mut(o) }, f);
-            }
-        }
-        runs(&state, self.held, f);
-    }
-}
-
-impl Roots for ParentRoots<'_> {
-    fn slices(&mut self, f: &mut dyn FnMut(&mut [Value], Dirty)) {
-        let state = self.state.borrow();
-        self.roots.slices(&mut |slice, dirty| runs(&state, slice, &mut |run| f(run, dirty)));
-        drop(state);
-        self.own(&mut |run| f(run, Dirty::Yes));
-    }
-    fn recent(&mut self, f: &mut dyn FnMut(&mut [Value])) {
-        let state = self.state.borrow();
-        self.roots.recent(&mut |slice| runs(&state, slice, f));
-        drop(state);
-        self.own(f);
-    }
-    fn weak(&mut self, live: &mut dyn Liveness) -> bool {
-        self.roots.weak(&mut RegionsLive { parent: live, state: self.state })
-    }
-}
-
-/// What the world asks of is alive in a region: it is watched, so it was a source.
-struct RegionsLive<'a> {
-    parent: &'a mut dyn Liveness,
-    state: &'a RefCell<State>,
-}
-
-impl Liveness for RegionsLive<'_> {
-    fn current(&mut self, o: Obj) -> Option<Obj> {
-        if self.state.borrow().owner_of(o) != NOBODY {
-            return Some(o);
-        }
-        self.parent.current(o)
-    }
-    fn keep(&mut self, o: Obj) -> Obj {
-        self.parent.keep(o)
-    }
-}
-
-impl State {
-    /// What outside words hold in regions; remembered slots that lead nowhere any more are ignored.
-    fn sources(&mut self, roots: &mut dyn Roots) -> Vec<Obj> {
-        let mut sources = Vec::new();
-        let mut visit = |v: Value| sources.extend(v.as_object().filter(|_| self.is_local(v)));
-        roots.slices(&mut |slice, _| slice.iter().for_each(|&v| visit(v)));
-        for region in &self.regions {
-            region.watched.iter().for_each(|&(o, _)| visit(Value::object(o)));
-            for (&holder, remembered) in region.holders.iter().zip(&region.remembered) {
-                if remembered.serial == 0 {
-                    let holder = holder.as_object().expect("holders are objects");
-                    visit(holder.slot(remembered.slot as usize));
-                }
-            }
-        }
-        sources
-    }
-    /// Takes references into regions out of the parent's objects (I4).
-    fn hide(&mut self) -> Vec<Value> {
-        let mut held = std::mem::take(&mut self.copies);
-        let mut regions = std::mem::take(&mut self.regions);
-        for region in &mut regions {
-            for (&holder, remembered) in region.holders.iter().zip(&mut region.remembered) {
-                if remembered.serial == 0 {
-                    let (o, slot) =
-                        (holder.as_object().expect("an object"), remembered.slot as usize);
-                    // A slot that is remembered twice is hidden once: nil stays nil.
-                    remembered.hidden = o.slot(slot);
-                    if self.is_local(remembered.hidden) {
-                        o.set_slot(slot, Value::NIL);
-                    }
-                }
-            }
-            held.extend(&region.holders);
-        }
-        self.regions = regions;
-        held
-    }
-    fn unhide(&mut self, held: Vec<Value>, copies: usize) {
-        let mut rest = held[copies..].iter();
-        let mut regions = std::mem::take(&mut self.regions);
-        for region in &mut regions {
-            for (holder, remembered) in region.holders.iter_mut().zip(&mut region.remembered) {
-                *holder = *rest.next().expect("as many as before");
-                let hidden = std::mem::replace(&mut remembered.hidden, Value::NIL);
-                if self.is_local(hidden) {
-                    let o = holder.as_object().expect("an object");
-                    o.set_slot(remembered.slot as usize, hidden);
-                }
-            }
-        }
-        self.regions = regions;
-        self.copies = held;
-        self.copies.truncate(copies);
-    }
-    /// Retired regions without a live object have ended.
-    fn finish_retired(&mut self, live: &[Obj]) {
-        let alive: Vec<Owner> = live.iter().map(|&o| self.owner_of(o)).collect();
-        for owner in 1..=self.regions.len() as Owner {
-            if self.region(owner).retired && !alive.contains(&owner) {
-                self.region(owner).retired = false;
-                self.finished.push(owner);
-            }
-        }
-    }
 }
 
 /// Regions over a parent heap.
 #[derive(Debug)]
 pub struct Arena<P: Heap> {
     parent: P,
-    state: Shared<RefCell<State>>,
+    table: Rc<RefCell<RegionTable>>,
 }
 
 // SAFETY: a region's objects are disjoint from the parent's. They go only when their region ends,
 // after everything that refers to them (I2, I3) has been given the address of a copy.
 unsafe impl<P: Parent> Heap for Arena<P> {
-    type Mutator = ArenaMutator<P>;
+    type Mutator = RegionMutator<P::Mutator>;
     const INFO: HeapInfo = P::ARENA;
 
     fn new(config: &HeapConfig) -> Result<Self, HeapError> {
@@ -410,7 +125,7 @@ unsafe impl<P: Parent> Heap for Arena<P> {
         let pool = ChunkPool::new(bytes, config.poison).ok_or_else(|| {
             HeapError(format!("the system refuses to reserve {bytes} bytes: lower `regions`"))
         })?;
-        let state = State {
+        let table = RegionTable {
             limit: config.limit_bytes,
             pool,
             regions: Vec::new(),
@@ -421,67 +136,67 @@ unsafe impl<P: Parent> Heap for Arena<P> {
             finished: Vec::new(),
             counters: Counters::default(),
         };
-        Ok(Arena { parent, state: Shared::new(RefCell::new(state)) })
+        Ok(Arena { parent, table: Rc::new(RefCell::new(table)) })
     }
-    fn mutator(&self) -> ArenaMutator<P> {
-        let state = self.state.borrow();
-        ArenaMutator {
+    fn mutator(&self) -> Self::Mutator {
+        let table = self.table.borrow();
+        RegionMutator {
             bump: Bump::EMPTY,
             has_room: false,
             holds: false,
             current: NOBODY,
-            start: state.pool.start(),
-            bytes: state.pool.bytes(),
+            start: table.pool.start(),
+            bytes: table.pool.bytes(),
             parent: self.parent.mutator(),
-            owners: state.pool.owners(),
+            owners: table.pool.owners(),
             promoted: Vec::new(),
-            state: self.state.clone(),
+            table: self.table.clone(),
         }
     }
     fn collect(&self, roots: &mut dyn Roots, why: Cause) -> Collection {
-        if self.state.borrow().is_idle() {
+        if self.table.borrow().is_idle() {
             return self.parent.collect(roots, why);
         }
         let (live, mut held, copies) = {
-            let state = &mut *self.state.borrow_mut();
-            let sources = state.sources(roots);
-            let live = mark_live(state, sources);
-            let copies = state.copies.len();
-            (live, state.hide(), copies)
+            let table = &mut *self.table.borrow_mut();
+            let sources = table.sources(roots);
+            let live = mark_live(table, sources);
+            let copies = table.copies.len();
+            (live, table.hide(), copies)
         };
-        let mut seen = ParentRoots { roots, state: &self.state, live: &live, held: &mut held };
+        let mut seen = ParentRoots { roots, table: &self.table, live: &live, held: &mut held };
         let mut collection = self.parent.collect(&mut seen, why);
-        let state = &mut *self.state.borrow_mut();
-        state.unhide(held, copies);
-        state.finish_retired(&live);
+        let table = &mut *self.table.borrow_mut();
+        table.unhide(held, copies);
+        table.finish_retired(&live);
         live.iter().for_each(|o| o.set_gc_byte(o.gc_byte() & !LIVE));
-        let bytes = state.used_bytes();
-        state.live_bytes = bytes;
+        let bytes = table.used_bytes();
+        table.live_bytes = bytes;
         collection.before_bytes += bytes;
         collection.after_bytes += bytes;
         collection
     }
     fn usage(&self) -> Usage {
-        let (state, parent) = (self.state.borrow(), self.parent.usage());
-        let (used, counters) = (state.used_bytes(), state.counters);
+        let (table, parent) = (self.table.borrow(), self.parent.usage());
+        let (used, counters) = (table.used_bytes(), table.counters);
         let local = used as u64 + counters.region_bytes;
         Usage {
-            limit_bytes: state.limit,
-            reserved_bytes: parent.reserved_bytes + state.pool.taken_bytes(),
+            limit_bytes: table.limit,
+            reserved_bytes: parent.reserved_bytes + table.pool.taken_bytes(),
             used_bytes: parent.used_bytes + used,
-            live_bytes: parent.live_bytes + used.min(state.live_bytes),
+            live_bytes: parent.live_bytes + used.min(table.live_bytes),
             allocated_bytes: parent.allocated_bytes + local - counters.promoted_bytes,
             collections: parent.collections,
         }
     }
     fn counters(&self) -> Vec<(&'static str, u64)> {
-        let state = self.state.borrow();
-        let c = state.counters;
+        let table = self.table.borrow();
+        let c = table.counters;
         let mut counters = vec![
             ("region_enters", c.region_enters),
             ("region_escapes", c.region_escapes),
             ("region_retired", c.region_retired),
-            ("region_bytes", c.region_bytes + state.used_bytes() as u64),
+            ("region_bytes", c.region_bytes + table.used_bytes() as u64),
             ("region_fallbacks", c.region_fallbacks),
             ("promoted_objects", c.promoted_objects),
             ("promoted_bytes", c.promoted_bytes),
@@ -490,393 +205,14 @@ unsafe impl<P: Parent> Heap for Arena<P> {
         counters
     }
     fn reference_count(&self, o: Obj) -> Option<u64> {
-        let local = self.state.borrow().owner_of(o) != NOBODY;
+        let local = self.table.borrow().owner_of(o) != NOBODY;
         if local { None } else { self.parent.reference_count(o) }
     }
 }
 
-/// Its mutator: the buffer of the running task's innermost region, and the parent's mutator.
-#[derive(Debug)]
-pub struct ArenaMutator<P: Heap> {
-    bump: Bump,
-    /// Whether the slow path may find room in the region.
-    has_room: bool,
-    /// Whether an object of a region may hold a counted reference.
-    holds: bool,
-    current: Owner,
-    start: usize,
-    bytes: usize,
-    parent: P::Mutator,
-    owners: Owners,
-    /// What the last `leave` promoted.
-    promoted: Vec<Obj>,
-    state: Shared<RefCell<State>>,
-}
-
-/// Whether objects of a kind may be in a region (I6).
-#[inline(always)]
-fn may_be_local(kind: ObjectKind) -> bool {
-    use ObjectKind::{Actor, Channel, Mutex, Task, Waiter, Weak};
-    !matches!(kind, Task | Channel | Mutex | Actor | Waiter | Weak)
-}
-
-impl<P: Parent> ArenaMutator<P> {
-    const COUNTS: bool = <P::Mutator as Mutator>::COUNTS;
-
-    #[inline(always)]
-    fn is_local_object(&self, o: Obj) -> bool {
-        o.address().wrapping_sub(self.start) < self.bytes
-    }
-    #[inline(always)]
-    fn is_local(&self, v: Value) -> bool {
-        // SAFETY: just tested.
-        v.is_object() && self.is_local_object(unsafe { v.object_unchecked() })
-    }
-    #[inline(always)]
-    fn owner(&self, o: Obj) -> Owner {
-        self.owners[(o.address() - self.start) / CHUNK].get()
-    }
-    /// The slot is going to refer into a region; must that be remembered (I2)?
-    #[inline(always)]
-    fn note(&mut self, o: Obj, i: usize, v: Value) {
-        if self.is_local(v) {
-            // SAFETY: just tested.
-            let target = self.owner(unsafe { v.object_unchecked() });
-            if !self.is_local_object(o) || self.owner(o) != target {
-                self.remember(o, i, target);
-            }
-        } else if Self::COUNTS && v.is_object() {
-            self.holds = true;
-        }
-    }
-    #[cold]
-    #[inline(never)]
-    fn remember(&mut self, o: Obj, i: usize, target: Owner) {
-        let shared = self.state.clone();
-        let state = &mut *shared.borrow_mut();
-        let owner = state.owner_of(o);
-        if owner != NOBODY && state.is_inside(owner, target) {
-            return;
-        }
-        let serial = if owner == NOBODY { 0 } else { state.region(owner).serial };
-        let mut holder = Value::object(o);
-        if state.region(target).remembered.len() >= state.region(target).tidy_at {
-            self.tidy(state, target);
-        }
-        if Self::COUNTS && owner == NOBODY {
-            holder = Value::NIL;
-            self.parent.set(&mut holder, Value::object(o));
-        }
-        let region = state.region(target);
-        region.holders.push(holder);
-        region.remembered.push(Remembered { slot: i as u32, serial, hidden: Value::NIL });
-    }
-    /// Forgets repetitions among remembered slots, and slots that refer elsewhere by now.
-    fn tidy(&mut self, state: &mut State, owner: Owner) {
-        let region = state.region(owner);
-        let holders = std::mem::take(&mut region.holders);
-        let remembered = std::mem::take(&mut region.remembered);
-        let mut seen = std::collections::HashSet::new();
-        for (mut holder, slot) in holders.into_iter().zip(remembered) {
-            let needed = state.is_current(holder, &slot) && {
-                let o = holder.as_object().expect("an object");
-                state.is_in(o.slot(slot.slot as usize), owner).is_some()
-                    && seen.insert((holder, slot.slot))
-            };
-            if needed {
-                let region = state.region(owner);
-                region.holders.push(holder);
-                region.remembered.push(slot);
-            } else {
-                self.forget(&mut holder, slot);
-            }
-        }
-        let region = state.region(owner);
-        region.tidy_at = TIDY.max(2 * region.remembered.len());
-    }
-    /// A holder goes out of use.
-    fn forget(&mut self, holder: &mut Value, remembered: Remembered) {
-        if Self::COUNTS && remembered.serial == 0 {
-            self.parent.clear(std::slice::from_mut(holder));
-        }
-    }
-    /// The buffer goes back to the region.
-    fn flush_region(&mut self) {
-        if self.bump.limit() != 0 {
-            let bump = std::mem::replace(&mut self.bump, Bump::EMPTY);
-            self.state.borrow_mut().region(self.current).memory.suspend(bump);
-        }
-    }
-    /// An object of the current region, if the pool has room.
-    fn alloc_in_region(&mut self, layout: ObjectLayout) -> Option<Obj> {
-        self.flush_region();
-        let state = &mut *self.state.borrow_mut();
-        let memory = &mut state.regions[self.current as usize - 1].memory;
-        self.bump = memory.resume(&state.pool);
-        if let Some(o) = self.bump.alloc(layout) {
-            return Some(o);
-        }
-        if self.bump.limit() != 0 {
-            memory.suspend(self.bump);
-        }
-        let o = memory.alloc(self.current, layout, &mut state.pool);
-        self.bump = memory.resume(&state.pool);
-        if o.is_none() {
-            state.counters.region_fallbacks += 1;
-            self.has_room = layout.size() > CHUNK;
-        }
-        o
-    }
-    fn enter_owner(&mut self, owner: Owner) {
-        self.current = owner;
-        self.has_room = owner != NOBODY;
-    }
-    /// Writes a word that may hold a reference into a region, and is no slot.
-    #[inline(always)]
-    fn set_word(&mut self, word: &mut Value, v: Value) {
-        if !Self::COUNTS {
-            return self.parent.set(word, v);
-        }
-        if self.is_local(*word) {
-            *word = Value::NIL;
-        }
-        if self.is_local(v) {
-            self.parent.clear(std::slice::from_mut(word));
-            *word = v;
-        } else {
-            self.parent.set(word, v);
-        }
-    }
-}
-
-// ---- leaving ----
-
-/// What `leave` works on.
-struct Leaving<'a, 'b> {
-    owner: Owner,
-    live: &'a mut LiveWords<'b>,
-}
-
-impl<P: Parent> ArenaMutator<P> {
-    /// Step 1.
-    fn sources(
-        &mut self,
-        leaving: &mut Leaving<'_, '_>,
-        result: Value,
-        at: &mut Safepoint<'_>,
-    ) -> Vec<Obj> {
-        let state = self.state.borrow();
-        let region = &state.regions[leaving.owner as usize - 1];
-        let mut sources = Vec::new();
-        let mut visit = |v: Value| sources.extend(state.is_in(v, leaving.owner));
-        visit(result);
-        (leaving.live)(&mut |word| visit(*word));
-        for (&holder, remembered) in region.holders.iter().zip(&region.remembered) {
-            if state.is_current(holder, remembered) {
-                let o = holder.as_object().expect("an object");
-                visit(o.slot(remembered.slot as usize));
-            }
-        }
-        region.watched.iter().for_each(|&(o, _)| visit(Value::object(o)));
-        if region.shared {
-            at.roots(&mut |roots| {
-                roots.slices(&mut |slice, _| slice.iter().for_each(|&v| visit(v)));
-            });
-        }
-        sources
-    }
-    /// Step 2: the originals. Their copies are in [`State::copies`], behind the result.
-    fn make_copies(
-        &mut self,
-        owner: Owner,
-        sources: Vec<Obj>,
-        result: Value,
-        at: &mut Safepoint<'_>,
-    ) -> Result<Vec<Obj>, Vec<Obj>> {
-        let mut originals = Vec::new();
-        let mut stack = sources;
-        {
-            let mut state = self.state.borrow_mut();
-            while let Some(o) = stack.pop() {
-                if o.gc_byte() & LEAVING == 0 {
-                    o.set_gc_byte(o.gc_byte() | LEAVING);
-                    originals.push(o);
-                    stack.extend(
-                        (0..o.traced_slots()).filter_map(|i| state.is_in(o.slot(i), owner)),
-                    );
-                }
-            }
-            let other = result.as_object().is_some_and(|o| state.owner_of(o) == NOBODY);
-            state.copies.push(if other { result } else { Value::NIL });
-        }
-        for o in &originals {
-            let layout = o.layout();
-            let copy = match self.parent.try_alloc(layout) {
-                Some(copy) => copy,
-                None => match self.parent.alloc_slow(layout, at) {
-                    Ok(copy) => copy,
-                    Err(Oom) => return Err(originals),
-                },
-            };
-            if layout.kind.is_raw() {
-                (0..layout.body_bytes() / 8).for_each(|i| copy.set_raw_word(i, o.raw_word(i)));
-            } else {
-                (0..copy.len()).for_each(|i| self.parent.init(copy, i, Value::NIL));
-            }
-            self.state.borrow_mut().copies.push(Value::object(copy));
-        }
-        Ok(originals)
-    }
-    /// Steps 3 and 4.
-    fn fill_copies(&mut self, originals: &[Obj], copies: &[Obj]) {
-        for (o, copy) in originals.iter().zip(copies) {
-            (0..o.traced_slots()).for_each(|i| copy.set_slot(i, o.slot(i)));
-            leave_forwarding(*o, *copy);
-        }
-        for &copy in copies {
-            for i in 0..copy.traced_slots() {
-                let v = copy.slot(i);
-                if v.is_object() {
-                    copy.set_slot(i, Value::NIL);
-                    self.store(copy, i, self.resolve(v));
-                }
-            }
-        }
-    }
-    /// A word's new value after promotion.
-    fn resolve(&self, v: Value) -> Value {
-        if !self.is_local(v) {
-            return v;
-        }
-        v.as_object().and_then(forwarded).map_or(v, Value::object)
-    }
-    fn fix_word(&mut self, word: &mut Value) {
-        let now = self.resolve(*word);
-        if now != *word {
-            self.set_word(word, now);
-        }
-    }
-    /// Step 5, but for the result.
-    fn fix(&mut self, leaving: &mut Leaving<'_, '_>, at: &mut Safepoint<'_>) {
-        (leaving.live)(&mut |word| self.fix_word(word));
-        let (holders, remembered, watched, shared) = {
-            let mut state = self.state.borrow_mut();
-            let region = state.region(leaving.owner);
-            (
-                std::mem::take(&mut region.holders),
-                std::mem::take(&mut region.remembered),
-                std::mem::take(&mut region.watched),
-                region.shared,
-            )
-        };
-        for (mut holder, slot) in holders.into_iter().zip(remembered) {
-            if self.state.borrow().is_current(holder, &slot) {
-                let (o, i) = (holder.as_object().expect("an object"), slot.slot as usize);
-                let now = self.resolve(o.slot(i));
-                if now != o.slot(i) {
-                    o.set_slot(i, Value::NIL);
-                    self.store(o, i, now);
-                }
-            }
-            self.forget(&mut holder, slot);
-        }
-        if shared || !watched.is_empty() {
-            at.roots(&mut |roots| {
-                roots.slices(&mut |slice, _| slice.iter_mut().for_each(|v| self.fix_word(v)));
-                let revived = roots.weak(&mut Forwarded { start: self.start, bytes: self.bytes });
-                debug_assert!(!revived, "nothing has died");
-            });
-        }
-        for (o, why) in watched {
-            self.parent.watch(forwarded(o).expect("watched objects are promoted"), why);
-        }
-    }
-    /// Steps 2 to 5; `false`: no memory.
-    fn promote(
-        &mut self,
-        leaving: &mut Leaving<'_, '_>,
-        sources: Vec<Obj>,
-        result: &mut Value,
-        at: &mut Safepoint<'_>,
-    ) -> bool {
-        let made = self.make_copies(leaving.owner, sources, *result, at);
-        let copies = std::mem::take(&mut self.state.borrow_mut().copies);
-        let objects = copies[1..].iter().filter_map(|v| v.as_object());
-        let mut promoted = std::mem::take(&mut self.promoted);
-        promoted.extend(objects);
-        if copies[0] != Value::NIL {
-            *result = copies[0];
-        }
-        match &made {
-            Ok(originals) => {
-                self.fill_copies(originals, &promoted);
-                *result = self.resolve(*result);
-                self.fix(leaving, at);
-                let counters = &mut self.state.borrow_mut().counters;
-                counters.region_escapes += 1;
-                counters.promoted_objects += promoted.len() as u64;
-            }
-            Err(originals) => originals.iter().for_each(|o| o.set_gc_byte(o.gc_byte() & !LEAVING)),
-        }
-        let bytes: usize = promoted.iter().map(|o| o.size()).sum();
-        self.state.borrow_mut().counters.promoted_bytes += bytes as u64;
-        // A copy that nothing refers to (a watched object) dies like any.
-        for &copy in promoted.iter().filter(|_| Self::COUNTS) {
-            let mut word = Value::NIL;
-            self.parent.set(&mut word, Value::object(copy));
-            self.parent.clear(std::slice::from_mut(&mut word));
-        }
-        self.promoted = promoted;
-        made.is_ok()
-    }
-    /// Step 6.
-    fn release(&mut self, owner: Owner) {
-        let shared = self.state.clone();
-        let state = &mut *shared.borrow_mut();
-        if Self::COUNTS && self.holds {
-            let region = &state.regions[owner as usize - 1];
-            region.memory.references(&state.pool, |mut v| {
-                if !self.is_local(v) {
-                    self.parent.clear(std::slice::from_mut(&mut v));
-                }
-            });
-        }
-        let region = state.region(owner);
-        let holders = std::mem::take(&mut region.holders);
-        for (mut holder, slot) in holders.into_iter().zip(std::mem::take(&mut region.remembered)) {
-            self.forget(&mut holder, slot);
-        }
-        state.close(owner);
-        self.holds &= !state.is_idle();
-    }
-    /// Retired regions that a collection found empty.
-    fn release_finished(&mut self) {
-        loop {
-            let Some(owner) = self.state.borrow_mut().finished.pop() else { return };
-            self.release(owner);
-        }
-    }
-}
-
-/// The world's tables, after promotion.
-struct Forwarded {
-    start: usize,
-    bytes: usize,
-}
-
-impl Liveness for Forwarded {
-    fn current(&mut self, o: Obj) -> Option<Obj> {
-        let local = o.address().wrapping_sub(self.start) < self.bytes;
-        Some(if local { forwarded(o).unwrap_or(o) } else { o })
-    }
-    fn keep(&mut self, o: Obj) -> Obj {
-        unreachable!("{o:?} is alive")
-    }
-}
-
 // SAFETY: as the heap.
-unsafe impl<P: Parent> Mutator for ArenaMutator<P> {
-    const COUNTS: bool = <P::Mutator as Mutator>::COUNTS;
+unsafe impl<M: Mutator> Mutator for RegionMutator<M> {
+    const COUNTS: bool = M::COUNTS;
     const REGIONS: bool = true;
 
     #[inline(always)]
@@ -980,7 +316,7 @@ unsafe impl<P: Parent> Mutator for ArenaMutator<P> {
     fn watch(&mut self, o: Obj, why: Watch) {
         if self.is_local_object(o) {
             let owner = self.owner(o);
-            self.state.borrow_mut().region(owner).watched.push((o, why));
+            self.table.borrow_mut().region(owner).watched.push((o, why));
         } else {
             self.parent.watch(o, why);
         }
@@ -988,10 +324,10 @@ unsafe impl<P: Parent> Mutator for ArenaMutator<P> {
     fn enter(&mut self) -> Region {
         self.flush_region();
         self.release_finished();
-        let mut state = self.state.borrow_mut();
-        let owner = state.open(self.current);
-        let token = state.token(owner);
-        drop(state);
+        let mut table = self.table.borrow_mut();
+        let owner = table.open(self.current);
+        let token = table.token(owner);
+        drop(table);
         self.enter_owner(owner);
         token
     }
@@ -1003,20 +339,18 @@ unsafe impl<P: Parent> Mutator for ArenaMutator<P> {
         at: &mut Safepoint<'_>,
     ) {
         self.flush_region();
-        let owner = self.state.borrow().of_token(region);
+        let owner = self.table.borrow().of_token(region);
         assert_eq!(owner, self.current, "regions are left innermost first");
         self.promoted.clear();
         let mut leaving = Leaving { owner, live };
         let sources = self.sources(&mut leaving, *result, at);
-        let outer = self.state.borrow_mut().region(owner).outer;
+        let outer = self.table.borrow_mut().region(owner).outer;
         // Copies go to the parent, also where the outer region would have room.
-        if sources.is_empty() || self.promote(&mut leaving, sources, result, at) {
+        let pinned = self.table.borrow_mut().region(owner).pins > 0;
+        if !pinned && (sources.is_empty() || self.promote(&mut leaving, sources, result, at)) {
             self.release(owner);
         } else {
-            let mut state = self.state.borrow_mut();
-            state.counters.region_retired += 1;
-            let region = state.region(owner);
-            (region.retired, region.outer) = (true, NOBODY);
+            self.retire(owner);
         }
         self.enter_owner(outer);
     }
@@ -1037,45 +371,43 @@ unsafe impl<P: Parent> Mutator for ArenaMutator<P> {
     fn resume(&mut self, innermost: Region) {
         debug_assert_eq!(self.current, NOBODY);
         if innermost != Region::NONE {
-            let owner = self.state.borrow().of_token(innermost);
+            let owner = self.table.borrow().of_token(innermost);
             self.enter_owner(owner);
         }
     }
     fn abandon(&mut self, innermost: Region) {
         let mut owner = innermost.0 as Owner;
         while owner != NOBODY {
-            let outer = self.state.borrow_mut().region(owner).outer;
-            self.release(owner);
+            let (outer, pins) = {
+                let mut table = self.table.borrow_mut();
+                let region = table.region(owner);
+                (region.outer, region.pins)
+            };
+            if pins > 0 {
+                self.retire(owner);
+            } else {
+                self.release(owner);
+            }
             owner = outer;
         }
+    }
+    fn pin(&mut self, o: Obj, at: &mut Safepoint<'_>) -> Result<(), Oom> {
+        if !self.is_local_object(o) {
+            return self.parent.pin(o, at);
+        }
+        let owner = self.owner(o);
+        self.table.borrow_mut().region(owner).pins += 1;
+        Ok(())
+    }
+    fn unpin(&mut self, o: Obj) {
+        if !self.is_local_object(o) {
+            return self.parent.unpin(o);
+        }
+        let owner = self.owner(o);
+        self.table.borrow_mut().region(owner).pins -= 1;
     }
     fn flush(&mut self) {
         self.flush_region();
         self.parent.flush();
-    }
-}
-
-impl<P: Parent> ArenaMutator<P> {
-    #[cold]
-    #[inline(never)]
-    fn share(&mut self, v: Value) {
-        let owner = self.owner(v.as_object().expect("an object"));
-        self.state.borrow_mut().region(owner).shared = true;
-    }
-    /// From here on other tasks may find what is remembered or watched (I3).
-    #[cold]
-    fn suspend_region(&mut self) -> Region {
-        self.flush_region();
-        let mut state = self.state.borrow_mut();
-        let mut owner = self.current;
-        let token = state.token(owner);
-        while owner != NOBODY {
-            let region = state.region(owner);
-            region.shared |= !region.remembered.is_empty() || !region.watched.is_empty();
-            owner = region.outer;
-        }
-        drop(state);
-        self.enter_owner(NOBODY);
-        token
     }
 }

@@ -28,8 +28,9 @@
 //! old, or the parked tasks.
 //! Source: Lieberman, Hewitt 1983; Ungar 1984; en-masse promotion and an object-remembering barrier
 //! as in Jikes RVM's GenMS.
-//! Parameters: `nursery`, its size; `sizer`, when full collections are due (sizing.rs). It does not
-//! age objects before promoting them.
+//! Parameters: `nursery`, its size; `sizer`, when full collections are due (sizing.rs); `gc-threads`, how
+//! many threads mark in those (mark.rs). It does not age objects before promoting them, and promotes on
+//! one thread.
 
 use std::cell::RefCell;
 use std::rc::Rc;
@@ -46,7 +47,8 @@ use crate::parts::bump::Bump;
 use crate::parts::bytes::bytes_of;
 use crate::parts::copy::{forward, forwarded};
 use crate::parts::counts::ObjectList;
-use crate::parts::mark::Marker;
+use crate::parts::crew::Crew;
+use crate::parts::mark::{GC_THREADS, Marker, crew};
 use crate::parts::memory::{Budget, Pages, Reservation, Source, poison};
 use crate::parts::objects::ObjectTable;
 use crate::parts::phases::Phases;
@@ -69,6 +71,7 @@ struct State {
     poison: bool,
     nursery: Nursery,
     mature: Mature,
+    crew: Option<Crew>,
     /// The remembered set (I1), as of the last flush.
     remembered: Vec<Obj>,
     live_bytes: usize,
@@ -303,7 +306,7 @@ impl State {
         }
         mature.blocks.clear_marks();
         // What no bitmap covers is marked in its header: large objects, and the young.
-        let mut marker = Marker::new(mature.blocks.marks());
+        let mut marker = Marker::new(mature.blocks.marks(), self.crew.as_mut());
         roots.slices(&mut |slice, _| marker.push_all(slice));
         marker.drain();
         phases.end("mark");
@@ -395,6 +398,7 @@ unsafe impl Heap for Generational {
                 doc: "bytes of the nursery (also as KiB, MiB), from 4 KiB on; at most an eighth of the limit",
             },
             SIZER,
+            GC_THREADS,
         ],
     };
 
@@ -435,6 +439,7 @@ unsafe impl Heap for Generational {
             },
             sizer,
             budget,
+            crew: crew(config, &Self::INFO)?,
             remembered: Vec::new(),
             live_bytes: 0,
             allocated_before: 0,
@@ -454,7 +459,7 @@ unsafe impl Heap for Generational {
         }
     }
     fn collect(&self, roots: &mut dyn Roots, why: Cause) -> Collection {
-        self.0.borrow_mut().collect(roots, why == Cause::NurseryFull)
+        self.0.borrow_mut().collect(roots, matches!(why, Cause::NurseryFull | Cause::Pin))
     }
     fn usage(&self) -> Usage {
         let state = self.0.borrow();
@@ -547,6 +552,21 @@ unsafe impl Mutator for GenerationalMutator {
                 self.remembered.push(o);
             }
         }
+    }
+    /// The old do not move: a young object is promoted.
+    fn pin(&mut self, o: Obj, at: &mut Safepoint<'_>) -> Result<(), Oom> {
+        if !self.is_young(o.address()) {
+            return Ok(());
+        }
+        self.flush();
+        for why in [Cause::Pin, Cause::LastResort] {
+            at.collect(why);
+            // What had to be left in the nursery is still where it was (I2).
+            if !self.state.borrow().nursery.retained.contains(&o) {
+                return Ok(());
+            }
+        }
+        Err(Oom)
     }
     /// Gives the nursery and the remembered set back: the next allocation takes the nursery again.
     fn flush(&mut self) {

@@ -31,7 +31,7 @@
 //! of 2.4 when one does.)
 //! Parameter `allocator`: `blocks` (the above), or `mimalloc` / `system`: every object is a
 //! malloc of its own, swept eagerly, so that allocators can be compared under one collector.
-//! Parameter `sizer`: when to collect (sizing.rs).
+//! Parameters `sizer`: when to collect (sizing.rs); `gc-threads`: how many threads mark (mark.rs).
 //! It does not compact: after fragmentation a class may hold blocks that are mostly empty.
 
 use menagerie::heap::{
@@ -44,7 +44,8 @@ use menagerie::value::Value;
 
 use crate::parts::blocks::{BlockSpace, CHARGE};
 use crate::parts::bump::Bump;
-use crate::parts::mark::Marker;
+use crate::parts::crew::Crew;
+use crate::parts::mark::{GC_THREADS, Marker, crew};
 use crate::parts::memory::{Budget, Source};
 use crate::parts::objects::ObjectTable;
 use crate::parts::phases::Phases;
@@ -64,6 +65,7 @@ pub struct State {
     use_blocks: bool,
     blocks: BlockSpace,
     singles: ObjectTable,
+    crew: Option<Crew>,
     live_bytes: usize,
     /// Handed out since the last collection, in cells.
     handed_bytes: usize,
@@ -103,7 +105,7 @@ impl State {
         self.sizer.begin(self.fresh_bytes());
         let mut phases = Phases::start();
         self.blocks.clear_marks();
-        let mut marker = Marker::new(self.blocks.marks());
+        let mut marker = Marker::new(self.blocks.marks(), self.crew.as_mut());
         roots.slices(&mut |slice, _| marker.push_all(slice));
         marker.drain();
         phases.end("mark");
@@ -170,6 +172,7 @@ unsafe impl<L: Sharing> Heap for MarkSweep<L> {
                 doc: "where objects come from: blocks (own size-class blocks), mimalloc, system",
             },
             SIZER,
+            GC_THREADS,
         ],
     };
 
@@ -204,6 +207,7 @@ unsafe impl<L: Sharing> Heap for MarkSweep<L> {
             use_blocks,
             blocks: blocks.ok_or_else(|| HeapError(refused()))?,
             singles: ObjectTable::new(source),
+            crew: crew(config, &Self::INFO)?,
             live_bytes: 0,
             handed_bytes: 0,
             padding_bytes: 0,

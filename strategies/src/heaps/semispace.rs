@@ -40,6 +40,7 @@ use crate::parts::bump::Bump;
 use crate::parts::copy::ToSpace;
 use crate::parts::memory::{Pages, Reservation, poison};
 use crate::parts::phases::Phases;
+use crate::parts::pinned::{PinnedSpace, place_bytes};
 use crate::parts::sizing::{SIZER, Sizing};
 
 const MINIMUM_HALF: usize = 4 << 10;
@@ -54,6 +55,7 @@ struct State {
     active: usize,
     /// The free part of the active half, up to the soft limit.
     rest: Bump,
+    pinned: PinnedSpace,
     /// Whether the mutator has a newer copy of it.
     lent: bool,
     live_bytes: usize,
@@ -80,6 +82,10 @@ impl State {
     fn used_bytes(&self) -> usize {
         self.rest.cursor() - self.start()
     }
+    /// A half without what is kept for pinned objects (pinned.rs, P2).
+    fn room_bytes(&self) -> usize {
+        self.half_bytes - self.pinned.kept_bytes().min(self.half_bytes)
+    }
     fn soft_limit_bytes(&self) -> usize {
         self.rest.limit() - self.start()
     }
@@ -88,18 +94,20 @@ impl State {
     fn set_soft_limit(&mut self, wanted: usize) {
         let (cursor, used) = (self.rest.cursor(), self.used_bytes());
         let allowance = self.sizer.allowance(used).max(wanted);
-        let limit = (used + allowance).max(MINIMUM_HALF).min(self.half_bytes) & !7;
+        let limit = (used + allowance).max(MINIMUM_HALF).min(self.room_bytes()).max(used) & !7;
         // SAFETY: the rest of the active half belongs to this heap's only buffer (I1).
         self.rest = unsafe { Bump::new(cursor, self.start() + limit) };
     }
     fn collect(&mut self, roots: &mut dyn Roots) -> Collection {
         assert!(!self.lent, "collections begin with the mutator flushed");
         let mut phases = Phases::start();
-        let before_bytes = self.used_bytes();
-        self.sizer.begin(before_bytes - self.live_bytes);
+        let used_before = self.used_bytes();
+        let before_bytes = used_before + self.pinned.bytes();
+        self.sizer.begin(used_before - self.live_bytes);
         let to = &self.halves[1 - self.active];
         // SAFETY: the other half is empty (I1) and as large as the active one (I3).
         let mut space = unsafe { ToSpace::new(to.start(), to.start() + self.half_bytes) };
+        self.pinned.evacuate_slots(&mut space);
         roots.slices(&mut |slice, _| space.evacuate_all(slice));
         space.scan();
         phases.end("copy");
@@ -107,15 +115,16 @@ impl State {
             space.scan();
         }
         phases.end("weak");
+        self.pinned.finish(self.poison);
         self.sizer.end(space.cursor() - to.start());
         self.flip(&space);
-        self.allocated_before += (before_bytes - self.live_bytes) as u64;
+        self.allocated_before += (used_before - self.live_bytes) as u64;
         self.live_bytes = self.used_bytes();
         self.collections += 1;
         Collection {
             before_bytes,
-            after_bytes: self.live_bytes,
-            traced_objects: space.objects(),
+            after_bytes: self.live_bytes + self.pinned.bytes(),
+            traced_objects: space.objects() + self.pinned.objects(),
             copied_bytes: self.live_bytes,
             phases: phases.finish(),
             minor: false,
@@ -179,6 +188,7 @@ unsafe impl Heap for SemiSpace {
             active: 0,
             // SAFETY: the start of a fresh reservation.
             rest: unsafe { Bump::new(start, start) },
+            pinned: PinnedSpace::new(config.limit_bytes),
             lent: false,
             live_bytes: 0,
             allocated_before: 0,
@@ -199,9 +209,9 @@ unsafe impl Heap for SemiSpace {
         let used_bytes = state.used_bytes();
         Usage {
             limit_bytes: state.limit_bytes,
-            reserved_bytes: 2 * state.soft_limit_bytes(),
-            used_bytes,
-            live_bytes: state.live_bytes,
+            reserved_bytes: 2 * state.soft_limit_bytes() + state.pinned.taken_bytes(),
+            used_bytes: used_bytes + state.pinned.bytes(),
+            live_bytes: state.live_bytes + state.pinned.bytes(),
             allocated_bytes: state.allocated_before + (used_bytes - state.live_bytes) as u64,
             collections: state.collections,
         }
@@ -226,7 +236,7 @@ impl SemiSpaceMutator {
     /// Which limit is in the way.
     fn cause(&self, layout: ObjectLayout) -> Cause {
         let state = self.state.borrow();
-        let room = state.half_bytes - state.used_bytes();
+        let room = state.room_bytes().saturating_sub(state.used_bytes());
         if room < layout.size() { Cause::AllocationFailure } else { Cause::Threshold }
     }
 }
@@ -265,6 +275,27 @@ unsafe impl Mutator for SemiSpaceMutator {
     #[inline(always)]
     fn store(&mut self, o: Obj, i: usize, v: Value) {
         o.set_slot(i, v);
+    }
+    /// A collection takes the object out of the halves; the next one after `unpin` takes it back.
+    fn pin(&mut self, o: Obj, at: &mut Safepoint<'_>) -> Result<(), Oom> {
+        if self.state.borrow_mut().pinned.pin_again(o) {
+            return Ok(());
+        }
+        self.flush();
+        {
+            let mut state = self.state.borrow_mut();
+            // A small object may keep more bytes than it has.
+            let kept = state.pinned.kept_bytes() + place_bytes(o.size());
+            if state.used_bytes() - o.size() + kept > state.half_bytes {
+                return Err(Oom);
+            }
+            state.pinned.pin_next(o);
+        }
+        at.collect(Cause::Pin);
+        if self.state.borrow().pinned.was_refused() { Err(Oom) } else { Ok(()) }
+    }
+    fn unpin(&mut self, o: Obj) {
+        self.state.borrow_mut().pinned.unpin(o);
     }
     /// Gives the buffer back: the next allocation is a slow one that takes it again.
     fn flush(&mut self) {

@@ -70,6 +70,17 @@ impl Deque {
             OwnerEnd::Crossbeam(owner) => owner.push(task),
         }
     }
+    /// How many tasks there are.
+    pub fn len(&self) -> usize {
+        match &self.0 {
+            OwnerEnd::ChaseLev(owner) => owner.borrow().len(),
+            OwnerEnd::Crossbeam(owner) => owner.len(),
+        }
+    }
+    /// Whether there is none.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
     /// Takes the newest.
     pub fn pop(&self) -> Option<TaskId> {
         match &self.0 {

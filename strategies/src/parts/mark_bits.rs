@@ -3,10 +3,15 @@
 //! It lies apart from the objects and in one piece, so testing a mark neither touches the object
 //! nor collides in the cache with the bitmaps of other blocks; 64 MiB of heap have 1 MiB of marks.
 //!
-//! Invariant B1: bit `(address - base) / 8` of the bitmap belongs to the object at `address`.
+//! Invariants
+//! - B1. Bit `(address - base) / 8` of the bitmap belongs to the object at `address`.
+//! - B2. With a shared reference the bitmap is read and written by atomic operations only.
+
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
 use menagerie::object::Obj;
 
+use super::mark_word;
 use super::memory::{Pages, Reservation};
 
 const GRANULE: usize = 8;
@@ -24,6 +29,8 @@ pub struct MarkBits {
 
 // SAFETY: the pointer is into the reservation that the structure owns.
 unsafe impl Send for MarkBits {}
+// SAFETY: B2.
+unsafe impl Sync for MarkBits {}
 
 impl MarkBits {
     /// Clear bits for `bytes` bytes from `base` on; `None` when the system has no memory.
@@ -55,12 +62,23 @@ impl MarkBits {
             was & bit == 0
         }
     }
+    /// A word of the bitmap, for shared use (B2).
+    #[inline(always)]
+    fn word(&self, word: *mut u64) -> &AtomicU64 {
+        // SAFETY: a word of our bitmap, 8-aligned; plain accesses need `&mut self`.
+        unsafe { AtomicU64::from_ptr(word) }
+    }
+    /// As [`MarkBits::mark`], while other threads do the same.
+    #[inline(always)]
+    pub fn mark_shared(&self, o: Obj) -> bool {
+        let (word, bit) = self.place(o.address());
+        mark_word::set(self.word(word), bit)
+    }
     /// Whether the covered address is marked.
     #[inline(always)]
     pub fn is_marked(&self, address: usize) -> bool {
         let (word, bit) = self.place(address);
-        // SAFETY: as `mark`.
-        unsafe { *word & bit != 0 }
+        self.word(word).load(Relaxed) & bit != 0
     }
     /// The first marked address in `from..to`, or `to`.
     pub fn next_marked(&self, from: usize, to: usize) -> usize {
@@ -68,7 +86,8 @@ impl MarkBits {
         let end = (to - self.base) / GRANULE;
         while granule < end {
             // SAFETY: below `end`, which the bitmap covers.
-            let word = unsafe { *self.words.add(granule / 64) } >> (granule % 64);
+            let word = self.word(unsafe { self.words.add(granule / 64) });
+            let word = word.load(Relaxed) >> (granule % 64);
             if word != 0 {
                 granule += word.trailing_zeros() as usize;
                 break;

@@ -6,6 +6,7 @@
 //!   of collections.
 //! - L2. The budget is charged for what each object really takes and for the table's capacity.
 
+use super::mark_word;
 use super::memory::{Budget, Source, allocate, free, poison};
 use menagerie::object::{Obj, ObjectLayout};
 
@@ -84,6 +85,12 @@ pub fn mark(o: Obj) -> bool {
     let was = o.gc_byte();
     o.set_gc_byte(was | MARKED);
     was & MARKED == 0
+}
+/// As [`mark`], while other threads do the same: on the whole header, so that all accesses to it are of
+/// one size.
+#[inline(always)]
+pub fn mark_shared(o: Obj) -> bool {
+    mark_word::set(o.header_atomic(), u64::from(MARKED) << 8)
 }
 /// Whether a single object is marked.
 #[inline(always)]

@@ -1,4 +1,4 @@
-//! The memory of regions: a pool of chunks in one range of addresses, and what each region holds.
+//! Regions. Here, their memory: a pool of chunks in one range of addresses, and what each region holds.
 //!
 //! ```text
 //!   range:   [ 1 | 1 | 2 | - | 1 | 3 | 3 | 3 | - | … ]     owners: one number per chunk
@@ -13,6 +13,12 @@
 //! - R1. A chunk belongs to the region that its owner word names, or is free (0).
 //! - R2. From the start of a span to its end objects lie back to back. They have no prefix.
 //! - R3. What the range does not hold, no region holds.
+
+pub(crate) mod collection;
+pub mod mutator;
+pub(crate) mod promotion;
+mod remembered;
+pub(crate) mod table;
 
 use std::cell::Cell;
 use std::rc::Rc;

@@ -3,6 +3,7 @@
 pub mod deterministic;
 pub mod green;
 pub mod inline;
+pub mod threads;
 pub mod work_sharing;
 pub mod work_stealing;
 

@@ -27,6 +27,7 @@
 //! What it does not do: run the child first; move a task back to where its data is.
 
 use menagerie::heap::Parameter;
+use menagerie::metrics::WorkerCounts;
 use menagerie::sched::{
     Notify, Pick, Ready, Scheduler, SchedulerConfig, SchedulerError, SchedulerInfo,
 };
@@ -58,6 +59,7 @@ pub struct Local {
     number: usize,
     deque: Deque,
     rng: fastrand::Rng,
+    counts: WorkerCounts,
 }
 
 impl WorkStealing {
@@ -80,6 +82,7 @@ impl WorkStealing {
                     continue;
                 }
                 let stealer = &self.stealers[victim];
+                local.counts.steal_attempts += 1;
                 let stolen = if pass < PASSES {
                     match stealer.steal(&local.deque, self.batch) {
                         Steal::Success(task) => Some(task),
@@ -87,10 +90,18 @@ impl WorkStealing {
                     }
                 } else {
                     Self::insist(|| stealer.steal(&local.deque, self.batch))
-                        .or_else(|| self.slots[victim].take())
                 };
                 if stolen.is_some() {
+                    // A batch's other tasks are in the thief's deque, which was empty.
+                    local.counts.steals += 1;
+                    local.counts.stolen_tasks += 1 + local.deque.len() as u64;
                     return stolen;
+                }
+                if pass == PASSES
+                    && let Some(task) = self.slots[victim].take()
+                {
+                    local.counts.slot_steals += 1;
+                    return Some(task);
                 }
             }
         }
@@ -177,6 +188,7 @@ impl Scheduler for WorkStealing {
             number,
             deque,
             rng: fastrand::Rng::with_seed(number as u64 + 1),
+            counts: WorkerCounts::default(),
         };
         Ok((shared, deques.into_iter().enumerate().map(local).collect()))
     }
@@ -188,6 +200,7 @@ impl Scheduler for WorkStealing {
         let displaced =
             if self.use_slots { self.slots[local.number].put(task) } else { Some(task) };
         let Some(displaced) = displaced else { return Notify::No };
+        local.counts.slot_expiries += u64::from(self.use_slots);
         local.deque.push(displaced);
         Notify::One
     }
@@ -196,13 +209,25 @@ impl Scheduler for WorkStealing {
         if pick.tick.is_multiple_of(self.injector_every)
             && let Some(task) = injected()
         {
+            local.counts.injector_pops += 1;
             return Some(task);
         }
-        self.slots[local.number]
-            .take()
-            .or_else(|| local.deque.pop())
-            .or_else(injected)
-            .or_else(|| self.steal(local))
+        if let Some(task) = self.slots[local.number].take() {
+            local.counts.slot_hits += 1;
+            return Some(task);
+        }
+        if let Some(task) = local.deque.pop() {
+            local.counts.deque_pops += 1;
+            return Some(task);
+        }
+        if let Some(task) = injected() {
+            local.counts.injector_pops += 1;
+            return Some(task);
+        }
+        self.steal(local)
+    }
+    fn counts(&self, local: &Local) -> WorkerCounts {
+        local.counts
     }
     fn has_work(&self, _: &Local) -> bool {
         !self.injector.is_empty()

@@ -1,0 +1,241 @@
+//! What schedulers are measured by: what each worker did and how often, where its time went, and how long
+//! tasks waited for their turn.
+//!
+//! Counters are always kept: an increment each, of words that nobody else writes. Times are of two kinds.
+//! What is long anyway (sleeps, waits for the gate, collections, calls) is always timed; the rest (running
+//! and searching, and the delays of tasks) only when [`VmConfig::measure`](crate::vm::VmConfig) says so,
+//! because it takes two or three readings of a clock per slice.
+//!
+//! Source: the counters of tokio and Go, the time classes of the BEAM's `msacc`; delays are split as dial9
+//! does (asked for, awake, first instruction).
+
+use std::time::Instant;
+
+pub use hdrhistogram::Histogram;
+
+/// The table of activities: enum, names and meanings.
+macro_rules! activities {
+    ($($(#[doc = $doc:literal])+ $variant:ident $name:literal;)*) => {
+        /// What a worker does.
+        #[derive(Clone, Copy, PartialEq, Eq, Debug)]
+        pub enum Activity {
+            $($(#[doc = $doc])+ $variant,)*
+        }
+        impl Activity {
+            /// All of them, with their names and meanings.
+            pub const TABLE: &[(Activity, &str, &str)] =
+                &[$((Activity::$variant, $name, concat!($($doc),+))),*];
+        }
+    };
+}
+activities! {
+    /// Runs slices.
+    Run "run";
+    /// Looks for work: ends slices, fires timers, asks the scheduler, steals.
+    Search "search";
+    /// Sleeps because there is nothing to run.
+    Park "park";
+    /// Waits for the gate, which another worker holds.
+    GateWait "gate_wait";
+    /// Waits while the world stops or is stopped.
+    SafepointWait "safepoint_wait";
+    /// Collects.
+    Collect "collect";
+    /// Is in a call that blocks, because no other thread could be had for it.
+    Native "native";
+}
+const ACTIVITIES: usize = Activity::TABLE.len();
+
+/// The nanoseconds that a worker has spent on each activity.
+#[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
+pub struct Times([u64; ACTIVITIES]);
+
+impl Times {
+    /// Of one activity.
+    pub fn of(&self, what: Activity) -> u64 {
+        self.0[what as usize]
+    }
+    fn add(&mut self, what: Activity, ns: u64) {
+        self.0[what as usize] += ns;
+    }
+}
+
+/// A worker's clock.
+#[derive(Debug, Default)]
+pub struct Clock {
+    times: Times,
+    /// When the last lap ended; `None`: laps are not taken.
+    lap: Option<Instant>,
+    /// What of this lap is counted already.
+    counted_ns: u64,
+}
+
+impl Clock {
+    /// A clock that takes laps or does not.
+    pub fn new(laps: bool) -> Clock {
+        Clock { lap: laps.then(Instant::now), ..Clock::default() }
+    }
+    /// The time since the last lap, as far as it was not counted, was spent on this. The lap's length,
+    /// nanoseconds; 0 when laps are not taken.
+    #[inline]
+    pub fn lap(&mut self, what: Activity) -> u64 {
+        if self.lap.is_some() { self.take_lap(what) } else { 0 }
+    }
+    #[cold]
+    fn take_lap(&mut self, what: Activity) -> u64 {
+        let now = Instant::now();
+        let since = self.lap.replace(now).expect("the caller has looked");
+        let ns = now.duration_since(since).as_nanos() as u64;
+        let counted_ns = std::mem::take(&mut self.counted_ns);
+        self.times.add(what, ns.saturating_sub(counted_ns));
+        ns
+    }
+    /// So much of this lap was spent on this.
+    pub fn add(&mut self, what: Activity, ns: u64) {
+        self.times.add(what, ns);
+        self.counted_ns += ns;
+    }
+    /// All so far.
+    pub fn times(&self) -> Times {
+        self.times
+    }
+}
+
+/// The table of what one worker counts: fields, names, meanings, and how two are added.
+macro_rules! worker_counts {
+    ($($(#[doc = $doc:literal])+ $field:ident;)*) => {
+        /// What one worker has counted.
+        #[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
+        pub struct WorkerCounts {
+            $($(#[doc = $doc])+ pub $field: u64,)*
+        }
+        impl WorkerCounts {
+            /// All fields, with their names and meanings.
+            pub fn table(&self) -> Vec<(&'static str, u64, &'static str)> {
+                vec![$((stringify!($field), self.$field, concat!($($doc),+))),*]
+            }
+            /// Adds another's.
+            pub fn add(&mut self, other: &WorkerCounts) {
+                $(self.$field += other.$field;)*
+            }
+        }
+    };
+}
+worker_counts! {
+    /// Slices that it has run.
+    slices;
+    /// Times that it went to sleep.
+    parks;
+    /// Times that it was woken and found nothing.
+    vain_wakes;
+    /// Tasks that came from its own slot.
+    slot_hits;
+    /// Tasks that a newer one has pushed out of its slot.
+    slot_expiries;
+    /// Tasks that it has stolen from another's slot.
+    slot_steals;
+    /// Tasks that came from its own deque.
+    deque_pops;
+    /// Tasks that came from the injector.
+    injector_pops;
+    /// Times that it has looked at another's deque for work.
+    steal_attempts;
+    /// Times that it found some there.
+    steals;
+    /// Tasks that these brought.
+    stolen_tasks;
+}
+
+/// What one worker has done.
+#[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
+pub struct WorkerStats {
+    /// How often.
+    pub counts: WorkerCounts,
+    /// How long.
+    pub times: Times,
+}
+
+impl WorkerStats {
+    /// Adds another's: of a worker that had the same number before.
+    pub fn add(&mut self, other: &WorkerStats) {
+        self.counts.add(&other.counts);
+        for (ns, more) in self.times.0.iter_mut().zip(other.times.0) {
+            *ns += more;
+        }
+    }
+}
+
+/// How long tasks waited and ran, nanoseconds of wall time.
+#[derive(Clone, Debug)]
+pub struct Delays {
+    /// From when a task was made ready to its first instruction.
+    pub run_delay: Histogram<u64>,
+    /// The first part of that, where a worker had to be woken for it: until that was awake.
+    pub wake_delay: Histogram<u64>,
+    /// The rest: until its first instruction.
+    pub dispatch_delay: Histogram<u64>,
+    /// Lengths of slices.
+    pub slice: Histogram<u64>,
+}
+
+/// Two significant digits: errors below 1 %.
+const DIGITS: u8 = 2;
+
+impl Default for Delays {
+    fn default() -> Self {
+        let new = || Histogram::new(DIGITS).expect("a valid number of digits");
+        Delays { run_delay: new(), wake_delay: new(), dispatch_delay: new(), slice: new() }
+    }
+}
+
+impl Delays {
+    /// All of them, with their names.
+    pub fn table(&self) -> [(&'static str, &Histogram<u64>); 4] {
+        [
+            ("run_delay", &self.run_delay),
+            ("wake_delay", &self.wake_delay),
+            ("dispatch_delay", &self.dispatch_delay),
+            ("slice", &self.slice),
+        ]
+    }
+    /// A task that was ready from `ready_ns` on begins its slice now, on a worker that was last woken at
+    /// `woken_ns`.
+    pub fn begins(&mut self, ready_ns: u64, woken_ns: u64, now_ns: u64) {
+        self.run_delay += now_ns - ready_ns;
+        if woken_ns > ready_ns {
+            self.wake_delay += woken_ns - ready_ns;
+        }
+        self.dispatch_delay += now_ns - ready_ns.max(woken_ns);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_lap_is_what_was_not_counted_otherwise() {
+        let mut clock = Clock::new(true);
+        std::thread::sleep(std::time::Duration::from_millis(2));
+        clock.add(Activity::Collect, 1_500_000);
+        let lap = clock.lap(Activity::Run);
+        let times = clock.times();
+        assert_eq!(times.of(Activity::Collect), 1_500_000);
+        assert_eq!(times.of(Activity::Run) + 1_500_000, lap);
+        let mut off = Clock::new(false);
+        off.add(Activity::Park, 7);
+        assert_eq!((off.lap(Activity::Run), off.times().of(Activity::Run)), (0, 0));
+        assert_eq!(off.times().of(Activity::Park), 7);
+    }
+
+    #[test]
+    fn a_run_delay_is_split_where_a_worker_had_to_wake() {
+        let mut delays = Delays::default();
+        delays.begins(100, 150, 160);
+        delays.begins(200, 150, 230);
+        let all = |h: &Histogram<u64>| h.iter_recorded().map(|v| v.value_iterated_to()).collect();
+        let [run, wake, dispatch]: [Vec<u64>; 3] =
+            [&delays.run_delay, &delays.wake_delay, &delays.dispatch_delay].map(all);
+        assert_eq!((run, wake, dispatch), (vec![30, 60], vec![50], vec![10, 30]));
+    }
+}

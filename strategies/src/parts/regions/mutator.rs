@@ -1,0 +1,132 @@
+//! The mutator of a heap with regions: the buffer of the running task's innermost region before the
+//! parent's mutator.
+
+use std::cell::RefCell;
+use std::rc::Rc;
+
+use menagerie::heap::{Mutator, Region};
+use menagerie::object::{Obj, ObjectKind, ObjectLayout};
+use menagerie::value::Value;
+
+use super::table::RegionTable;
+use super::{CHUNK, NOBODY, Owner, Owners};
+use crate::parts::bump::Bump;
+
+/// A worker's view of a heap with regions.
+#[derive(Debug)]
+pub struct RegionMutator<M: Mutator> {
+    pub(crate) bump: Bump,
+    /// Whether the slow path may find room in the region.
+    pub(crate) has_room: bool,
+    /// Whether an object of a region may hold a counted reference.
+    pub(crate) holds: bool,
+    pub(crate) current: Owner,
+    pub(crate) start: usize,
+    pub(crate) bytes: usize,
+    pub(crate) parent: M,
+    pub(crate) owners: Owners,
+    /// What the last `leave` promoted.
+    pub(crate) promoted: Vec<Obj>,
+    pub(crate) table: Rc<RefCell<RegionTable>>,
+}
+
+/// Whether objects of a kind may be in a region (I6).
+#[inline(always)]
+pub(crate) fn may_be_local(kind: ObjectKind) -> bool {
+    use ObjectKind::{Actor, Channel, Ephemerons, Mutex, Task, Waiter, Weak, WeakMap};
+    !matches!(kind, Task | Channel | Mutex | Actor | Waiter | Weak | WeakMap | Ephemerons)
+}
+
+impl<M: Mutator> RegionMutator<M> {
+    pub(crate) const COUNTS: bool = M::COUNTS;
+
+    #[inline(always)]
+    pub(crate) fn is_local_object(&self, o: Obj) -> bool {
+        o.address().wrapping_sub(self.start) < self.bytes
+    }
+    #[inline(always)]
+    pub(crate) fn is_local(&self, v: Value) -> bool {
+        // SAFETY: just tested.
+        v.is_object() && self.is_local_object(unsafe { v.object_unchecked() })
+    }
+    #[inline(always)]
+    pub(crate) fn owner(&self, o: Obj) -> Owner {
+        self.owners[(o.address() - self.start) / CHUNK].get()
+    }
+    /// The buffer goes back to the region.
+    pub(crate) fn flush_region(&mut self) {
+        if self.bump.limit() != 0 {
+            let bump = std::mem::replace(&mut self.bump, Bump::EMPTY);
+            self.table.borrow_mut().region(self.current).memory.suspend(bump);
+        }
+    }
+    /// An object of the current region, if the pool has room.
+    pub(crate) fn alloc_in_region(&mut self, layout: ObjectLayout) -> Option<Obj> {
+        self.flush_region();
+        let table = &mut *self.table.borrow_mut();
+        let memory = &mut table.regions[self.current as usize - 1].memory;
+        self.bump = memory.resume(&table.pool);
+        if let Some(o) = self.bump.alloc(layout) {
+            return Some(o);
+        }
+        if self.bump.limit() != 0 {
+            memory.suspend(self.bump);
+        }
+        let o = memory.alloc(self.current, layout, &mut table.pool);
+        self.bump = memory.resume(&table.pool);
+        if o.is_none() {
+            table.counters.region_fallbacks += 1;
+            self.has_room = layout.size() > CHUNK;
+        }
+        o
+    }
+    pub(crate) fn enter_owner(&mut self, owner: Owner) {
+        self.current = owner;
+        self.has_room = owner != NOBODY;
+    }
+    /// Writes a word that may hold a reference into a region, and is no slot.
+    #[inline(always)]
+    pub(crate) fn set_word(&mut self, word: &mut Value, v: Value) {
+        if !Self::COUNTS {
+            return self.parent.set(word, v);
+        }
+        if self.is_local(*word) {
+            *word = Value::NIL;
+        }
+        if self.is_local(v) {
+            self.parent.clear(std::slice::from_mut(word));
+            *word = v;
+        } else {
+            self.parent.set(word, v);
+        }
+    }
+    /// The region has ended, its objects stay.
+    pub(crate) fn retire(&mut self, owner: Owner) {
+        let mut table = self.table.borrow_mut();
+        table.counters.region_retired += 1;
+        let region = table.region(owner);
+        (region.retired, region.outer) = (true, NOBODY);
+    }
+    #[cold]
+    #[inline(never)]
+    pub(crate) fn share(&mut self, v: Value) {
+        let owner = self.owner(v.as_object().expect("an object"));
+        self.table.borrow_mut().region(owner).shared = true;
+    }
+    /// From here on other tasks may find what is remembered or watched (I3).
+    #[cold]
+    pub(crate) fn suspend_region(&mut self) -> Region {
+        self.flush_region();
+        let mut table = self.table.borrow_mut();
+        let mut owner = self.current;
+        let token = table.token(owner);
+        while owner != NOBODY {
+            let region = table.region(owner);
+            region.shared |= !region.remembered.is_empty() || !region.watched.is_empty();
+            owner = region.outer;
+        }
+        drop(table);
+        self.enter_owner(NOBODY);
+        token
+    }
+}
