@@ -34,8 +34,9 @@ use crate::heap::{Heap, SharedHeap};
 use crate::sched::Scheduler;
 use crate::sync::{ManyThreads, OneThread, thread};
 
-/// The stack of a worker's thread, bytes. Neither the interpreter nor a heap recurses.
-const STACK_BYTES: usize = 512 << 10;
+/// The stack of a worker's thread, bytes. Neither the interpreter nor a heap recurses; but with debug
+/// assertions a slow op of the tail engine leaves a frame until the slice ends.
+const STACK_BYTES: usize = if cfg!(debug_assertions) { 16 << 20 } else { 512 << 10 };
 
 /// Where workers run.
 pub trait Threads<H: Heap, S: Scheduler, E: Sink> {
