@@ -313,7 +313,7 @@ impl Machine {
     pub(crate) fn new_weak_map(&mut self, r: usize, entries: u32) -> Result<(), Oom> {
         let capacity = entries.next_power_of_two();
         let layout = ObjectLayout::new(EPHEMERONS, slots::ENTRIES_FIRST as u32 + 4 * capacity);
-        let o = self.alloc(layout)?;
+        let o = self.alloc(layout, false)?;
         let word = |i| match i {
             slots::ENTRIES_LEN => Value::small(0),
             slots::ENTRIES_USED => Value::small(capacity.into()),
@@ -323,7 +323,7 @@ impl Machine {
         let store = self.node(layout, (0..o.len()).map(|i| Word::Is(word(i))).collect(), vec![]);
         self.set_root(r, Value::object(o), Word::Node(store));
         let layout = ObjectLayout::new(ObjectKind::WeakMap, 1);
-        let o = self.alloc(layout)?;
+        let o = self.alloc(layout, false)?;
         self.mutator.init(o, slots::EPHEMERONS, self.root(r));
         let n = self.node(layout, vec![Word::Node(store)], Vec::new());
         self.world.weak_maps.push(Value::object(o));
