@@ -135,7 +135,7 @@ pub(crate) const PROTOCOLS: &[Protocol] = &[
     Protocol {
         name: "idle",
         source: "src/idle.rs",
-        models: &["end", "push_or_sleep", "own_task", "timer"],
+        models: &["end", "push_or_sleep", "own_task", "leave", "timer"],
         mutants: &[
             Mutant {
                 name: "gate_given_up_between_look_and_list",
@@ -188,6 +188,12 @@ pub(crate) const PROTOCOLS: &[Protocol] = &[
                 model: "own_task",
                 failure: "the end was reported before all tasks had run",
                 edits: &[("self.busy == 0 && self.queued == 0", "self.busy == 0")],
+            },
+            Mutant {
+                name: "last_one_leaves",
+                model: "leave",
+                failure: DEADLOCK,
+                edits: &[("        !self.nothing_runs()\n", "        true\n")],
             },
             Mutant {
                 name: "sleepers_stay_on_the_list",
@@ -245,7 +251,7 @@ pub(crate) const PROTOCOLS: &[Protocol] = &[
                 name: "job_is_queued_but_nobody_told",
                 model: "cap_of_one",
                 failure: DEADLOCK,
-                edits: &[("            self.work.notify_one();\n", "")],
+                edits: &[("            calls.work.notify_one();\n", "")],
             },
             Mutant {
                 name: "job_is_left_to_nobody",

@@ -3,6 +3,8 @@
 
 use loom::cell::UnsafeCell;
 
+/// Words of objects and tables: loom's, too.
+pub use loom::sync::atomic as words;
 pub use loom::sync::{Arc, Condvar, Mutex, MutexGuard, atomic};
 
 /// A lock without a guard: loom's mutex, and the guard beside it.

@@ -24,7 +24,7 @@ macro_rules! counts {
 counts! {
     allocations: "objects",
     allocated_bytes: "of objects, headers included",
-    local_allocations: "of them by `try_alloc_local`",
+    local_allocations: "of them local ones (H11)",
     loads: "slots read",
     stores: "slots overwritten",
     inits: "slots of fresh objects filled",
@@ -111,6 +111,7 @@ unsafe impl<M: Mutator> Mutator for CountedMutator<M> {
     const PARALLEL: bool = M::PARALLEL;
     const INLINE: bool = false;
     const REGIONS: bool = M::REGIONS;
+    const FRAMES: bool = M::FRAMES;
 
     fn try_alloc(&mut self, layout: ObjectLayout) -> Option<Obj> {
         let o = self.inner.try_alloc(layout)?;
@@ -127,6 +128,16 @@ unsafe impl<M: Mutator> Mutator for CountedMutator<M> {
         self.allocated(layout);
         add(&self.counts.local_allocations, 1);
         Some(o)
+    }
+    fn alloc_local_slow(
+        &mut self,
+        layout: ObjectLayout,
+        at: &mut Safepoint<'_>,
+    ) -> Result<Obj, Oom> {
+        let o = self.inner.alloc_local_slow(layout, at)?;
+        self.allocated(layout);
+        add(&self.counts.local_allocations, 1);
+        Ok(o)
     }
     fn set(&mut self, register: &mut Value, v: Value) {
         add(&self.counts.sets, 1);

@@ -34,6 +34,15 @@ pub trait AnyMutator {
     fn try_alloc(&mut self, layout: ObjectLayout) -> Option<Obj>;
     fn alloc_slow(&mut self, layout: ObjectLayout, at: &mut Safepoint<'_>) -> Result<Obj, Oom>;
     fn try_alloc_local(&mut self, layout: ObjectLayout) -> Option<Obj>;
+    fn alloc_local_slow(
+        &mut self,
+        layout: ObjectLayout,
+        at: &mut Safepoint<'_>,
+    ) -> Result<Obj, Oom>;
+    fn try_push_frame(&mut self) -> bool;
+    fn push_frame(&mut self);
+    fn try_pop_frame(&mut self) -> bool;
+    fn pop_frame(&mut self);
     fn set(&mut self, register: &mut Value, v: Value);
     fn take(&mut self, register: &mut Value, dead: &mut Value);
     fn clear(&mut self, registers: &mut [Value]);
@@ -108,6 +117,13 @@ impl<M: Mutator> AnyMutator for Part<M> {
         try_alloc(&mut self, layout: ObjectLayout) -> Option<Obj>;
         alloc_slow(&mut self, layout: ObjectLayout, at: &mut Safepoint<'_>) -> Result<Obj, Oom>;
         try_alloc_local(&mut self, layout: ObjectLayout) -> Option<Obj>;
+        alloc_local_slow(
+            &mut self, layout: ObjectLayout, at: &mut Safepoint<'_>
+        ) -> Result<Obj, Oom>;
+        try_push_frame(&mut self) -> bool;
+        push_frame(&mut self);
+        try_pop_frame(&mut self) -> bool;
+        pop_frame(&mut self);
         set(&mut self, register: &mut Value, v: Value);
         take(&mut self, register: &mut Value, dead: &mut Value);
         clear(&mut self, registers: &mut [Value]);
@@ -238,13 +254,21 @@ unsafe impl<L: Sharing> Mutator for ErasedMutator<L> {
     const COUNTS: bool = true;
     const INLINE: bool = false;
     const PARALLEL: bool = L::PARALLEL;
-    /// And have regions.
+    /// And have regions, and memory for local objects.
     const REGIONS: bool = true;
+    const FRAMES: bool = true;
 
     forward! {
         try_alloc(&mut self, layout: ObjectLayout) -> Option<Obj>;
         alloc_slow(&mut self, layout: ObjectLayout, at: &mut Safepoint<'_>) -> Result<Obj, Oom>;
         try_alloc_local(&mut self, layout: ObjectLayout) -> Option<Obj>;
+        alloc_local_slow(
+            &mut self, layout: ObjectLayout, at: &mut Safepoint<'_>
+        ) -> Result<Obj, Oom>;
+        try_push_frame(&mut self) -> bool;
+        push_frame(&mut self);
+        try_pop_frame(&mut self) -> bool;
+        pop_frame(&mut self);
         set(&mut self, register: &mut Value, v: Value);
         take(&mut self, register: &mut Value, dead: &mut Value);
         clear(&mut self, registers: &mut [Value]);

@@ -24,6 +24,23 @@ macro_rules! forward_tasks {
         }
     };
 }
+/// What tells a mutator of frames with local objects, handed on.
+macro_rules! forward_frames {
+    ($inner:ident) => {
+        fn try_push_frame(&mut self) -> bool {
+            self.$inner.try_push_frame()
+        }
+        fn push_frame(&mut self) {
+            self.$inner.push_frame();
+        }
+        fn try_pop_frame(&mut self) -> bool {
+            self.$inner.try_pop_frame()
+        }
+        fn pop_frame(&mut self) {
+            self.$inner.pop_frame();
+        }
+    };
+}
 /// What a counting heap is asked, handed on.
 macro_rules! forward_counting {
     ($inner:ident) => {
@@ -76,6 +93,7 @@ macro_rules! forward_cold {
             self.$inner.unpin(o);
         }
         $crate::check::forward_tasks!($inner);
+        $crate::check::forward_frames!($inner);
         fn flush(&mut self) {
             self.$inner.flush();
         }
@@ -114,13 +132,14 @@ macro_rules! forward_access {
         $crate::check::forward_cold!($inner);
     };
 }
-use {forward_access, forward_cold, forward_counting, forward_tasks};
+use {forward_access, forward_cold, forward_counting, forward_frames, forward_tasks};
 
 use crate::sync::OneThread;
 
 pub mod checked;
 pub mod counted;
 pub mod erased;
+mod locals;
 pub mod stress;
 pub mod test_heap;
 

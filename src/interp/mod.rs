@@ -21,7 +21,7 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 
 use crate::gate::{Gate, Lane};
-use crate::heap::{Cause, Heap, Mutator, Roots, Safepoint, Stop, Usage};
+use crate::heap::{Cause, Heap, Mutator, Oom, Roots, Safepoint, Stop, Usage};
 use crate::host::{Fatal, Wait};
 use crate::limit::Limit;
 use crate::object::{Obj, ObjectLayout};
@@ -394,6 +394,15 @@ impl<H: Heap> Ctx<H> {
         }
         let mut stop = self.stop();
         let result = self.mutator.alloc_slow(layout, &mut Safepoint::new(&mut stop));
+        self.allocated(result)
+    }
+    /// A local object, after the fast body's attempt.
+    fn alloc_local(&mut self, layout: ObjectLayout) -> Result<Obj, Value> {
+        let mut stop = self.stop();
+        let result = self.mutator.alloc_local_slow(layout, &mut Safepoint::new(&mut stop));
+        self.allocated(result)
+    }
+    fn allocated(&mut self, result: Result<Obj, Oom>) -> Result<Obj, Value> {
         self.end_slice_for_finalizers();
         result.map_err(|_| self.world().out_of_memory)
     }

@@ -146,7 +146,7 @@ impl<H: Heap, S: Scheduler, E: Sink> Worker<H, S, E> {
             };
             let ending = match next {
                 Some(id) => self.run_slice(id),
-                None if S::DEDICATED && shared.scheduler.retire(&mut self.port.local) => return,
+                None if S::DEDICATED && self.retires() => return,
                 None => self.wait_for_work(),
             };
             if let Some(ending) = ending {
@@ -155,6 +155,15 @@ impl<H: Heap, S: Scheduler, E: Sink> Worker<H, S, E> {
         }
     }
 
+    /// Nothing to run for this worker: whether it ends, which is the scheduler's choice.
+    fn retires(&mut self) -> bool {
+        let shared = self.shared();
+        let leaves = shared.idle.may_leave() && shared.scheduler.retire(&mut self.port.local);
+        if leaves && shared.expects() && shared.idle.lacks_watcher() {
+            shared.idle.wake_one();
+        }
+        leaves
+    }
     /// Nothing to run for this worker. Sleeps until there may be; if nobody else runs anything
     /// either, no timer is set, and no task waits for a call, the program has ended.
     fn wait_for_work(&mut self) -> Option<Ending> {

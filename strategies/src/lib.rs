@@ -6,7 +6,7 @@
 use menagerie::bytecode::verify::Verified;
 use menagerie::check::Wrapped;
 use menagerie::event::{FnSink, NullSink};
-use menagerie::heap::{Factory, Heap, HeapInfo};
+use menagerie::heap::{Factory, Heap, HeapInfo, Mutator, Usage};
 use menagerie::report::Ending;
 use menagerie::sched::{Scheduler, SchedulerInfo};
 use menagerie::stats::Stats;
@@ -25,8 +25,11 @@ pub(crate) mod sync {
     pub(crate) use menagerie::sync::*;
 }
 
-/// What a run gave: how it ended, its statistics, and the world for reports.
+/// What a run gave: how it ended, and its statistics.
 pub type RunResult = Result<(Ending, Stats), VmError>;
+
+/// A run, and what its heap still held when every root was gone.
+type Done = Result<(Ending, Stats, Option<Usage>), VmError>;
 
 /// How plots draw a strategy: colour-blind safe colours (Okabe & Ito) and a marker.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -50,6 +53,12 @@ macro_rules! heaps {
         pub const SHARED_HEAPS: &[(&str, &str)] =
             &[$($((<$heap as Heap>::INFO.name, <$shared as Heap>::INFO.name),)?)*];
 
+        /// Whether the named heap gives local objects memory of their own, so that the code is to mark
+        /// frames that make some.
+        pub fn has_frames(heap: &str) -> bool {
+            $((heap == <$heap as Heap>::INFO.name && <<$heap as Heap>::Mutator as Mutator>::FRAMES))||*
+        }
+
         /// How to make the named heap behind `dyn`: for wrappers, and for tests that run on all.
         pub fn factory(heap: &str) -> Option<Factory> {
             $(if heap == <$heap as Heap>::INFO.name {
@@ -59,7 +68,7 @@ macro_rules! heaps {
         }
 
         /// Runs a heap on a scheduler with one worker.
-        fn run_one<S: Scheduler<Threads = OneThread>>(heap: &str, job: Job<'_>) -> RunResult {
+        fn run_one<S: Scheduler<Threads = OneThread>>(heap: &str, job: Job<'_>) -> Done {
             $(if heap == <$heap as Heap>::INFO.name {
                 return if job.config.heap.checks.any() {
                     job.wrapped::<Wrapped, S>(Factory::of::<$heap>())
@@ -71,7 +80,7 @@ macro_rules! heaps {
         }
 
         /// Runs a shared heap on a parallel scheduler.
-        fn run_many<S>(heap: &str, job: Job<'_>) -> RunResult
+        fn run_many<S>(heap: &str, job: Job<'_>) -> Done
         where
             S: Scheduler<Threads = ManyThreads, Local: Send> + Sync,
         {
@@ -94,20 +103,7 @@ macro_rules! schedulers {
             Style { colour: $colour, marker: $marker },
         )),*];
 
-        /// Runs verified code on the named heap and scheduler.
-        ///
-        /// # Errors
-        /// An unknown name, a bad parameter, a heap too small to load the program, a pair that
-        /// cannot be.
-        pub fn run(
-            heap: &str,
-            scheduler: &str,
-            config: &VmConfig,
-            code: Verified,
-            world: World,
-            events: Option<FnSink>,
-        ) -> RunResult {
-            let job = Job { config, code, world, events };
+        fn dispatch(heap: &str, scheduler: &str, job: Job<'_>) -> Done {
             $(if scheduler == <$scheduler as Scheduler>::INFO.name {
                 return $run::<$scheduler>(heap, job);
             })*
@@ -116,35 +112,69 @@ macro_rules! schedulers {
     };
 }
 
+/// Runs verified code on the named heap and scheduler.
+///
+/// # Errors
+/// An unknown name, a bad parameter, a heap too small to load the program, a pair that cannot be.
+pub fn run(
+    heap: &str,
+    scheduler: &str,
+    config: &VmConfig,
+    code: Verified,
+    world: World,
+    events: Option<FnSink>,
+) -> RunResult {
+    let job = Job { config, code, world, events, drop_roots: false };
+    dispatch(heap, scheduler, job).map(|(ending, stats, _)| (ending, stats))
+}
+
+/// As [`run`]; afterwards drops every root and collects. What the heap then still holds has leaked.
+///
+/// # Errors
+/// As [`run`].
+pub fn run_and_drop_roots(
+    heap: &str,
+    scheduler: &str,
+    config: &VmConfig,
+    code: Verified,
+    world: World,
+    events: Option<FnSink>,
+) -> Result<(Ending, Stats, Usage), VmError> {
+    let job = Job { config, code, world, events, drop_roots: true };
+    let (ending, stats, left) = dispatch(heap, scheduler, job)?;
+    Ok((ending, stats, left.expect("asked for")))
+}
+
 /// What to run.
 struct Job<'a> {
     config: &'a VmConfig,
     code: Verified,
     world: World,
     events: Option<FnSink>,
+    drop_roots: bool,
 }
 
 impl Job<'_> {
-    fn run<H: Heap, S: Scheduler>(self) -> RunResult
+    fn run<H: Heap, S: Scheduler>(self) -> Done
     where
         S::Threads: Threads<H, S, NullSink> + Threads<H, S, FnSink>,
     {
-        let Job { config, code, world, events } = self;
+        let Job { config, code, world, events, drop_roots } = self;
         match events {
-            None => launch(Vm::<H, S, NullSink>::new(config, code, world, NullSink)?),
-            Some(sink) => launch(Vm::<H, S, FnSink>::new(config, code, world, sink)?),
+            None => launch(Vm::<H, S, NullSink>::new(config, code, world, NullSink)?, drop_roots),
+            Some(sink) => launch(Vm::<H, S, FnSink>::new(config, code, world, sink)?, drop_roots),
         }
     }
-    fn wrapped<H: Heap, S: Scheduler>(self, factory: Factory) -> RunResult
+    fn wrapped<H: Heap, S: Scheduler>(self, factory: Factory) -> Done
     where
         S::Threads: Threads<H, S, FnSink>,
     {
-        let Job { config, code, world, events } = self;
+        let Job { config, code, world, events, drop_roots } = self;
         let mut config = config.clone();
         config.heap.wrapped = Some(factory);
         config.heap.poison |= config.heap.checks.check;
         let sink = events.unwrap_or_else(|| FnSink(Box::new(|_, _| {})));
-        launch(Vm::<H, S, FnSink>::new(&config, code, world, sink)?)
+        launch(Vm::<H, S, FnSink>::new(&config, code, world, sink)?, drop_roots)
     }
 }
 
@@ -213,14 +243,15 @@ pub fn check(heap: &str, scheduler: &str, config: &VmConfig) -> Result<(), VmErr
     config.scheduler.check(info).map_err(|e| VmError(e.0))
 }
 
-fn launch<H, S, E>(mut vm: Vm<H, S, E>) -> RunResult
+fn launch<H, S, E>(mut vm: Vm<H, S, E>, drop_roots: bool) -> Done
 where
     H: Heap,
     S: Scheduler<Threads: Threads<H, S, E>>,
     E: menagerie::event::Sink,
 {
     let ending = vm.run();
-    Ok((ending, vm.stats()))
+    let stats = vm.stats();
+    Ok((ending, stats, drop_roots.then(|| vm.drop_roots())))
 }
 
 fn unknown<'a>(what: &str, name: &str, known: impl Iterator<Item = &'a str>) -> VmError {

@@ -313,7 +313,8 @@ impl State {
 
 // ---- cycles ----
 
-/// Slots that hold counted references: the traced ones, and the values of a weak map's entries.
+/// Slots that hold counted references: the traced ones, and the values of a weak map's entries (every
+/// other slot; what else is in there are numbers).
 fn counted_slots(o: Obj) -> std::iter::StepBy<std::ops::Range<usize>> {
     if o.header() as u8 == ObjectKind::Ephemerons as u8 {
         (1..o.len()).step_by(2)

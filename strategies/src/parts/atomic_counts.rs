@@ -25,7 +25,7 @@
 //! Source: the orders of Boost's and `std`'s `Arc`; candidates as in Bacon, Rajan 2001, but marked
 //! while the object is still held.
 
-use crate::sync::atomic::{
+use crate::sync::words::{
     AtomicU64,
     Ordering::{Acquire, Relaxed, Release},
     fence,
