@@ -88,14 +88,14 @@ impl Calls {
     ///
     /// # Errors
     /// There is no thread to run it: the job, for the caller to run.
-    pub fn submit(self: &Arc<Self>, ticket: Ticket, job: Job) -> Result<(), Job> {
-        let mut state = self.lock();
+    pub fn submit(calls: &Arc<Calls>, ticket: Ticket, job: Job) -> Result<(), Job> {
+        let mut state = calls.lock();
         state.queue.push_back((ticket, job));
         if state.queue.len() <= state.waiting {
-            self.work.notify_one();
-        } else if state.helpers < self.threads_max {
-            let calls = self.clone();
-            let started = thread::start("menagerie-call", move || calls.help());
+            calls.work.notify_one();
+        } else if state.helpers < calls.threads_max {
+            let helped = calls.clone();
+            let started = thread::start("menagerie-call", move || helped.help());
             state.helpers += usize::from(started);
         }
         if state.helpers == 0 {

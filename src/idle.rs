@@ -65,6 +65,11 @@ impl Idle {
     pub fn nothing_runs(&self) -> bool {
         self.busy == 0 && self.queued == 0
     }
+    /// Whether a worker that finds nothing may end instead of sleeping: another one will look after it. If
+    /// nothing runs, it is the one that has to report that (step 1).
+    pub fn may_leave(&self) -> bool {
+        !self.nothing_runs()
+    }
     /// Wakes a sleeper, the watcher last; whether there was one.
     pub fn wake_one(&mut self) -> bool {
         let last = self.sleepers.len().checked_sub(1);

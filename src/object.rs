@@ -18,7 +18,7 @@
 use std::ptr::NonNull;
 use std::sync::atomic::{
     AtomicU8, AtomicU64,
-    Ordering::{Relaxed, Release},
+    Ordering::{AcqRel, Relaxed, Release},
 };
 
 use crate::class::ClassId;
@@ -414,6 +414,13 @@ impl Obj {
     pub fn publish_slot(self, i: usize, v: Value) {
         debug_assert!(!self.is_raw() && i < self.len(), "slot {i} of {self:?}");
         self.word(1 + i).store(v.bits(), Release);
+    }
+    /// Puts a word into slot `i` and gives what was there: of several workers that overwrite it each
+    /// gets another word. Releases what was written to the new object, acquires the old one.
+    #[inline(always)]
+    pub fn swap_slot(self, i: usize, v: Value) -> Value {
+        debug_assert!(!self.is_raw() && i < self.len(), "slot {i} of {self:?}");
+        Value::from_bits(self.word(1 + i).swap(v.bits(), AcqRel))
     }
     /// The slots that a collector must trace: none for raw bodies, weak references and entries of weak
     /// maps.

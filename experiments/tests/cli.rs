@@ -1,9 +1,9 @@
 //! The command line as a user meets it: the built binary, its exit status and both outputs.
 
 use std::fs::{self, File};
-use std::io::Write as _;
+use std::io::{BufRead as _, BufReader, Lines, Write as _};
 use std::path::PathBuf;
-use std::process::{Command, Output, Stdio};
+use std::process::{Child, ChildStderr, ChildStdin, Command, Output, Stdio};
 
 /// A directory of its own for one test; the binary runs in it, so places read `prog.mena:1:1`.
 struct Bench {
@@ -589,4 +589,125 @@ fn dump_shows_every_stage() {
     assert!(dumped(&["--prelude", "prog.mena"]).len() > 2 * dumped(&["prog.mena"]).len());
     bench.run(&["dump", "prog.mena"]).refused(&["--stage"]);
     bench.run(&["dump", "--stage", "x", "prog.mena"]).refused(&["ast, ssa, bytecode"]);
+}
+
+// ---- schedulers ----
+
+/// A run in the background, its standard input, and what it says on the error output, line by line.
+fn background(bench: &Bench, words: &[&str]) -> (Child, ChildStdin, Lines<BufReader<ChildStderr>>) {
+    let mut command = bench.command(words);
+    command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut child = command.spawn().expect("the binary starts");
+    let input = child.stdin.take().expect("piped");
+    let said = BufReader::new(child.stderr.take().expect("piped")).lines();
+    (child, input, said)
+}
+
+/// Asks for a dump until there is one that says this; its lines.
+fn dump(child: &Child, said: &mut Lines<BufReader<ChildStderr>>, wanted: &str) -> Vec<String> {
+    loop {
+        let pid = child.id().to_string();
+        let killed = Command::new("kill").args(["-USR1", &pid]).status().expect("kill is there");
+        assert!(killed.success(), "the process has ended");
+        let head = said.next().expect("an answer").expect("UTF-8");
+        let Some(count) = head.strip_prefix("tasks: ") else {
+            assert_eq!(head, "no program is running");
+            std::thread::sleep(std::time::Duration::from_millis(2));
+            continue;
+        };
+        let mut tasks = Vec::new();
+        while tasks.len() < count.parse().expect("a number") {
+            let line = said.next().expect("a task").expect("UTF-8");
+            if line.starts_with("  task ") {
+                tasks.push(line);
+            }
+        }
+        if tasks.iter().any(|task| task.contains(wanted)) {
+            return tasks;
+        }
+    }
+}
+
+#[test]
+fn a_signal_shows_every_task_while_the_program_goes_on() {
+    let source = "var line = nil
+let c = channel(0)
+spawn { c.recv() }
+spawn { line = read_line() }
+while line == nil {}
+print(line)
+c.send(1)";
+    for words in [
+        &["--sched", "green"][..],
+        &["--sched", "work-stealing", "--workers", "2"],
+        &["--sched", "threads"],
+    ] {
+        let bench = Bench::with("dump", source);
+        let words = [&["exec"], words, &["prog.mena"]].concat();
+        let (child, mut input, mut said) = background(&bench, &words);
+        let tasks = dump(&child, &mut said, "a line of the input");
+        assert_eq!(tasks.len(), 3, "{tasks:?}");
+        // Which word of the loop it is at, the moment decides.
+        assert!(tasks[0].starts_with("  task 1 in main at prog.mena:5:"), "{tasks:?}");
+        assert!(tasks[0].ends_with(" runs") || tasks[0].ends_with(" its turn"), "{tasks:?}");
+        let channel =
+            "prog.mena:3:9 waits for a message on channel 1 (capacity 0, no sender waits)";
+        assert!(tasks[1].ends_with(channel), "{tasks:?}");
+        assert!(tasks[2].ends_with("at prog.mena:4:16 waits for a line of the input"), "{tasks:?}");
+        input.write_all(b"go on\n").expect("the program reads");
+        let output = child.wait_with_output().expect("the binary ends");
+        assert_eq!((output.status.code(), output.stdout), (Some(0), b"go on\n".to_vec()));
+    }
+}
+
+#[test]
+fn a_dump_comes_from_a_loop_that_never_gives_way_and_from_a_sleep() {
+    for (source, wanted) in
+        [("while true {}", " runs"), ("sleep(1000000)", " waits for a point in time")]
+    {
+        for sched in ["green", "work-sharing", "threads"] {
+            let bench = Bench::with("dump_busy", source);
+            let quantum: &[&str] =
+                if sched == "threads" { &[] } else { &["--sched-param", "quantum=max"] };
+            let words = [&["exec", "--sched", sched], quantum, &["prog.mena"]].concat();
+            let (mut child, _input, mut said) = background(&bench, &words);
+            let tasks = dump(&child, &mut said, wanted);
+            assert_eq!(tasks.len(), 1, "{tasks:?}");
+            child.kill().expect("it still runs");
+            child.wait().expect("it ends");
+        }
+    }
+}
+
+#[test]
+fn a_failing_schedule_says_how_to_repeat_it() {
+    let source = "var turn = 0
+let tasks = (0..6).map(|i| spawn { yield; turn = turn * 7 + i })
+tasks.map(|t| t.join())
+throw \"ended with {turn}\"";
+    let bench = Bench::with("repeat", source);
+    for (flags, seed) in [(&[][..], "0"), (&["--sched-param", "seed=12"], "12")] {
+        let words = [&["exec", "--sched", "deterministic"], flags, &["prog.mena"]].concat();
+        let ran = bench.run(&words);
+        assert_eq!(ran.status, Some(1));
+        let note = format!("note: seed {seed}; this schedule again: ");
+        let command = ran.stderr.lines().find_map(|line| line.strip_prefix(&note)).expect("a note");
+        assert!(command.contains(&format!("seed={seed}")), "{command}");
+        let mut shell = Command::new("sh");
+        shell.args(["-c", command]).current_dir(&bench.folder);
+        let again: Ran = shell.output().expect("a shell").into();
+        let failure = |ran: &Ran| ran.stderr.lines().next().map(str::to_owned);
+        assert_eq!((failure(&again), again.status), (failure(&ran), Some(1)));
+    }
+}
+
+#[test]
+fn statistics_tell_what_workers_did() {
+    let source = "print((0..50).map(|i| spawn { yield; i }).map(|t| t.join()).sum())";
+    let bench = Bench::with("activity", source);
+    let ran =
+        bench.run(&["exec", "--sched", "work-stealing", "--workers", "2", "--stats", "prog.mena"]);
+    let said =
+        ["slices ended by         yield 50,", "injector pops", "workers", "run delay", "run "];
+    ran.check(0, "1225\n", &said);
 }

@@ -5,7 +5,7 @@ use std::time::Instant;
 
 use super::roots::VmRoots;
 use super::shared::Shared;
-use crate::calls::Job;
+use crate::calls::{Calls, Job};
 use crate::event::{Event, Sink};
 use crate::heap::{Barrier, Cause, Heap, Mutator, Roots, Usage};
 use crate::host::Wait;
@@ -156,7 +156,7 @@ impl<H: Heap, S: Scheduler, E: Sink> Port<H, S, E> {
     fn call(&mut self, id: TaskId, job: Job) {
         let here = match S::INFO.virtual_time {
             true => Some(job),
-            false => self.shared().calls.submit(id, job).err(),
+            false => Calls::submit(&self.shared().calls, id, job).err(),
         };
         if let Some(job) = here {
             let watch = Stopwatch::start();
@@ -186,10 +186,14 @@ impl<H: Heap, S: Scheduler, E: Sink> Port<H, S, E> {
     fn without_gate(&self, f: impl FnOnce()) {
         let gate = self.shared().gate.clone();
         // SAFETY: this worker holds the gate, and is in no slice; no reference into shared state is used
-        // until it is taken again.
-        unsafe { gate.unlock() };
-        f();
-        gate.lock();
+        // until it is taken again. Its own interpreter is used by nobody meanwhile.
+        unsafe {
+            self.me.offline();
+            gate.unlock();
+            f();
+            gate.lock();
+            self.me.online();
+        }
     }
     /// Shows what all tasks do, if somebody asks. `running` is the task of this worker's slice.
     #[inline]

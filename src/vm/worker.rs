@@ -125,7 +125,9 @@ impl<H: Heap, S: Scheduler, E: Sink> Worker<H, S, E> {
         let (dumps, limit) = (self.shared().dumps.clone(), self.interpreter.limit());
         // SAFETY: the interpreter is there for longer than this.
         let _on_list = dumps.map(|dumps| unsafe { dumps.join(limit) });
+        self.interpreter.mutator().online();
         self.work_until_the_end();
+        self.interpreter.mutator().offline();
     }
     fn work_until_the_end(&mut self) {
         while self.shared().ending.is_none() {
@@ -144,7 +146,7 @@ impl<H: Heap, S: Scheduler, E: Sink> Worker<H, S, E> {
             };
             let ending = match next {
                 Some(id) => self.run_slice(id),
-                None if S::DEDICATED && shared.scheduler.retire(&mut self.port.local) => return,
+                None if S::DEDICATED && self.retires() => return,
                 None => self.wait_for_work(),
             };
             if let Some(ending) = ending {
@@ -153,6 +155,15 @@ impl<H: Heap, S: Scheduler, E: Sink> Worker<H, S, E> {
         }
     }
 
+    /// Nothing to run for this worker: whether it ends, which is the scheduler's choice.
+    fn retires(&mut self) -> bool {
+        let shared = self.shared();
+        let leaves = shared.idle.may_leave() && shared.scheduler.retire(&mut self.port.local);
+        if leaves && shared.expects() && shared.idle.lacks_watcher() {
+            shared.idle.wake_one();
+        }
+        leaves
+    }
     /// Nothing to run for this worker. Sleeps until there may be; if nobody else runs anything
     /// either, no timer is set, and no task waits for a call, the program has ended.
     fn wait_for_work(&mut self) -> Option<Ending> {
@@ -187,9 +198,11 @@ impl<H: Heap, S: Scheduler, E: Sink> Worker<H, S, E> {
         self.port.clock.lap(Activity::Search);
         let watch = Stopwatch::start();
         let gate = shared.gate.clone();
+        self.interpreter.mutator().offline();
         // SAFETY: this worker holds the gate; no reference into shared state is used until it
         // is taken again.
         self.port.woken = unsafe { Idle::sleep(&gate, me, wait, || &mut self.shared().idle) };
+        self.interpreter.mutator().online();
         self.port.clock.add(Activity::Park, watch.ns());
         if self.shared().stats.delays.is_some() {
             self.port.woken_ns = self.shared().real_ns();

@@ -123,8 +123,8 @@ impl Machine {
     // ---- what a program does ----
 
     /// A new object; the body is not initialised.
-    fn alloc(&mut self, layout: ObjectLayout) -> Result<Obj, Oom> {
-        let object = self.alloc_unmodelled(layout);
+    fn alloc(&mut self, layout: ObjectLayout, local: bool) -> Result<Obj, Oom> {
+        let object = if local { self.alloc_local(layout) } else { self.alloc_unmodelled(layout) };
         self.model_collections();
         let object = object?;
         assert_eq!(object.layout(), layout);
@@ -139,6 +139,26 @@ impl Machine {
         let world = &RefCell::new(&mut self.world);
         let mut stop = WorldStop { heap: &self.heap, world, log: &mut self.collections };
         self.mutator.alloc_slow(layout, &mut Safepoint::new(&mut stop))
+    }
+    fn alloc_local(&mut self, layout: ObjectLayout) -> Result<Obj, Oom> {
+        if let Some(o) = self.mutator.try_alloc_local(layout) {
+            return Ok(o);
+        }
+        let world = &RefCell::new(&mut self.world);
+        let mut stop = WorldStop { heap: &self.heap, world, log: &mut self.collections };
+        self.mutator.alloc_local_slow(layout, &mut Safepoint::new(&mut stop))
+    }
+    /// A function is called that makes local objects.
+    pub(crate) fn begin_frame(&mut self) {
+        if !self.mutator.try_push_frame() {
+            self.mutator.push_frame();
+        }
+    }
+    /// It returns.
+    pub(crate) fn end_frame(&mut self) {
+        if !self.mutator.try_pop_frame() {
+            self.mutator.pop_frame();
+        }
     }
     /// `arena {`
     pub(crate) fn enter(&mut self) {
@@ -166,6 +186,18 @@ impl Machine {
         self.mutator.resume(Region::NONE);
         self.mutator.suspend();
         self.mutator.resume(innermost);
+    }
+    /// Another task runs for a while, which has no region.
+    pub(crate) fn switch_to(&mut self, other: impl FnOnce(&mut Machine)) {
+        let innermost = self.mutator.suspend();
+        self.mutator.resume(Region::NONE);
+        other(self);
+        assert_eq!(self.mutator.suspend(), Region::NONE);
+        self.mutator.resume(innermost);
+    }
+    /// Publishes the mutator's counters.
+    pub(crate) fn mutator_flush(&mut self) {
+        self.mutator.flush();
     }
     pub(crate) fn in_region(&self) -> bool {
         !self.regions.is_empty()
@@ -214,13 +246,31 @@ impl Machine {
         kind: ObjectKind,
         slots: &[From],
     ) -> Result<(), Oom> {
+        self.new_object(r, kind, slots, false)
+    }
+    /// As `new_values`; the object does not outlive its frame.
+    pub(crate) fn new_local(
+        &mut self,
+        r: usize,
+        kind: ObjectKind,
+        slots: &[From],
+    ) -> Result<(), Oom> {
+        self.new_object(r, kind, slots, true)
+    }
+    fn new_object(
+        &mut self,
+        r: usize,
+        kind: ObjectKind,
+        slots: &[From],
+        local: bool,
+    ) -> Result<(), Oom> {
         assert!(!kind.is_raw() && kind != ObjectKind::Weak);
         let len = slots.len() as u32;
         let layout = match kind {
             ObjectKind::Record => ObjectLayout::record(ClassId(ClassId::FIRST_RECORD + 7), len),
             _ => ObjectLayout::new(kind, len),
         };
-        let o = self.alloc(layout)?;
+        let o = self.alloc(layout, local)?;
         for (i, &from) in slots.iter().enumerate() {
             let v = self.value(from);
             self.mutator.init(o, i, v);
@@ -234,7 +284,7 @@ impl Machine {
     pub(crate) fn new_raw(&mut self, r: usize, kind: ObjectKind, len: u32) -> Result<(), Oom> {
         assert!(kind.is_raw());
         let layout = ObjectLayout::new(kind, len);
-        let o = self.alloc(layout)?;
+        let o = self.alloc(layout, false)?;
         let n = self.nodes.len();
         let raw: Vec<_> = (0..layout.body_bytes() / 8).map(|i| pattern(n, i)).collect();
         raw.iter().enumerate().for_each(|(i, &word)| o.set_raw_word(i, word));
@@ -248,7 +298,7 @@ impl Machine {
             return Ok(());
         }
         let layout = ObjectLayout::new(ObjectKind::Weak, 1);
-        let o = self.alloc(layout)?;
+        let o = self.alloc(layout, false)?;
         // As the interpreter's host does: no barrier, no count.
         o.set_slot(slots::TARGET, self.world.globals[target]);
         let watched = self.world.globals[target].as_object().expect("the model says so");
@@ -263,7 +313,7 @@ impl Machine {
     pub(crate) fn new_weak_map(&mut self, r: usize, entries: u32) -> Result<(), Oom> {
         let capacity = entries.next_power_of_two();
         let layout = ObjectLayout::new(EPHEMERONS, slots::ENTRIES_FIRST as u32 + 4 * capacity);
-        let o = self.alloc(layout)?;
+        let o = self.alloc(layout, false)?;
         let word = |i| match i {
             slots::ENTRIES_LEN => Value::small(0),
             slots::ENTRIES_USED => Value::small(capacity.into()),
@@ -273,7 +323,7 @@ impl Machine {
         let store = self.node(layout, (0..o.len()).map(|i| Word::Is(word(i))).collect(), vec![]);
         self.set_root(r, Value::object(o), Word::Node(store));
         let layout = ObjectLayout::new(ObjectKind::WeakMap, 1);
-        let o = self.alloc(layout)?;
+        let o = self.alloc(layout, false)?;
         self.mutator.init(o, slots::EPHEMERONS, self.root(r));
         let n = self.node(layout, vec![Word::Node(store)], Vec::new());
         self.world.weak_maps.push(Value::object(o));

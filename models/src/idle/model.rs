@@ -18,9 +18,13 @@ struct Shared {
     queue: Vec<usize>,
     /// By worker: whether a task is ready that it alone can run.
     own: [bool; 2],
+    /// By worker: whether it ends when it finds nothing to run.
+    leaves: [bool; 2],
     /// The clock, and the time at which it makes a task ready.
     now: u64,
     timer: Option<u64>,
+    /// The time after that.
+    later: Option<u64>,
     ran: usize,
     endings: usize,
 }
@@ -75,7 +79,7 @@ impl World {
     fn fire_timer(&self) {
         self.with(|shared| {
             if shared.timer.is_some_and(|due| due <= shared.now) {
-                shared.timer = None;
+                shared.timer = shared.later.take();
                 shared.queue.push(0);
                 shared.idle.task_queued();
                 shared.idle.wake_one();
@@ -91,6 +95,8 @@ impl World {
             let next = if own { Some(0) } else { self.with(|shared| shared.queue.pop()) };
             if let Some(children) = next {
                 self.slice(&lane, children);
+            } else if self.with(|shared| shared.leaves[me] && shared.idle.may_leave()) {
+                break;
             } else if self.with(|shared| shared.timer.is_none() && shared.idle.nothing_runs()) {
                 self.with(|shared| {
                     shared.endings += 1;
@@ -196,9 +202,17 @@ pub fn own_task() {
     });
 }
 
-/// Two workers and a timer, of which one worker is the watcher: its task runs, whoever is woken for what.
+/// Two workers, of which the second ends when it finds nothing to run: somebody is left to report the end.
+pub fn leave() {
+    let world = World::new(vec![0, 0]);
+    world.with(|shared| shared.leaves[1] = true);
+    World::run(&world, 2, 2);
+}
+
+/// Two workers and two timers, one after the other, for which one worker at a time is the watcher: both tasks
+/// run, whoever is woken for what.
 pub fn timer() {
     let world = World::new(vec![0]);
-    world.with(|shared| shared.timer = Some(1));
-    World::run(&world, 2, 2);
+    world.with(|shared| (shared.timer, shared.later) = (Some(1), Some(2)));
+    World::run(&world, 2, 3);
 }
