@@ -297,7 +297,7 @@ pub struct Collection {
 ///
 /// # Safety
 /// Implementations hand out valid, disjoint objects (object.rs, O1–O2) and keep every object that
-/// is reachable from the roots intact, rules H1–H7.
+/// is reachable from the roots intact, rules H1–H10.
 pub unsafe trait Heap: Sized + 'static {
     /// The per-worker part.
     type Mutator: Mutator;
