@@ -312,12 +312,12 @@ impl Machine {
     /// `roots[r] = weak_map()`, with room for so many entries and no index: entries have numbers here.
     pub(crate) fn new_weak_map(&mut self, r: usize, entries: u32) -> Result<(), Oom> {
         let layout = ObjectLayout::new(EPHEMERONS, 2 * entries);
-        let o = self.alloc(layout)?;
+        let o = self.alloc(layout, false)?;
         (0..o.len()).for_each(|i| self.mutator.init(o, i, Value::NIL));
         let store = self.node(layout, vec![NIL; o.len()], Vec::new());
         self.set_root(r, Value::object(o), Word::Node(store));
         let layout = ObjectLayout::new(ObjectKind::WeakMap, 4);
-        let o = self.alloc(layout)?;
+        let o = self.alloc(layout, false)?;
         let slots = [Value::small(0), self.root(r), Value::small(entries.into()), Value::NIL];
         slots.iter().enumerate().for_each(|(i, &v)| self.mutator.init(o, i, v));
         let mut words = slots.map(Word::Is);
