@@ -67,7 +67,7 @@ impl Shape {
 }
 
 fn list(config: &HeapConfig, n: usize, order: Order) -> Rig<MarkSweep> {
-    let mut rig = Rig::new(config);
+    let mut rig = Rig::<MarkSweep>::new(config);
     let objects = objects(&mut rig, n, order);
     for pair in objects.windows(2) {
         rig.mutator.init(pair[0], 0, Value::object(pair[1]));

@@ -39,6 +39,8 @@ const SPINS: &str = "Model exceeded maximum number of branches";
 const ONCE: &str = "came out exactly once";
 /// A task waits for what has happened.
 const LOST: &str = "a wake-up was lost";
+/// Of two decrements that were both the last, or neither.
+const FREED: &str = "not freed exactly once";
 /// Two workers could run it.
 const TWICE: &str = "the task is queued twice";
 /// Marking ended too early.
@@ -622,6 +624,141 @@ pub(crate) const PROTOCOLS: &[Protocol] = &[
                 model: "two_jobs",
                 failure: SPINS,
                 edits: &[("                    seen = state.round;\n", "")],
+            },
+        ],
+    },
+    Protocol {
+        name: "atomic_counts",
+        source: "strategies/src/parts/atomic_counts.rs",
+        models: &["count_or_free", "candidate_or_last", "weak_or_last"],
+        mutants: &[
+            Mutant {
+                name: "increment_by_load_and_store",
+                model: "count_or_free",
+                failure: "a reference was dropped twice",
+                edits: &[(
+                    "self.0.fetch_add(1, Relaxed);",
+                    "self.0.store(self.0.load(Relaxed) + 1, Relaxed);",
+                )],
+            },
+            Mutant {
+                name: "decrement_by_load_and_store",
+                model: "count_or_free",
+                failure: FREED,
+                edits: &[(
+                    "let before = self.0.fetch_sub(1, Release);",
+                    "let before = self.0.load(Acquire);\n        self.0.store(before - 1, Release);",
+                )],
+            },
+            Mutant {
+                name: "decrement_does_not_release",
+                model: "count_or_free",
+                failure: RACE,
+                edits: &[("self.0.fetch_sub(1, Release)", "self.0.fetch_sub(1, Relaxed)")],
+            },
+            Mutant {
+                name: "last_one_does_not_acquire",
+                model: "count_or_free",
+                failure: RACE,
+                edits: &[("            fence(Acquire);\n", "")],
+            },
+            Mutant {
+                name: "marked_after_the_release",
+                model: "candidate_or_last",
+                failure: "a candidate's memory was freed",
+                edits: &[
+                    (
+                        "        // Of several that mark it at once, one has done it.\n",
+                        "        let last = self.decrement();\n",
+                    ),
+                    ("last: self.decrement(), candidate", "last, candidate"),
+                ],
+            },
+            Mutant {
+                name: "marked_by_load_and_store",
+                model: "candidate_or_last",
+                failure: "a candidate is in two lists",
+                edits: &[(
+                    "marks && flags.fetch_or(candidate, Relaxed) & candidate == 0;",
+                    "marks && {\n            let old = flags.load(Relaxed);\n            \
+                     flags.store(old | candidate, Relaxed);\n            old & candidate == 0\n        };",
+                )],
+            },
+            Mutant {
+                name: "last_one_misses_the_mark",
+                model: "candidate_or_last",
+                failure: RACE,
+                edits: &[
+                    ("self.0.fetch_sub(1, Release)", "self.0.fetch_sub(1, Relaxed)"),
+                    ("            fence(Acquire);\n", ""),
+                ],
+            },
+            Mutant {
+                name: "weak_load_revives_the_dead",
+                model: "weak_or_last",
+                failure: RACE,
+                edits: &[("(count != 0).then_some(count + 1)", "Some(count + 1)")],
+            },
+        ],
+    },
+    Protocol {
+        name: "grace",
+        source: "strategies/src/parts/grace.rs",
+        models: &["load_and_count", "load_and_look", "two_tickets"],
+        mutants: &[
+            Mutant {
+                name: "no_grace_period",
+                model: "load_and_count",
+                failure: RACE,
+                edits: &[(
+                    "        guard.defer(move || {\n            over.fetch_max(ticket, Release);\n        });\n",
+                    "        over.fetch_max(ticket, Release);\n",
+                )],
+            },
+            Mutant {
+                name: "reader_is_not_a_member",
+                model: "load_and_count",
+                failure: RACE,
+                edits: &[("self.guard = Some(self.handle.pin());", "")],
+            },
+            Mutant {
+                name: "end_is_not_acquired",
+                model: "load_and_look",
+                failure: RACE,
+                edits: &[(
+                    "self.over.load(Acquire)",
+                    "self.over.load(std::sync::atomic::Ordering::Relaxed)",
+                )],
+            },
+            Mutant {
+                name: "end_is_not_released",
+                model: "load_and_look",
+                failure: RACE,
+                edits: &[(
+                    "over.fetch_max(ticket, Release);",
+                    "over.fetch_max(ticket, std::sync::atomic::Ordering::Relaxed);",
+                )],
+            },
+            Mutant {
+                name: "earlier_ticket_covers_later",
+                model: "two_tickets",
+                failure: SPINS,
+                edits: &[("over.fetch_max(ticket, Release);", "over.store(ticket, Release);")],
+            },
+            Mutant {
+                name: "running_workers_are_never_quiescent",
+                model: "two_tickets",
+                failure: SPINS,
+                edits: &[("            guard.repin();\n", "            let _ = guard;\n")],
+            },
+            Mutant {
+                name: "offline_workers_hold_everyone_up",
+                model: "load_and_look",
+                failure: SPINS,
+                edits: &[(
+                    "        self.guard = None;\n    }\n    /// It holds none at this moment.",
+                    "    }\n    /// It holds none at this moment.",
+                )],
             },
         ],
     },

@@ -26,6 +26,10 @@ pub struct Compilation {
     pub sources: Sources,
     /// What escape analysis is told.
     pub escape: escape::Options,
+    /// Whether the code marks frames that make local objects ([`Mutator::FRAMES`]).
+    ///
+    /// [`Mutator::FRAMES`]: crate::heap::Mutator::FRAMES
+    pub mark_frames: bool,
     /// What there is to say; errors end the compilation.
     pub diagnostics: Vec<Diagnostic>,
     /// Paths of the files, by file number.
@@ -115,7 +119,7 @@ impl Compilation {
     /// # Panics
     /// When the emitter's code does not verify: a broken contract inside the compiler.
     pub fn code(&mut self, program: &Program) -> Result<Verified, Failed> {
-        let code = match emit(program) {
+        let code = match emit(program, self.mark_frames) {
             Ok(code) => code,
             Err(errors) => {
                 let diagnostics = errors.into_iter().map(|e| Diagnostic::error(e.span, e.message));

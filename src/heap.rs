@@ -8,8 +8,9 @@
 //! - H1. Only [`Mutator::alloc_slow`], `leave`, `pin`, the poll and an explicit collection are safepoints. `load`,
 //!   `store`, `set`, `take`, `clear` and `try_alloc` never collect and never move.
 //! - H2. Objects move, and tracing heaps free, only inside [`Heap::collect`], with the world
-//!   stopped, and inside [`Mutator::leave`], which moves and frees what its region held. After either
-//!   every object reference outside of the roots is stale.
+//!   stopped, and inside [`Mutator::leave`], which moves and frees what its region held; if it had no
+//!   memory for that, a later `alloc_slow` does it. After each of them every object reference outside
+//!   of the roots is stale.
 //! - H3. Every byte counts against the limit: copy reserve, prefixes, mark tables, buffers.
 //! - H4. Exhaustion is [`Oom`], after a last full collection; never an abort.
 //! - H5. `set`, `take`, `clear` and `store` contain no call. A counting heap links the dead into a
@@ -24,6 +25,8 @@
 //! - H10. The value of a weak map's entry is alive if the map and the key are, or if it is reachable
 //!   otherwise; not because of the entry alone. The slots of [`Ephemerons`] hold what `store` was given
 //!   (values, counted) and what no hook has seen (keys); `weak` sets both to what they become.
+//! - H11. A local object is used neither after its frame has ended (`pop_frame`, if the heap has
+//!   [`Mutator::FRAMES`]) nor after the innermost region has ended that was open when it was made.
 //!
 //! [`Ephemerons`]: crate::object::ObjectKind::Ephemerons
 
@@ -373,11 +376,41 @@ pub unsafe trait Mutator: Sized {
     /// The cold path: may collect through `at`, after flushing this mutator; everything outside of
     /// the roots is stale after it. The body is not initialised.
     fn alloc_slow(&mut self, layout: ObjectLayout, at: &mut Safepoint<'_>) -> Result<Obj, Oom>;
-    /// For objects that the compiler has proven not to outlive their frame or region.
+    /// For objects that the compiler has proven not to outlive their frame or region (H11).
     #[inline(always)]
     fn try_alloc_local(&mut self, layout: ObjectLayout) -> Option<Obj> {
         self.try_alloc(layout)
     }
+    /// As `alloc_slow`, after `try_alloc_local` has failed.
+    #[cold]
+    fn alloc_local_slow(
+        &mut self,
+        layout: ObjectLayout,
+        at: &mut Safepoint<'_>,
+    ) -> Result<Obj, Oom> {
+        self.alloc_slow(layout, at)
+    }
+
+    /// Whether local objects have memory of their own, which goes with their frame: then the code marks
+    /// the frames that make some (`FrameEnter`, `FrameLeave`), and `suspend` answers for them, too.
+    const FRAMES: bool = false;
+    /// A frame begins that makes local objects. `false`: nothing has happened, `push_frame` does it.
+    #[inline(always)]
+    fn try_push_frame(&mut self) -> bool {
+        true
+    }
+    /// As `try_push_frame`, when that has failed.
+    #[cold]
+    fn push_frame(&mut self) {}
+    /// The innermost frame that makes local objects ends. `false`: nothing has happened, `pop_frame`
+    /// does it.
+    #[inline(always)]
+    fn try_pop_frame(&mut self) -> bool {
+        true
+    }
+    /// As `try_pop_frame`, when that has failed, or when an error ends the frame.
+    #[cold]
+    fn pop_frame(&mut self) {}
 
     /// Writes a register.
     #[inline(always)]
@@ -428,6 +461,23 @@ pub unsafe trait Mutator: Sized {
     /// Frees the pending dead, iteratively.
     #[cold]
     fn drain(&mut self) {}
+    /// Whether anything awaits `drain`: asked before the gate is given up, where a heap that drains
+    /// in batches may want to begin early.
+    #[inline(always)]
+    fn unsettled(&self) -> bool {
+        self.pending()
+    }
+    /// A builtin has overwritten slots, perhaps many of them: a heap that lists what it must drop
+    /// later makes room in its list. No safepoint.
+    #[inline(always)]
+    fn relieve(&mut self) {}
+    /// From now on this worker may hold references that no root holds, in machine registers
+    /// (quiescent-state reclamation: `rcu_thread_online`). Always with the gate held.
+    #[inline(always)]
+    fn online(&mut self) {}
+    /// It holds none until the next `online`: it is about to wait for the gate, or to sleep.
+    #[inline(always)]
+    fn offline(&mut self) {}
     /// Whether a collection is due although nothing was allocated: asked after `drain`.
     fn wants_collection(&self) -> Option<Cause> {
         None
@@ -453,13 +503,13 @@ pub unsafe trait Mutator: Sized {
         _at: &mut Safepoint<'_>,
     ) {
     }
-    /// What the last `leave` has promoted, where it is now: for checkers.
+    /// What the last `leave` or `alloc_slow` has promoted, where it is now: for checkers.
     fn promoted(&self, _f: &mut dyn FnMut(Obj)) {}
     /// The value is about to be kept by a root that is no register of the running task: a global,
     /// another task's register, a table of the world.
     #[inline(always)]
     fn escape(&mut self, _v: Value) {}
-    /// The running task gives way; its innermost region.
+    /// The running task gives way; its innermost region, or a token for its frames' local objects.
     #[inline(always)]
     fn suspend(&mut self) -> Region {
         Region::NONE
@@ -467,7 +517,8 @@ pub unsafe trait Mutator: Sized {
     /// A task goes on (or ends its regions by `abandon`) that was in this region.
     #[inline(always)]
     fn resume(&mut self, _innermost: Region) {}
-    /// A task that is in this region will never run again: its regions end, nothing is promoted.
+    /// A task that is in this region will never run again: its regions and frames end, nothing is
+    /// promoted.
     fn abandon(&mut self, _innermost: Region) {}
     /// The object does not move from here on (H9), until `unpin` has been called as often. A safepoint: a
     /// heap may have to move it one last time. Whoever pins finds it where its root says afterwards.

@@ -18,7 +18,7 @@
 use std::ptr::NonNull;
 use std::sync::atomic::{
     AtomicU8, AtomicU64,
-    Ordering::{Relaxed, Release},
+    Ordering::{AcqRel, Relaxed, Release},
 };
 
 use crate::class::ClassId;
@@ -53,8 +53,7 @@ pub enum ObjectKind {
     Task = 11,
     /// [`slots::START`], [`slots::END`], [`slots::INCLUSIVE`].
     Range = 12,
-    /// A map with weak keys: as `Map`, but its buffer is [`ObjectKind::Ephemerons`] and keys are found by
-    /// their address: see [`crate::weak`].
+    /// A map with weak keys: [`slots::EPHEMERONS`], see [`crate::weak`].
     WeakMap = 13,
     /// A channel: see [`slots`] and [`crate::concurrency::channel`].
     Channel = 14,
@@ -67,7 +66,8 @@ pub enum ObjectKind {
     Waiter = 17,
     /// One *weak* slot: no collector traces it, the world clears it ([`crate::weak`]).
     Weak = 30,
-    /// The entries of a weak map (key, value, key, …): no collector traces them, the world clears them.
+    /// The entries of a weak map and their index: no collector traces them, the world looks after them
+    /// ([`crate::weak`]).
     Ephemerons = 31,
     /// UTF-8 bytes.
     Str = 32,
@@ -100,6 +100,13 @@ pub mod slots {
     pub const END: usize = 1;
     pub const INCLUSIVE: usize = 2;
     pub const TARGET: usize = 0;
+    /// Weak map: nil, or its entries.
+    pub const EPHEMERONS: usize = 0;
+    /// Entries of a weak map: how many there are, how many places have been used, the first entry (key,
+    /// value), after all of them the index.
+    pub const ENTRIES_LEN: usize = 0;
+    pub const ENTRIES_USED: usize = 1;
+    pub const ENTRIES_FIRST: usize = 2;
     /// Task handle: the id in the task table (an int).
     pub const TASK_ID: usize = 0;
     /// Task handle: false while it runs, then `:done` or `:failed` as [`super::TaskState`] ints.
@@ -407,6 +414,13 @@ impl Obj {
     pub fn publish_slot(self, i: usize, v: Value) {
         debug_assert!(!self.is_raw() && i < self.len(), "slot {i} of {self:?}");
         self.word(1 + i).store(v.bits(), Release);
+    }
+    /// Puts a word into slot `i` and gives what was there: of several workers that overwrite it each
+    /// gets another word. Releases what was written to the new object, acquires the old one.
+    #[inline(always)]
+    pub fn swap_slot(self, i: usize, v: Value) -> Value {
+        debug_assert!(!self.is_raw() && i < self.len(), "slot {i} of {self:?}");
+        Value::from_bits(self.word(1 + i).swap(v.bits(), AcqRel))
     }
     /// The slots that a collector must trace: none for raw bodies, weak references and entries of weak
     /// maps.

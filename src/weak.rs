@@ -6,8 +6,8 @@
 //! the pair still goes.
 //!
 //! ```text
-//!   map ──► ephemerons [ key ┄┄ value ┄┄ │ key ┄┄ value ┄┄ │ … ]      ┄┄ no collector traces these
-//!     └───► index: hash of a key's address ► number of its entry
+//!   map ──► ephemerons [ len │ used │ key value │ key value │ … │ index: hash of key's address ► entry ]
+//!                                      ┄┄ no collector traces this object ┄┄
 //! ```
 //!
 //! Steps of [`World::process_weak`], which a collector calls, tracing in between, until it answers `false`
@@ -26,6 +26,8 @@
 //!   it again.
 //! - W2. An entry that has gone has the key `UNDEFINED` and the value nil. Entries keep their places, so that
 //!   a heap may remember slots.
+//! - W3. All that changes in a collection lies in the object that no collector traces; the map itself stays
+//!   as it is.
 //!
 //! Counting heaps count the values, and cannot see by a count that only values lead to a key. They
 //! subtract these counts before they look for cycles ([`World::weak_values`]), so that a value is as dead
@@ -47,42 +49,71 @@ pub(crate) fn address_hash(key: Value) -> u32 {
     (key.bits().wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 32) as u32
 }
 
-/// Adds the number of an entry to an index, which has room.
-pub(crate) fn add_to_index(index: Obj, key: Value, entry: usize) {
-    let (mask, hash) = (index.len() / 8 - 1, address_hash(key));
-    let mut places = (0..=mask).map(|probe| (hash as usize + probe) & mask);
-    if let Some(at) = places.find(|&at| index.raw_word(at) == 0) {
-        index.set_raw_word(at, u64::from(hash) << 32 | (entry as u64 + 1));
+/// Slots of a store for so many entries, a power of two: the index has twice as many places.
+pub(crate) const fn store_len(capacity: usize) -> usize {
+    slots::ENTRIES_FIRST + 4 * capacity
+}
+/// How many entries a store has room for.
+pub(crate) fn capacity(store: Obj) -> usize {
+    (store.len() - slots::ENTRIES_FIRST) / 4
+}
+/// The slot of an entry's key; the next one is its value's.
+pub(crate) fn key_slot(entry: usize) -> usize {
+    slots::ENTRIES_FIRST + 2 * entry
+}
+/// Bits of an entry's number in the index; above them is the hash.
+const ENTRY_BITS: u32 = 28;
+const _: () = assert!(crate::host::MAX_LEN as usize / 4 < 1 << ENTRY_BITS);
+
+/// The slots of a store's index where a key may be, and what they hold for an entry.
+pub(crate) fn index_slots(store: Obj, hash: u32) -> impl Iterator<Item = usize> {
+    let (first, mask) = (key_slot(capacity(store)), 2 * capacity(store) - 1);
+    (0..=mask).map(move |probe| first + ((hash as usize + probe) & mask))
+}
+pub(crate) fn index_word(hash: u32, entry: usize) -> Value {
+    Value::small(i64::from(hash) << ENTRY_BITS | entry as i64)
+}
+/// The entry that a word of the index leads to, if the hash is the same; the word is an int.
+pub(crate) fn indexed_entry(word: i64, hash: u32) -> Option<usize> {
+    let entry = (word & ((1 << ENTRY_BITS) - 1)) as usize;
+    (word >> ENTRY_BITS == i64::from(hash)).then_some(entry)
+}
+
+/// Adds an entry to the index.
+fn add_to_index(store: Obj, key: Value, entry: usize) {
+    let hash = address_hash(key);
+    let free = index_slots(store, hash).find(|&at| store.slot(at) == Value::NIL);
+    if let Some(at) = free {
+        store.set_slot(at, index_word(hash, entry));
     }
 }
 
 /// The entries of a weak map as a collector sees them.
 struct Entries {
-    map: Obj,
     store: Obj,
     used: usize,
 }
 
 impl Entries {
     fn of(map: Obj) -> Option<Entries> {
-        let store = map.slot(slots::BUFFER).as_object()?;
-        let used = map.slot(slots::USED).as_int().map_or(0, |n| n as usize).min(store.len() / 2);
-        Some(Entries { map, store, used })
+        let store = map.slot(slots::EPHEMERONS).as_object()?;
+        let used = store.slot(slots::ENTRIES_USED).as_int().map_or(0, |n| n as usize);
+        Some(Entries { store, used: used.min(capacity(store)) })
     }
     fn key(&self, entry: usize) -> Option<Obj> {
-        self.store.slot(2 * entry).as_object()
+        self.store.slot(key_slot(entry)).as_object()
     }
     fn value(&self, entry: usize) -> Option<Obj> {
-        self.store.slot(2 * entry + 1).as_object()
+        self.store.slot(key_slot(entry) + 1).as_object()
     }
     /// W2.
     fn forget(&self, entry: usize) {
         if self.key(entry).is_some() {
-            let len = self.map.slot(slots::LEN).as_int().unwrap_or(0);
-            self.map.set_slot(slots::LEN, Value::small(len - 1));
-            self.store.set_slot(2 * entry, Value::UNDEFINED);
+            let len = self.store.slot(slots::ENTRIES_LEN).as_int().unwrap_or(0);
+            self.store.set_slot(slots::ENTRIES_LEN, Value::small(len - 1));
+            self.store.set_slot(key_slot(entry), Value::UNDEFINED);
         }
-        self.store.set_slot(2 * entry + 1, Value::NIL);
+        self.store.set_slot(key_slot(entry) + 1, Value::NIL);
     }
     /// Step 1 for one map that is alive; whether something was brought to life.
     fn hold_values(&self, live: &mut dyn Liveness, backwards: bool) -> bool {
@@ -110,18 +141,22 @@ impl Entries {
     /// Step 4.
     fn update(&self, live: &mut dyn Liveness) {
         let mut moved = false;
-        for slot in 0..2 * self.used {
-            if let Some(old) = self.store.slot(slot).as_object() {
-                let now = live.current(old).expect("step 1 holds values, step 2 forgets dead keys");
-                moved |= now != old && slot % 2 == 0;
-                self.store.set_slot(slot, Value::object(now));
+        for entry in 0..self.used {
+            for slot in [key_slot(entry), key_slot(entry) + 1] {
+                if let Some(old) = self.store.slot(slot).as_object() {
+                    let now = live.current(old);
+                    let now = now.expect("step 1 holds values, step 2 forgets dead keys");
+                    moved |= now != old;
+                    self.store.set_slot(slot, Value::object(now));
+                }
             }
         }
-        if let Some(index) = self.map.slot(slots::INDEX).as_object().filter(|_| moved) {
-            (0..index.len() / 8).for_each(|at| index.set_raw_word(at, 0));
+        if moved {
+            let index = key_slot(capacity(self.store))..self.store.len();
+            index.for_each(|at| self.store.set_slot(at, Value::NIL));
             for entry in 0..self.used {
                 if let Some(key) = self.key(entry) {
-                    add_to_index(index, Value::object(key), entry);
+                    add_to_index(self.store, Value::object(key), entry);
                 }
             }
         }

@@ -17,7 +17,7 @@ fn compiled(source: &str) -> Compiled {
 
 /// The programs about tasks.
 fn programs() -> impl Iterator<Item = Workload> {
-    const ABOUT: [&str; 13] = [
+    const ABOUT: [&str; 14] = [
         "actors",
         "cancel",
         "channels",
@@ -27,6 +27,7 @@ fn programs() -> impl Iterator<Item = Workload> {
         "error_deadlock",
         "erlang",
         "go_",
+        "mailboxes",
         "mutexes",
         "par_map",
         "scope",

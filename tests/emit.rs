@@ -97,7 +97,7 @@ fn parse_file(
 
 /// Emits code that must verify.
 fn emit_verified(program: &Program) -> Verified {
-    let code = match emit(program) {
+    let code = match emit(program, false) {
         Ok(code) => code,
         Err(errors) => panic!("{errors:?}"),
     };
@@ -247,7 +247,7 @@ fn long_functions_take_linear_time() {
 
 /// The one error of a program that cannot be emitted.
 fn error(program: &str) -> String {
-    let errors = emit(&compile(program, &[])).expect_err("too much for one function");
+    let errors = emit(&compile(program, &[]), false).expect_err("too much for one function");
     assert_eq!(errors.len(), 1);
     errors[0].message.clone()
 }

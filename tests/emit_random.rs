@@ -20,7 +20,7 @@ fn check(seed: u64) {
     let program = program(seed);
     assert_well_formed(&program, NATIVES);
     let ir = || print_function(&program, FuncId(0), Style::default());
-    let code = emit(&program).unwrap_or_else(|e| panic!("seed {seed}: {e:?}\n{}", ir()));
+    let code = emit(&program, false).unwrap_or_else(|e| panic!("seed {seed}: {e:?}\n{}", ir()));
     let text = listing(&code, &program.names);
     let verified = verify(code, &Limits::of(&program, NATIVES))
         .unwrap_or_else(|e| panic!("seed {seed}: {e:#?}\n{}\n{text}", ir()));

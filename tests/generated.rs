@@ -95,14 +95,19 @@ proptest! {
 
     #[test]
     fn escape_analysis_changes_nothing(program in programs()) {
-        let compiled = |mode| {
+        let compiled = |mode, mark_frames| {
             let options = escape::Options { mode, ..escape::Options::default() };
-            compile_with(Path::new("generated.mena"), &program.text, options).expect("it compiles")
+            let path = Path::new("generated.mena");
+            compile_with(path, &program.text, options, mark_frames).expect("it compiles")
         };
         let how = How { step_limit: Some(STEPS_MAX), ..How::on("mark-sweep") };
-        let want = run_oracle_compiled(&compiled(escape::Mode::Off), &how);
+        let arena = How { step_limit: how.step_limit, ..How::stressed("arena") };
+        let want = run_oracle_compiled(&compiled(escape::Mode::Off, false), &how);
         for mode in escape::Mode::ALL {
-            let compiled = compiled(mode);
+            let marked = compiled(mode, true);
+            let got = Outcome { reductions: 0, ..run_as(&marked, &arena)? };
+            prop_assert_eq!(&got, &want, "arena, {}", mode.name());
+            let compiled = compiled(mode, false);
             // The oracle destroys what is said to be local where that has to end.
             let oracle = run_oracle_compiled(&compiled, &how);
             let vm = Outcome { reductions: 0, ..run_as(&compiled, &how)? };

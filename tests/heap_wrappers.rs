@@ -650,6 +650,8 @@ fn counts_are_exact() {
         ("sets", 3),
         ("takes", 1),
         ("clears", 3),
+        ("increments", 0),
+        ("decrements", 0),
         ("own", 7),
     ];
     assert_eq!(m.heap.counters(), expected);

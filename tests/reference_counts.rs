@@ -25,7 +25,9 @@ fn n4_the_last_reference_frees_at_once() {
             outer = nil
             print(inner.get(), heap_stats().collections)
         }";
-    let counting = HEAPS.iter().filter(|(info, _)| info.barrier == Barrier::Counting);
+    // `arc` keeps what a slot held until no other worker can be about to use it.
+    let counting =
+        HEAPS.iter().filter(|(info, _)| info.barrier == Barrier::Counting && info.name != "arc");
     let mut seen = 0;
     for (info, _) in counting {
         let outcome = run(Path::new("counts.mena"), source, &How::on(info.name));

@@ -8,7 +8,7 @@ use common::{How, Workload, collects, compile, end_of_into, heaps, run, workload
 use menagerie::metrics::Activity;
 use menagerie::report::Ending;
 use menagerie::sched::SchedulerInfo;
-use menagerie_strategies::{SCHEDULERS, SHARED_HEAPS, hole};
+use menagerie_strategies::{SCHEDULERS, SHARED_HEAPS, flavour, hole};
 
 const SHARDS: usize = 4;
 
@@ -19,7 +19,7 @@ fn schedulers() -> impl Iterator<Item = &'static SchedulerInfo> {
 fn pairs() -> impl Iterator<Item = (&'static str, &'static SchedulerInfo)> {
     schedulers()
         .flat_map(|s| heaps().map(move |h| (h, s)))
-        .filter(|(h, s)| hole(h, s.name).is_none())
+        .filter(|(h, s)| hole(h, s.name).is_none() && flavour(h, s.name) == *h)
 }
 
 fn on(heap: &'static str, scheduler: &SchedulerInfo) -> How {
@@ -96,7 +96,7 @@ fn racy_programs_never_corrupt_a_shared_heap() {
     assert!(!racy.is_empty());
     for workload in &racy {
         for scheduler in schedulers().filter(|s| s.parallel) {
-            for &heap in SHARED_HEAPS {
+            for &(heap, _) in SHARED_HEAPS.iter().filter(|(heap, flavour)| heap == flavour) {
                 for (check, stress) in [(false, None), (true, Some(101))] {
                     for quantum in ["4000", "3"] {
                         let mut how = How { quantum, workers: 4, ..on(heap, scheduler) };

@@ -35,7 +35,8 @@ fn files_below(folder: &str, extensions: &[&str]) -> Vec<PathBuf> {
     found
 }
 
-const CODE: [&str; 6] = ["src", "strategies/src", "experiments", "models", "tests", "benches"];
+const CODE: [&str; 7] =
+    ["src", "strategies/src", "experiments", "models", "schedules", "tests", "benches"];
 
 fn rust_files() -> Vec<PathBuf> {
     CODE.iter().flat_map(|folder| files_below(folder, &["rs"])).collect()
@@ -212,8 +213,14 @@ fn dependencies(manifest: &str) -> Vec<String> {
 fn dependencies_have_a_line_in_the_readme() {
     let column = readme_column("Dependencies");
     let listed: BTreeSet<_> = column.iter().flat_map(|cell| cell.split(", ")).collect();
-    let manifests =
-        ["Cargo.toml", "strategies/Cargo.toml", "experiments/Cargo.toml", "models/Cargo.toml"];
+    let manifests = [
+        "Cargo.toml",
+        "strategies/Cargo.toml",
+        "experiments/Cargo.toml",
+        "models/Cargo.toml",
+        "schedules/Cargo.toml",
+        "schedules/core/Cargo.toml",
+    ];
     let all: Vec<_> = manifests.into_iter().flat_map(dependencies).collect();
     let foreign: BTreeSet<_> =
         all.iter().map(String::as_str).filter(|name| !name.starts_with("menagerie")).collect();

@@ -312,7 +312,7 @@ fn accepted_code_is_safe_to_run() {
     let mut accepted = 0;
     for seed in 0..PROGRAMS {
         let program = program(seed);
-        let good = emit(&program).expect("it fits");
+        let good = emit(&program, false).expect("it fits");
         let limits = Limits::of(&program, NATIVES);
         let mut random = seed.wrapping_mul(0x9E37_79B9_7F4A_7C15) | 1;
         let mut below = |n: u64| {

@@ -136,6 +136,7 @@ fn iterate(
     record: &mut Record,
 ) -> Result<u8, ExitCode> {
     let mut compilation = Compilation::new(args.escape.options());
+    compilation.mark_frames = menagerie_strategies::has_frames(&args.heap);
     let program = compilation.program(&args.program, bytes);
     let code = program.and_then(|p| Ok((compilation.code(&p)?, p)));
     if first {

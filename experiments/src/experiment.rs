@@ -132,6 +132,7 @@ impl Experiment {
             heap_bytes,
             sizing: Sizing::Fixed,
             iterations: self.spec.iterations,
+            activity: self.spec.activity,
             limits: self.limits(fastest),
         }
     }
@@ -175,6 +176,7 @@ impl Experiment {
                 heap_bytes: ROOMY,
                 sizing: Sizing::Fixed,
                 iterations: 1,
+                activity: false,
                 limits: self.limits(None),
             };
             let ran = invoker.invoke(&probe)?;

@@ -67,6 +67,8 @@ pub(crate) struct Invocation {
     pub(crate) heap_bytes: u64,
     pub(crate) sizing: Sizing,
     pub(crate) iterations: u32,
+    /// Whether to time what workers do beside waiting.
+    pub(crate) activity: bool,
     pub(crate) limits: Limits,
 }
 
@@ -148,6 +150,9 @@ impl Invoker {
         }
         if let Some(escape) = invocation.escape {
             command.args(["--escape", escape.name()]);
+        }
+        if invocation.activity {
+            command.arg("--activity");
         }
         command.arg("--record").arg(self.record_path());
         command.env_clear();

@@ -86,7 +86,10 @@ fn matrix() -> String {
         let _ = write!(out, "{:width$}", heap.name);
         for (scheduler, _) in SCHEDULERS {
             let mark = match menagerie_strategies::hole(heap.name, scheduler.name) {
-                None => "yes".to_owned(),
+                None => match menagerie_strategies::flavour(heap.name, scheduler.name) {
+                    same if same == heap.name => "yes".to_owned(),
+                    flavour => flavour.to_owned(),
+                },
                 Some(why) => {
                     let known = holes.iter().position(|w| *w == why);
                     format!(

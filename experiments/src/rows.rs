@@ -3,8 +3,9 @@
 use crate::experiment::Experiment;
 use crate::invoke::{Invoked, Status};
 use crate::matrix::{Cell, Planned, pairs};
+use crate::record::{Request, Worker};
 use crate::results::journal::Details;
-use crate::results::{InvocationRow, IterationRow, PauseRow, RequestRow};
+use crate::results::{InvocationRow, IterationRow, PauseRow, RequestRow, WorkerRow};
 
 /// What an invocation's row says besides its outcome.
 pub(crate) struct Context<'a> {
@@ -100,17 +101,49 @@ pub(crate) fn details(experiment: &Experiment, run_id: &str, invoked: &Invoked) 
                 copied_bytes: p.copied_bytes,
             });
             details.pauses.extend(pauses);
+            let activity = experiment.spec.activity;
+            let workers = (0..).zip(&i.workers);
+            details.workers.extend(workers.map(|(w, s)| worker(run_id, (n, w), s, activity)));
             details.requests.extend(requests(run_id, n, &i.requests));
         }
     }
     details
 }
 
+/// What a worker did in an iteration; `activity` says whether running and searching were timed.
+fn worker(run_id: &str, (iteration, number): (u32, u32), of: &Worker, activity: bool) -> WorkerRow {
+    let ns = |name: &str| of.times_ns.get(name).copied().unwrap_or(0);
+    let count = |name: &str| of.counts.get(name).copied().unwrap_or(0);
+    WorkerRow {
+        run_id: run_id.to_owned(),
+        iteration,
+        worker: number,
+        run_ns: activity.then(|| ns("run")),
+        search_ns: activity.then(|| ns("search")),
+        park_ns: ns("park"),
+        gate_wait_ns: ns("gate_wait"),
+        safepoint_wait_ns: ns("safepoint_wait"),
+        collect_ns: ns("collect"),
+        native_ns: ns("native"),
+        slices: count("slices"),
+        parks: count("parks"),
+        vain_wakes: count("vain_wakes"),
+        slot_hits: count("slot_hits"),
+        slot_expiries: count("slot_expiries"),
+        slot_steals: count("slot_steals"),
+        deque_pops: count("deque_pops"),
+        injector_pops: count("injector_pops"),
+        steal_attempts: count("steal_attempts"),
+        steals: count("steals"),
+        stolen_tasks: count("stolen_tasks"),
+    }
+}
+
 /// Requests by intended arrival, numbered.
 fn requests<'a>(
     run_id: &'a str,
     iteration: u32,
-    all: &[crate::record::Request],
+    all: &[Request],
 ) -> impl Iterator<Item = RequestRow> + use<'a> {
     let mut all = all.to_vec();
     all.sort_by_key(|r| r.intended_ns);
@@ -123,4 +156,27 @@ fn requests<'a>(
         end_ns: r.end_ns,
         deadline_ns: r.deadline_ns,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::results::columns::Row as _;
+    use menagerie::metrics::{Activity, WorkerCounts};
+
+    /// A name that is misspelt, or new, would be a column of zeros, or none.
+    #[test]
+    fn whatever_a_worker_counts_is_a_column() {
+        let times = Activity::TABLE.iter().map(|&(_, name, _)| format!("{name}_ns"));
+        let counts = WorkerCounts::default().table();
+        let counts = counts.iter().map(|&(name, ..)| name.to_owned());
+        let columns: Vec<_> = WorkerRow::SCHEMA.columns.iter().map(|c| c.name.to_owned()).collect();
+        assert_eq!(columns[3..], times.chain(counts).collect::<Vec<_>>());
+        let one = Worker {
+            counts: columns[10..].iter().map(|c| (c.clone(), 1)).collect(),
+            times_ns: columns[3..10].iter().map(|c| (c.replace("_ns", ""), 1)).collect(),
+        };
+        let row = serde_json::to_value(worker("", (0, 0), &one, true)).unwrap();
+        assert!(columns[3..].iter().all(|c| row[c] == 1), "{row}");
+    }
 }

@@ -50,6 +50,18 @@ pub mod chase_lev {
     #[path = "../../../strategies/src/parts/chase_lev.rs"]
     pub mod protocol;
 }
+/// `strategies/src/parts/atomic_counts.rs`.
+pub mod atomic_counts {
+    pub mod model;
+    #[path = "../../../strategies/src/parts/atomic_counts.rs"]
+    pub mod protocol;
+}
+/// `strategies/src/parts/grace.rs`.
+pub mod grace {
+    pub mod model;
+    #[path = "../../../strategies/src/parts/grace.rs"]
+    pub mod protocol;
+}
 /// `strategies/src/parts/slot.rs`.
 pub mod slot {
     pub mod model;

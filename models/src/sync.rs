@@ -3,6 +3,8 @@
 
 use loom::cell::UnsafeCell;
 
+/// Words of objects and tables: loom's, too.
+pub use loom::sync::atomic as words;
 pub use loom::sync::{Arc, Condvar, Mutex, MutexGuard, atomic};
 
 /// A lock without a guard: loom's mutex, and the guard beside it.
@@ -135,6 +137,132 @@ pub mod thread {
         match wait {
             Some(_) => loom::thread::yield_now(),
             None => TOKEN.with(Arc::clone).wait(),
+        }
+    }
+}
+
+/// What `crossbeam_epoch` promises, made of a mutex: a deferred function runs when every guard that was
+/// there when it was deferred is gone. (The real one orders threads no less: a guard's end comes before
+/// the function that waited for it, and a fence stands at every pin.)
+pub mod epoch {
+    use loom::sync::{Arc, Mutex};
+
+    type Deferred = Box<dyn FnOnce() + Send>;
+
+    #[derive(Default)]
+    struct State {
+        clock: u64,
+        /// For each handle, when it was pinned, and how many guards it has.
+        pinned: Vec<(u64, usize)>,
+        deferred: Vec<(u64, Deferred)>,
+    }
+
+    impl State {
+        fn tick(&mut self) -> u64 {
+            self.clock += 1;
+            self.clock
+        }
+    }
+
+    /// A set of handles.
+    #[derive(Clone, Default)]
+    pub struct Collector(Arc<Mutex<State>>);
+
+    /// A participant.
+    #[derive(Debug)]
+    pub struct LocalHandle {
+        collector: Collector,
+        number: usize,
+    }
+
+    /// While it is there, what is deferred waits.
+    #[derive(Debug)]
+    pub struct Guard {
+        collector: Collector,
+        number: usize,
+    }
+
+    impl std::fmt::Debug for Collector {
+        fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+            f.write_str("Collector")
+        }
+    }
+
+    impl Collector {
+        /// No participants.
+        pub fn new() -> Collector {
+            Collector::default()
+        }
+        /// One more.
+        pub fn register(&self) -> LocalHandle {
+            let number = self.with(|state| {
+                state.pinned.push((0, 0));
+                state.pinned.len() - 1
+            });
+            LocalHandle { collector: self.clone(), number }
+        }
+        fn with<T>(&self, f: impl FnOnce(&mut State) -> T) -> T {
+            f(&mut self.0.lock().expect("loom's mutexes are not poisoned"))
+        }
+        /// Runs what no guard holds back.
+        fn run(&self) {
+            let ready = self.with(|state| {
+                let pinned = state.pinned.iter().filter(|(_, guards)| *guards > 0);
+                let oldest = pinned.map(|&(since, _)| since).min().unwrap_or(u64::MAX);
+                let waits = |&(at, _): &(u64, Deferred)| at >= oldest;
+                let all = std::mem::take(&mut state.deferred);
+                let (waiting, ready) = all.into_iter().partition::<Vec<_>, _>(waits);
+                state.deferred = waiting;
+                ready
+            });
+            ready.into_iter().for_each(|(_, f)| f());
+        }
+    }
+
+    impl LocalHandle {
+        /// A guard.
+        pub fn pin(&self) -> Guard {
+            self.collector.with(|state| {
+                let now = state.tick();
+                let (since, guards) = &mut state.pinned[self.number];
+                if *guards == 0 {
+                    *since = now;
+                }
+                *guards += 1;
+            });
+            Guard { collector: self.collector.clone(), number: self.number }
+        }
+    }
+
+    impl Guard {
+        /// Runs the function when all guards that are there now are gone.
+        pub fn defer<R>(&self, f: impl FnOnce() -> R + Send + 'static) {
+            let run = Box::new(move || drop(f()));
+            self.collector.with(|state| {
+                let now = state.tick();
+                state.deferred.push((now, run));
+            });
+        }
+        /// Runs what can run.
+        pub fn flush(&self) {
+            self.collector.run();
+        }
+        /// As if it were dropped and made anew, if it is its handle's only one.
+        pub fn repin(&mut self) {
+            self.collector.with(|state| {
+                let now = state.tick();
+                let (since, guards) = &mut state.pinned[self.number];
+                if *guards == 1 {
+                    *since = now;
+                }
+            });
+        }
+    }
+
+    impl Drop for Guard {
+        fn drop(&mut self) {
+            self.collector.with(|state| state.pinned[self.number].1 -= 1);
+            self.collector.run();
         }
     }
 }

@@ -238,6 +238,9 @@ macro_rules! for_each_op {
         // regions
         RegionEnter region_enter (Write None None None) Next "opens a region; a = its token";
         RegionLeave region_leave (Write Read Read None) Next "closes region b; a = c, promoted";
+        // frames
+        FrameEnter frame_enter (None None None None) Next "the frame makes local objects; the function's first word";
+        FrameLeave frame_leave (None None None None) Next "its local objects are gone; only before the word that leaves the function";
         // the VM's own
         Halt halt (None None None None) Stop "ends the task; only in the VM's own stub, never in a function";
     } };
@@ -272,6 +275,11 @@ impl Op {
     /// Its row of the table.
     pub fn info(self) -> &'static OpInfo {
         &Self::INFO[self as usize]
+    }
+    /// Whether the frame ends with it, unless it fails.
+    pub fn leaves_frame(self) -> bool {
+        use Op::{Return, ReturnV, TailCall, TailCallDirect, TailCallMethod};
+        matches!(self, Return | ReturnV | TailCall | TailCallDirect | TailCallMethod)
     }
     /// The op of a word.
     pub fn of(word: u64) -> Option<Op> {

@@ -9,6 +9,9 @@
 //!   Immediate words are no objects, and inline caches are empty.
 //! - V5. Direct calls pass as many arguments as the function has parameters and go to functions
 //!   without captures; closures capture what their function expects; records have all their fields.
+//! - V9. `FrameEnter` is the first word of its function and nobody jumps there; `FrameLeave` stands
+//!   before every word that leaves such a function, and nowhere else. Nobody jumps between the two, and
+//!   no handler protects them.
 //!
 //! Per function:
 //! - V6. No word but the last of a `Stop` op ends it; protected ranges are nested or disjoint,
@@ -112,6 +115,7 @@ pub fn check(code: &Code, limits: &Limits) -> Vec<VerifyError> {
         checker.words(f);
         checker.handlers(f);
         if checker.errors.len() == before {
+            checker.frames(f);
             checker.registers(f);
         }
     }
@@ -328,6 +332,9 @@ impl Checker<'_> {
                 let Some(callee) = code.functions.get(index) else { return };
                 self.expect(callee.captures == i.c, "captures the wrong number of values");
             }
+            Op::FrameEnter => {
+                self.expect(self.word == Some(f.start), "enters the frame once more");
+            }
             Op::GetCapture => self.expect(i.c < f.captures, "has an unknown capture"),
             Op::MakeMap | Op::MapExtend => {
                 self.expect(i.c.is_multiple_of(2), "has a key without a value");
@@ -342,6 +349,51 @@ impl Checker<'_> {
             }
             _ => {}
         }
+    }
+
+    // ---- frames ----
+
+    /// V9, but for the place of `FrameEnter`.
+    fn frames(&mut self, f: &FunctionCode) {
+        let op = |at: u32| Op::of(self.code.words[at as usize]);
+        let marked = op(f.start) == Some(Op::FrameEnter);
+        let mut messages = Vec::new();
+        for at in f.start..f.end {
+            let leaves = at + 1 < f.end && op(at + 1).is_some_and(Op::leaves_frame);
+            if (op(at) == Some(Op::FrameLeave)) != (marked && leaves) {
+                messages.push((at, "leaves the frame, or does not, against V9"));
+            }
+        }
+        if marked {
+            let graph = Graph::new(self.code, f);
+            for block in 0..graph.len() {
+                let first = graph.words(block).start;
+                if op(first).is_some_and(Op::leaves_frame) {
+                    messages.push((first, "can be reached without its `FrameLeave`"));
+                }
+                graph.successors(self.code, block, |to| {
+                    if to == 0 {
+                        messages.push((f.start, "enters the frame, but is jumped to"));
+                    }
+                });
+            }
+            for h in &f.handlers {
+                if h.target == f.start {
+                    messages.push((f.start, "enters the frame, but handles errors"));
+                }
+                let fails = |&at: &u32| {
+                    op(at).is_some_and(|op| op.leaves_frame() && op.info().roles[1] == Role::Count)
+                };
+                if let Some(at) = (h.start..h.end).find(fails) {
+                    messages.push((at, "is protected, but its frame is gone"));
+                }
+            }
+        }
+        for (at, message) in messages {
+            self.word = Some(at);
+            self.error(message);
+        }
+        self.word = None;
     }
 
     // ---- protected ranges ----

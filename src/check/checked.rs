@@ -26,6 +26,9 @@
 //!   appended, and what the heap reported alive to the world, is validated only.
 //! - K5. `pinned` has the places of pinned objects. No collection moves them; who unpins one finds it
 //!   there.
+//! - K6. A local object is not in use any more once its frame or region has ended (H11), whether or not
+//!   the heap has its memory back by then. Slots that refer to one at its end are in garbage, or are
+//!   written before the next collection.
 //!
 //! Between collections addresses may come back only after `drain` (a counting heap frees) or
 //! `leave` (regions end). `poison` is forced on, so that what is freed looks freed. Costs: a hash
@@ -34,12 +37,14 @@
 //! Not checked: which unreachable objects are kept; uses of stale references by code that reads
 //! slots without the mutator; when the poll is a safepoint that did not collect.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::fmt;
 use std::hash::{BuildHasherDefault, Hasher};
 use std::ops::Range;
+use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use super::locals::{Ended, Locals, Place};
 use crate::heap::*;
 use crate::object::{Obj, ObjectKind, ObjectLayout, slots};
 use crate::value::Value;
@@ -157,6 +162,10 @@ struct Shadow {
     pinned: AddressMap<usize>,
     /// Where the object is that is being pinned.
     pinning: Option<usize>,
+    /// Where local objects were whose frame or region has ended (K6).
+    ended: AddressMap<()>,
+    /// Slots that referred to them, and have not been written since (K6).
+    left_behind: HashSet<Place>,
     /// What is going on, for the report.
     doing: &'static str,
 }
@@ -182,7 +191,10 @@ impl Shadow {
     /// The object was handed out (K1) and is still what it was (O2).
     fn known(&self, edge: Edge, o: Obj) -> u64 {
         let Some(&born) = self.live.get(&o.address()) else {
-            self.broken(edge, Some(o.address()), format_args!("not an object that is in use"));
+            let local = self.ended.contains_key(&o.address());
+            let why = if local { ": a local one, after its frame or region" } else { "" };
+            let why = format_args!("not an object that is in use{why}");
+            self.broken(edge, Some(o.address()), why);
         };
         let header = o.header();
         if (header ^ born) & IDENTITY != 0 {
@@ -249,6 +261,8 @@ impl Shadow {
         if before.is_some() && !self.may_reuse {
             self.broken(edge, Some(o.address()), format_args!("handed out twice"));
         }
+        self.ended.remove(&o.address());
+        self.left_behind.retain(|&(holder, _)| holder != o.address());
         self.fresh.insert(o.address(), mutator);
         if layout.kind.is_raw() {
             (0..layout.body_bytes() / 8).for_each(|i| o.set_raw_word(i, POISON));
@@ -269,7 +283,16 @@ impl Shadow {
     /// What a region's end has promoted is in use now (K1).
     fn promoted(&mut self, o: Obj) {
         let header = self.sensible(Edge::Operation("leave"), o);
+        self.ended.remove(&o.address());
         self.live.insert(o.address(), header);
+    }
+    /// The frame or region of local objects is over (K6).
+    fn end_locals(&mut self, objects: HashSet<usize>) {
+        for address in objects {
+            self.live.remove(&address);
+            self.fresh.remove(&address);
+            self.ended.insert(address, ());
+        }
     }
 }
 
@@ -313,7 +336,12 @@ impl Before<'_> {
         // SAFETY: `known` has found it in `live` (K1).
         let o = unsafe { Obj::from_address(self.snapshot.objects[n].address) };
         for slot in 0..o.traced_slots() {
-            self.word(Edge::Slot { parent: o, slot }, o.slot(slot));
+            let edge = Edge::Slot { parent: o, slot };
+            if self.shadow.left_behind.contains(&(o.address(), slot)) {
+                let why = "it held a local object at the end of its frame or region";
+                self.shadow.broken(edge, None, format_args!("{why} (K6)"));
+            }
+            self.word(edge, o.slot(slot));
         }
         self.snapshot.words.extend(raw_words(o));
     }
@@ -598,6 +626,10 @@ pub struct CheckedMutator<M> {
     inner: M,
     number: usize,
     shadow: Option<Arc<Mutex<Shadow>>>,
+    /// Of the running task.
+    locals: Locals,
+    /// Of tasks that have given way, by their tokens.
+    suspended: HashMap<u64, Locals>,
 }
 
 // SAFETY: everything is the wrapped heap's work; bodies of fresh objects, which nobody has
@@ -618,6 +650,8 @@ unsafe impl<H: Heap> Heap for Checked<H> {
             fresh: AddressMap::default(),
             mutators: 0,
             may_reuse: false,
+            ended: AddressMap::default(),
+            left_behind: HashSet::new(),
             pinned: AddressMap::default(),
             pinning: None,
             doing: "between collections",
@@ -630,13 +664,20 @@ unsafe impl<H: Heap> Heap for Checked<H> {
             shadow.mutators += 1;
             shadow.mutators
         });
-        CheckedMutator { inner: self.inner.mutator(), number, shadow: self.shadow.clone() }
+        CheckedMutator {
+            inner: self.inner.mutator(),
+            number,
+            shadow: self.shadow.clone(),
+            locals: Locals::default(),
+            suspended: HashMap::new(),
+        }
     }
     fn collect(&self, roots: &mut dyn Roots, why: Cause) -> Collection {
         let Some(shadow) = &self.shadow else { return self.inner.collect(roots, why) };
         let mut shadow = held(shadow);
         shadow.doing = "before a collection";
         let before = Before::walk(&shadow, roots);
+        shadow.left_behind.clear();
         let slices = (0..before.slices.len()).map(Some).collect();
         let mut watched = Watched { roots, slices, survivors: Vec::new(), asked: false };
         let collection = self.inner.collect(&mut watched, why);
@@ -713,6 +754,38 @@ impl<M> CheckedMutator<M> {
             f(&mut held(shadow));
         }
     }
+    /// A new local object: it ends with the innermost scope.
+    fn local(&mut self, o: Obj, layout: ObjectLayout) -> Obj {
+        let number = self.number;
+        self.tell(|shadow| shadow.admit(o, layout, number));
+        if self.shadow.is_some() {
+            self.locals.add(o);
+        }
+        o
+    }
+    fn begin_scope(&mut self) {
+        if self.shadow.is_some() {
+            self.locals.begin();
+        }
+    }
+    /// Before the heap has ended them: a scope's local objects.
+    fn end_scope(&mut self, end: impl FnOnce(&mut Locals, &dyn Fn(Obj) -> bool) -> Ended) {
+        if let Some(shadow) = &self.shadow {
+            let mut shadow = held(shadow);
+            let ended = end(&mut self.locals, &|o| shadow.live.contains_key(&o.address()));
+            shadow.end_locals(ended.objects);
+            shadow.left_behind.extend(ended.places);
+        }
+    }
+    /// The slot is about to hold this value.
+    fn note_local(&mut self, o: Obj, slot: usize, v: Value) {
+        if !self.locals.is_empty() {
+            self.locals.note(o, slot, v);
+        }
+        self.tell(|shadow| {
+            shadow.left_behind.remove(&(o.address(), slot));
+        });
+    }
 }
 
 // SAFETY: as the wrapped mutator. No lock on the shadow is held while the wrapped mutator runs:
@@ -722,6 +795,7 @@ unsafe impl<M: Mutator> Mutator for CheckedMutator<M> {
     const PARALLEL: bool = M::PARALLEL;
     const INLINE: bool = false;
     const REGIONS: bool = M::REGIONS;
+    const FRAMES: bool = M::FRAMES;
 
     #[inline]
     fn try_alloc(&mut self, layout: ObjectLayout) -> Option<Obj> {
@@ -734,17 +808,53 @@ unsafe impl<M: Mutator> Mutator for CheckedMutator<M> {
     fn alloc_slow(&mut self, layout: ObjectLayout, at: &mut Safepoint<'_>) -> Result<Obj, Oom> {
         // A safepoint, whether it collects or not (H1).
         let number = self.number;
-        self.tell(|shadow| shadow.safepoint(number));
-        let o = self.inner.alloc_slow(layout, at)?;
-        self.tell(|shadow| shadow.admit(o, layout, number));
-        Ok(o)
+        self.tell(|shadow| {
+            shadow.safepoint(number);
+            // A counting heap drains before it gives up.
+            shadow.may_reuse |= M::PARALLEL && shadow.info.barrier == Barrier::Counting;
+        });
+        let o = self.inner.alloc_slow(layout, at);
+        self.inner.promoted(&mut |o| self.tell(|shadow| shadow.promoted(o)));
+        self.tell(|shadow| o.iter().for_each(|&o| shadow.admit(o, layout, number)));
+        o
     }
     #[inline]
     fn try_alloc_local(&mut self, layout: ObjectLayout) -> Option<Obj> {
         let o = self.inner.try_alloc_local(layout)?;
+        Some(self.local(o, layout))
+    }
+    #[cold]
+    fn alloc_local_slow(
+        &mut self,
+        layout: ObjectLayout,
+        at: &mut Safepoint<'_>,
+    ) -> Result<Obj, Oom> {
         let number = self.number;
-        self.tell(|shadow| shadow.admit(o, layout, number));
-        Some(o)
+        self.tell(|shadow| shadow.safepoint(number));
+        let o = self.inner.alloc_local_slow(layout, at);
+        self.inner.promoted(&mut |o| self.tell(|shadow| shadow.promoted(o)));
+        o.map(|o| self.local(o, layout))
+    }
+    #[inline]
+    fn try_push_frame(&mut self) -> bool {
+        let done = self.inner.try_push_frame();
+        if done {
+            self.begin_scope();
+        }
+        done
+    }
+    fn push_frame(&mut self) {
+        self.inner.push_frame();
+        self.begin_scope();
+    }
+    #[inline]
+    fn try_pop_frame(&mut self) -> bool {
+        // Checked heaps poison, so they need the other way, which comes after the look at slots.
+        self.shadow.is_none() && self.inner.try_pop_frame()
+    }
+    fn pop_frame(&mut self) {
+        self.end_scope(|locals, is_used| locals.end(is_used));
+        self.inner.pop_frame();
     }
     #[inline]
     fn set(&mut self, register: &mut Value, v: Value) {
@@ -784,6 +894,7 @@ unsafe impl<M: Mutator> Mutator for CheckedMutator<M> {
                 shadow.broken(Edge::Operation("init"), Some(o.address()), why);
             }
         });
+        self.note_local(o, i, v);
         self.inner.init(o, i, v);
     }
     #[inline]
@@ -792,18 +903,28 @@ unsafe impl<M: Mutator> Mutator for CheckedMutator<M> {
             shadow.known_slot("store", o, i);
             shadow.known_value(Edge::Operation("store"), v);
         });
+        self.note_local(o, i, v);
         self.inner.store(o, i, v);
     }
-    #[inline(always)]
-    fn pending(&self) -> bool {
-        self.inner.pending()
+    fn store_word(&mut self, word: &AtomicU64, v: Value) {
+        self.check(|shadow| shadow.known_value(Edge::Operation("store_word"), v));
+        self.inner.store_word(word, v);
     }
+    fn load_word(&mut self, register: &mut Value, word: &AtomicU64) {
+        self.inner.load_word(register, word);
+        self.check(|shadow| shadow.known_value(Edge::Operation("load_word"), *register));
+    }
+    super::forward_counting!(inner);
     fn drain(&mut self) {
-        self.inner.drain();
+        // Before: another worker may be given what this frees at once.
         self.tell(|shadow| shadow.may_reuse = true);
+        self.inner.drain();
     }
-    fn wants_collection(&self) -> Option<Cause> {
-        self.inner.wants_collection()
+    fn offline(&mut self) {
+        if self.inner.unsettled() {
+            self.drain();
+        }
+        self.inner.offline();
     }
     fn watch(&mut self, o: Obj, why: Watch) {
         self.check(|shadow| {
@@ -812,7 +933,11 @@ unsafe impl<M: Mutator> Mutator for CheckedMutator<M> {
         self.inner.watch(o, why);
     }
     fn enter(&mut self) -> Region {
-        self.inner.enter()
+        let region = self.inner.enter();
+        if self.shadow.is_some() {
+            self.locals.enter(region);
+        }
+        region
     }
     fn leave(
         &mut self,
@@ -823,10 +948,34 @@ unsafe impl<M: Mutator> Mutator for CheckedMutator<M> {
     ) {
         let number = self.number;
         self.tell(|shadow| shadow.safepoint(number));
+        self.end_scope(|locals, is_used| locals.leave(region, is_used));
         self.inner.leave(region, result, live, at);
         self.tell(|shadow| shadow.may_reuse = true);
         self.inner.promoted(&mut |o| self.tell(|shadow| shadow.promoted(o)));
         self.check(|shadow| shadow.known_value(Edge::Operation("leave"), *result));
+    }
+    fn promoted(&self, f: &mut dyn FnMut(Obj)) {
+        self.inner.promoted(f);
+    }
+    fn escape(&mut self, v: Value) {
+        self.inner.escape(v);
+    }
+    fn suspend(&mut self) -> Region {
+        let innermost = self.inner.suspend();
+        let locals = std::mem::take(&mut self.locals);
+        if !locals.is_empty() && innermost != Region::NONE {
+            self.suspended.insert(innermost.0, locals);
+        }
+        innermost
+    }
+    fn resume(&mut self, innermost: Region) {
+        self.inner.resume(innermost);
+        self.locals = self.suspended.remove(&innermost.0).unwrap_or_default();
+    }
+    fn abandon(&mut self, innermost: Region) {
+        self.inner.abandon(innermost);
+        let gone = self.suspended.remove(&innermost.0).unwrap_or_default().abandon();
+        self.tell(|shadow| shadow.end_locals(gone));
     }
     fn pin(&mut self, o: Obj, at: &mut Safepoint<'_>) -> Result<(), Oom> {
         let number = self.number;
@@ -848,7 +997,6 @@ unsafe impl<M: Mutator> Mutator for CheckedMutator<M> {
         self.tell(|shadow| shadow.unpinned(o));
         self.inner.unpin(o);
     }
-    forward_tasks!(inner);
     fn flush(&mut self) {
         self.inner.flush();
     }

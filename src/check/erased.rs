@@ -34,6 +34,15 @@ pub trait AnyMutator {
     fn try_alloc(&mut self, layout: ObjectLayout) -> Option<Obj>;
     fn alloc_slow(&mut self, layout: ObjectLayout, at: &mut Safepoint<'_>) -> Result<Obj, Oom>;
     fn try_alloc_local(&mut self, layout: ObjectLayout) -> Option<Obj>;
+    fn alloc_local_slow(
+        &mut self,
+        layout: ObjectLayout,
+        at: &mut Safepoint<'_>,
+    ) -> Result<Obj, Oom>;
+    fn try_push_frame(&mut self) -> bool;
+    fn push_frame(&mut self);
+    fn try_pop_frame(&mut self) -> bool;
+    fn pop_frame(&mut self);
     fn set(&mut self, register: &mut Value, v: Value);
     fn take(&mut self, register: &mut Value, dead: &mut Value);
     fn clear(&mut self, registers: &mut [Value]);
@@ -44,6 +53,10 @@ pub trait AnyMutator {
     fn store_word(&mut self, word: &AtomicU64, v: Value);
     fn load_word(&mut self, register: &mut Value, word: &AtomicU64);
     fn pending(&self) -> bool;
+    fn unsettled(&self) -> bool;
+    fn relieve(&mut self);
+    fn online(&mut self);
+    fn offline(&mut self);
     fn drain(&mut self);
     fn wants_collection(&self) -> Option<Cause>;
     fn watch(&mut self, o: Obj, why: Watch);
@@ -104,6 +117,13 @@ impl<M: Mutator> AnyMutator for Part<M> {
         try_alloc(&mut self, layout: ObjectLayout) -> Option<Obj>;
         alloc_slow(&mut self, layout: ObjectLayout, at: &mut Safepoint<'_>) -> Result<Obj, Oom>;
         try_alloc_local(&mut self, layout: ObjectLayout) -> Option<Obj>;
+        alloc_local_slow(
+            &mut self, layout: ObjectLayout, at: &mut Safepoint<'_>
+        ) -> Result<Obj, Oom>;
+        try_push_frame(&mut self) -> bool;
+        push_frame(&mut self);
+        try_pop_frame(&mut self) -> bool;
+        pop_frame(&mut self);
         set(&mut self, register: &mut Value, v: Value);
         take(&mut self, register: &mut Value, dead: &mut Value);
         clear(&mut self, registers: &mut [Value]);
@@ -113,6 +133,9 @@ impl<M: Mutator> AnyMutator for Part<M> {
         store(&mut self, o: Obj, i: usize, v: Value);
         store_word(&mut self, word: &AtomicU64, v: Value);
         load_word(&mut self, register: &mut Value, word: &AtomicU64);
+        relieve(&mut self);
+        online(&mut self);
+        offline(&mut self);
         drain(&mut self);
         watch(&mut self, o: Obj, why: Watch);
         enter(&mut self) -> Region;
@@ -130,6 +153,9 @@ impl<M: Mutator> AnyMutator for Part<M> {
     }
     fn pending(&self) -> bool {
         self.0.pending()
+    }
+    fn unsettled(&self) -> bool {
+        self.0.unsettled()
     }
     fn wants_collection(&self) -> Option<Cause> {
         self.0.wants_collection()
@@ -228,13 +254,21 @@ unsafe impl<L: Sharing> Mutator for ErasedMutator<L> {
     const COUNTS: bool = true;
     const INLINE: bool = false;
     const PARALLEL: bool = L::PARALLEL;
-    /// And have regions.
+    /// And have regions, and memory for local objects.
     const REGIONS: bool = true;
+    const FRAMES: bool = true;
 
     forward! {
         try_alloc(&mut self, layout: ObjectLayout) -> Option<Obj>;
         alloc_slow(&mut self, layout: ObjectLayout, at: &mut Safepoint<'_>) -> Result<Obj, Oom>;
         try_alloc_local(&mut self, layout: ObjectLayout) -> Option<Obj>;
+        alloc_local_slow(
+            &mut self, layout: ObjectLayout, at: &mut Safepoint<'_>
+        ) -> Result<Obj, Oom>;
+        try_push_frame(&mut self) -> bool;
+        push_frame(&mut self);
+        try_pop_frame(&mut self) -> bool;
+        pop_frame(&mut self);
         set(&mut self, register: &mut Value, v: Value);
         take(&mut self, register: &mut Value, dead: &mut Value);
         clear(&mut self, registers: &mut [Value]);
@@ -244,6 +278,9 @@ unsafe impl<L: Sharing> Mutator for ErasedMutator<L> {
         store(&mut self, o: Obj, i: usize, v: Value);
         store_word(&mut self, word: &AtomicU64, v: Value);
         load_word(&mut self, register: &mut Value, word: &AtomicU64);
+        relieve(&mut self);
+        online(&mut self);
+        offline(&mut self);
         drain(&mut self);
         watch(&mut self, o: Obj, why: Watch);
         enter(&mut self) -> Region;
@@ -261,6 +298,9 @@ unsafe impl<L: Sharing> Mutator for ErasedMutator<L> {
     }
     fn pending(&self) -> bool {
         self.0.pending()
+    }
+    fn unsettled(&self) -> bool {
+        self.0.unsettled()
     }
     fn wants_collection(&self) -> Option<Cause> {
         self.0.wants_collection()

@@ -24,17 +24,52 @@ macro_rules! forward_tasks {
         }
     };
 }
-/// The methods of a mutator that no wrapper looks at.
-macro_rules! forward_cold {
+/// What tells a mutator of frames with local objects, handed on.
+macro_rules! forward_frames {
+    ($inner:ident) => {
+        fn try_push_frame(&mut self) -> bool {
+            self.$inner.try_push_frame()
+        }
+        fn push_frame(&mut self) {
+            self.$inner.push_frame();
+        }
+        fn try_pop_frame(&mut self) -> bool {
+            self.$inner.try_pop_frame()
+        }
+        fn pop_frame(&mut self) {
+            self.$inner.pop_frame();
+        }
+    };
+}
+/// What a counting heap is asked, handed on.
+macro_rules! forward_counting {
     ($inner:ident) => {
         fn pending(&self) -> bool {
             self.$inner.pending()
         }
-        fn drain(&mut self) {
-            self.$inner.drain();
+        fn unsettled(&self) -> bool {
+            self.$inner.unsettled()
+        }
+        fn relieve(&mut self) {
+            self.$inner.relieve();
+        }
+        fn online(&mut self) {
+            self.$inner.online();
         }
         fn wants_collection(&self) -> Option<Cause> {
             self.$inner.wants_collection()
+        }
+    };
+}
+/// The methods of a mutator that no wrapper looks at.
+macro_rules! forward_cold {
+    ($inner:ident) => {
+        $crate::check::forward_counting!($inner);
+        fn offline(&mut self) {
+            self.$inner.offline();
+        }
+        fn drain(&mut self) {
+            self.$inner.drain();
         }
         fn watch(&mut self, o: Obj, why: Watch) {
             self.$inner.watch(o, why);
@@ -58,6 +93,7 @@ macro_rules! forward_cold {
             self.$inner.unpin(o);
         }
         $crate::check::forward_tasks!($inner);
+        $crate::check::forward_frames!($inner);
         fn flush(&mut self) {
             self.$inner.flush();
         }
@@ -96,13 +132,14 @@ macro_rules! forward_access {
         $crate::check::forward_cold!($inner);
     };
 }
-use {forward_access, forward_cold, forward_tasks};
+use {forward_access, forward_cold, forward_counting, forward_frames, forward_tasks};
 
 use crate::sync::OneThread;
 
 pub mod checked;
 pub mod counted;
 pub mod erased;
+mod locals;
 pub mod stress;
 pub mod test_heap;
 

@@ -121,6 +121,20 @@ impl<M: Mutator> StressMutator<M> {
         self.plan.end();
         Some(o)
     }
+    /// What the number of this allocation asks for; whether that was a collection.
+    fn turn_at(&mut self, at: &mut Safepoint<'_>) -> Result<bool, Oom> {
+        let turn = self.plan.turn();
+        self.plan.end();
+        match turn {
+            Turn::Plain => Ok(false),
+            Turn::Fail => Err(Oom),
+            Turn::Collect => {
+                self.inner.flush();
+                at.collect(Cause::Stress);
+                Ok(true)
+            }
+        }
+    }
 }
 
 // SAFETY: as the wrapped mutator; the extra collection is inside of `alloc_slow`, where H1 allows
@@ -130,6 +144,7 @@ unsafe impl<M: Mutator> Mutator for StressMutator<M> {
     const PARALLEL: bool = M::PARALLEL;
     const INLINE: bool = false;
     const REGIONS: bool = M::REGIONS;
+    const FRAMES: bool = M::FRAMES;
 
     #[inline]
     fn try_alloc(&mut self, layout: ObjectLayout) -> Option<Obj> {
@@ -137,24 +152,29 @@ unsafe impl<M: Mutator> Mutator for StressMutator<M> {
     }
     #[cold]
     fn alloc_slow(&mut self, layout: ObjectLayout, at: &mut Safepoint<'_>) -> Result<Obj, Oom> {
-        let turn = self.plan.turn();
-        self.plan.end();
-        match turn {
-            Turn::Plain => self.inner.alloc_slow(layout, at),
-            Turn::Fail => Err(Oom),
-            Turn::Collect => {
-                self.inner.flush();
-                at.collect(Cause::Stress);
-                match self.inner.try_alloc(layout) {
-                    Some(o) => Ok(o),
-                    None => self.inner.alloc_slow(layout, at),
-                }
-            }
+        if self.turn_at(at)?
+            && let Some(o) = self.inner.try_alloc(layout)
+        {
+            return Ok(o);
         }
+        self.inner.alloc_slow(layout, at)
     }
     #[inline]
     fn try_alloc_local(&mut self, layout: ObjectLayout) -> Option<Obj> {
         self.attempt(|inner| inner.try_alloc_local(layout))
+    }
+    #[cold]
+    fn alloc_local_slow(
+        &mut self,
+        layout: ObjectLayout,
+        at: &mut Safepoint<'_>,
+    ) -> Result<Obj, Oom> {
+        if self.turn_at(at)?
+            && let Some(o) = self.inner.try_alloc_local(layout)
+        {
+            return Ok(o);
+        }
+        self.inner.alloc_local_slow(layout, at)
     }
     super::forward_access!(inner);
 }

@@ -118,6 +118,9 @@ impl<H: Heap> Ctx<H> {
                 return Ok(St { pc, base, reds, ctx: self });
             }
             self.clear_window(index, base);
+            if <H::Mutator as Mutator>::FRAMES && loaded.has_local_objects_at(index) {
+                self.mutator.pop_frame();
+            }
             // SAFETY: there is always the outermost frame (T4), and it ends the loop.
             let frame = unsafe { *self.frame_top };
             if frame.pc == loaded.halt() {

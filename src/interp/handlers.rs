@@ -942,6 +942,17 @@ body!(iter_next, w, s, {
     }
 });
 
+// ---- frames of local objects ----
+
+body!(frame_enter, _w, s, {
+    let frames = <H::Mutator as Mutator>::FRAMES;
+    if frames && !(*s.ctx).mutator.try_push_frame() { R::Slow } else { R::Next }
+});
+body!(frame_leave, _w, s, {
+    let frames = <H::Mutator as Mutator>::FRAMES;
+    if frames && !(*s.ctx).mutator.try_pop_frame() { R::Slow } else { R::Next }
+});
+
 // ---- everything that is cold, allocates in more than one step, or calls builtins ----
 
 slow_only! {

@@ -22,13 +22,16 @@ impl<H: Heap> Host for Ctx<H> {
         self.mutator.load(o, i)
     }
     fn load_weak(&mut self, o: Obj, i: usize) -> Value {
-        self.mutator.load_weak(o, i)
+        let v = self.mutator.load_weak(o, i);
+        self.mutator.relieve();
+        v
     }
     fn init(&mut self, o: Obj, i: usize, v: Value) {
         self.mutator.init(o, i, v);
     }
     fn store(&mut self, o: Obj, i: usize, v: Value) {
         self.mutator.store(o, i, v);
+        self.mutator.relieve();
     }
     fn watch(&mut self, o: Obj, why: Watch) {
         self.mutator.watch(o, why);

@@ -173,6 +173,13 @@ impl Loaded {
         let i = functions.partition_point(|f| f.start <= index).checked_sub(1)?;
         (index < functions[i].end).then_some(i)
     }
+    /// Whether the frame that is at this word has announced local objects, and not yet left them (V9).
+    pub(super) fn has_local_objects_at(&self, index: u32) -> bool {
+        let op = |index: u32| Op::of(self.words[index as usize].load(Relaxed));
+        let Some(function) = self.function_at(index) else { return false };
+        op(self.code().functions[function].start) == Some(Op::FrameEnter)
+            && !op(index).is_some_and(Op::leaves_frame)
+    }
     /// The source place of a word.
     pub fn span_at(&self, index: u32) -> Option<Span> {
         let spans = &self.code().spans;

@@ -21,7 +21,7 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 
 use crate::gate::{Gate, Lane};
-use crate::heap::{Cause, Heap, Mutator, Roots, Safepoint, Stop, Usage};
+use crate::heap::{Cause, Heap, Mutator, Oom, Roots, Safepoint, Stop, Usage};
 use crate::host::{Fatal, Wait};
 use crate::limit::Limit;
 use crate::object::{Obj, ObjectLayout};
@@ -369,17 +369,23 @@ impl<H: Heap> Ctx<H> {
     }
     /// Gives the gate up: fast bodies may run. The calling worker holds it.
     #[inline(always)]
-    fn enter_fast(&self) {
+    fn enter_fast(&mut self) {
         if <H::Mutator as Mutator>::PARALLEL {
+            // What cold code has found dead is not left lying about for other workers to meet.
+            if <H::Mutator as Mutator>::COUNTS && self.mutator.unsettled() {
+                self.mutator.drain();
+            }
             // SAFETY: by the caller.
             unsafe { self.gate.enter(&self.lane) };
         }
     }
     /// Takes the gate; collections may happen meanwhile. The task's state is saved (G1).
     #[inline(always)]
-    fn leave_fast(&self) {
+    fn leave_fast(&mut self) {
         if <H::Mutator as Mutator>::PARALLEL {
+            self.mutator.offline();
             self.gate.leave(&self.lane);
+            self.mutator.online();
         }
     }
     fn alloc(&mut self, layout: ObjectLayout) -> Result<Obj, Value> {
@@ -388,6 +394,15 @@ impl<H: Heap> Ctx<H> {
         }
         let mut stop = self.stop();
         let result = self.mutator.alloc_slow(layout, &mut Safepoint::new(&mut stop));
+        self.allocated(result)
+    }
+    /// A local object, after the fast body's attempt.
+    fn alloc_local(&mut self, layout: ObjectLayout) -> Result<Obj, Value> {
+        let mut stop = self.stop();
+        let result = self.mutator.alloc_local_slow(layout, &mut Safepoint::new(&mut stop));
+        self.allocated(result)
+    }
+    fn allocated(&mut self, result: Result<Obj, Oom>) -> Result<Obj, Value> {
         self.end_slice_for_finalizers();
         result.map_err(|_| self.world().out_of_memory)
     }
@@ -470,6 +485,22 @@ impl<H: Heap> Peer<H> {
         // SAFETY: by the caller; an atomic word and the gate, which do not change.
         let (gate, lane) = unsafe { (&(*self.0.as_ptr()).gate, &(*self.0.as_ptr()).lane) };
         gate.await_stopped(lane);
+    }
+    /// Its worker is about to give the gate up outside of a slice; see [`Mutator::offline`].
+    ///
+    /// # Safety
+    /// The caller is its worker, and nobody else uses the interpreter.
+    pub(crate) unsafe fn offline(self) {
+        // SAFETY: by the caller.
+        unsafe { (*self.0.as_ptr()).mutator.offline() };
+    }
+    /// It has the gate again.
+    ///
+    /// # Safety
+    /// As [`Peer::offline`].
+    pub(crate) unsafe fn online(self) {
+        // SAFETY: by the caller.
+        unsafe { (*self.0.as_ptr()).mutator.online() };
     }
     /// Publishes what its allocator holds.
     ///

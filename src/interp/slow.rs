@@ -11,7 +11,7 @@ use crate::heap::{Heap, Mutator, Region, Safepoint};
 use crate::host::{Exit, Native, NativeFn, Wait};
 use crate::ir::NativeId;
 use crate::names::Name;
-use crate::object::{ObjectKind, ObjectLayout, TaskState, slots};
+use crate::object::{Obj, ObjectKind, ObjectLayout, TaskState, slots};
 use crate::task::Task;
 use crate::value::Value;
 use crate::world::SCRATCH;
@@ -69,7 +69,7 @@ unsafe fn redo<H: Heap>(
     match unsafe { run.execute() } {
         Ok(()) => {
             let (pc, base) = (run.next, run.base);
-            if <H::Mutator as Mutator>::COUNTS && run.ctx.mutator.pending() {
+            if <H::Mutator as Mutator>::COUNTS && run.ctx.mutator.unsettled() {
                 run.ctx.drain(pc, base);
             }
             run.ctx.enter_fast();
@@ -192,9 +192,17 @@ impl<H: Heap> Slow<'_, H> {
         let v = self.native(f, &[self.a(), imm])?;
         self.jump_if(v.truthy() == want)
     }
+    /// The object of an op of which there is a local kind.
+    fn alloc(&mut self, layout: ObjectLayout) -> Result<Obj, Exit> {
+        use Op::{CellNewLocal, ClosureLocal, MakeRecordLocal, MakeTupleLocal};
+        let local =
+            matches!(self.i.op, CellNewLocal | ClosureLocal | MakeRecordLocal | MakeTupleLocal);
+        let o = if local { self.ctx.alloc_local(layout) } else { self.ctx.alloc(layout) };
+        o.map_err(Exit::Throw)
+    }
     /// A new object of values, out of the window at `b`, into `a`.
     fn construct(&mut self, layout: ObjectLayout) -> Step {
-        let o = self.ctx.alloc(layout).map_err(Exit::Throw)?;
+        let o = self.alloc(layout)?;
         for n in 0..layout.len as usize {
             let v = self.reg(self.i.b + n as u8);
             self.ctx.mutator.init(o, n, v);
@@ -224,8 +232,7 @@ impl<H: Heap> Slow<'_, H> {
         let i = self.i;
         match i.op {
             Op::CellNew | Op::CellNewLocal => {
-                let cell = self.ctx.alloc(ObjectLayout::new(ObjectKind::Cell, 1));
-                let cell = cell.map_err(Exit::Throw)?;
+                let cell = self.alloc(ObjectLayout::new(ObjectKind::Cell, 1))?;
                 let v = self.b();
                 self.ctx.mutator.init(cell, slots::CELL, v);
                 self.set(i.a, Value::object(cell))
@@ -363,6 +370,14 @@ impl<H: Heap> Slow<'_, H> {
                 let region = self.ctx.mutator.enter();
                 self.set(i.a, Value::small(region.0 as i64))
             }
+            Op::FrameEnter => {
+                self.ctx.mutator.push_frame();
+                Ok(())
+            }
+            Op::FrameLeave => {
+                self.ctx.mutator.pop_frame();
+                Ok(())
+            }
             // SAFETY: verified code, state as saved.
             Op::RegionLeave => unsafe { self.leave_region() },
             Op::CellGet | Op::CellSet => panic!("broken contract: {:?} on no cell", i.op),
@@ -389,7 +404,7 @@ impl<H: Heap> Slow<'_, H> {
     fn closure(&mut self) -> Step {
         let i = self.i;
         let layout = ObjectLayout::new(ObjectKind::Closure, u32::from(i.c) + 1);
-        let o = self.ctx.alloc(layout).map_err(Exit::Throw)?;
+        let o = self.alloc(layout)?;
         self.ctx.mutator.init(o, slots::FUNC, Value::small(i64::from(i.d)));
         for n in 0..i.c {
             let v = self.reg(i.b + n);
@@ -626,7 +641,7 @@ impl<H: Heap> Slow<'_, H> {
         self.ctx.mutator.store(o, slot, v);
         Ok(())
     }
-    fn field_place(&mut self, v: Value, name: Name) -> Result<(crate::object::Obj, usize), Exit> {
+    fn field_place(&mut self, v: Value, name: Name) -> Result<(Obj, usize), Exit> {
         if let Some(o) = v.as_object()
             && let Some(slot) = self.ctx.loaded().field_slot(o.class(), name)
         {

@@ -223,7 +223,7 @@ impl<H: Heap, S: Scheduler, E: Sink> Vm<H, S, E> {
             mutator.clear(slice);
             slice.fill(Value::NIL);
         });
-        if mutator.pending() {
+        if mutator.unsettled() {
             mutator.drain();
         }
         worker.with_host(|host| host.collect(Cause::Explicit));

@@ -186,10 +186,14 @@ impl<H: Heap, S: Scheduler, E: Sink> Port<H, S, E> {
     fn without_gate(&self, f: impl FnOnce()) {
         let gate = self.shared().gate.clone();
         // SAFETY: this worker holds the gate, and is in no slice; no reference into shared state is used
-        // until it is taken again.
-        unsafe { gate.unlock() };
-        f();
-        gate.lock();
+        // until it is taken again. Its own interpreter is used by nobody meanwhile.
+        unsafe {
+            self.me.offline();
+            gate.unlock();
+            f();
+            gate.lock();
+            self.me.online();
+        }
     }
     /// Shows what all tasks do, if somebody asks. `running` is the task of this worker's slice.
     #[inline]

@@ -5,7 +5,6 @@ use std::collections::BinaryHeap;
 use std::io;
 use std::ptr::NonNull;
 use std::sync::Arc;
-use std::thread::JoinHandle;
 
 use super::dump::Dumps;
 use super::threads::Start;
@@ -20,6 +19,7 @@ use crate::interp::{Engine, Loaded, Peer};
 use crate::report::Ending;
 use crate::sched::Scheduler;
 use crate::stats::Stats;
+use crate::sync::thread::JoinHandle;
 use crate::table::TaskTable;
 use crate::task::TaskId;
 use crate::value::Value;

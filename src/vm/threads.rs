@@ -32,7 +32,7 @@ use super::worker::Worker;
 use crate::event::Sink;
 use crate::heap::{Heap, SharedHeap};
 use crate::sched::Scheduler;
-use crate::sync::{ManyThreads, OneThread};
+use crate::sync::{ManyThreads, OneThread, thread};
 
 /// The stack of a worker's thread, bytes. Neither the interpreter nor a heap recurses; but with debug
 /// assertions a slow op of the tail engine leaves a frame until the slice ends.
@@ -103,7 +103,7 @@ pub(super) type Start<H, S, E> = fn(
     NonNull<Shared<H, S, E>>,
     usize,
     <S as Scheduler>::Local,
-) -> io::Result<std::thread::JoinHandle<()>>;
+) -> io::Result<thread::JoinHandle<()>>;
 
 /// What a worker is made of, on its way to its thread.
 struct Moved<H: Heap, S: Scheduler, E: Sink> {
@@ -126,7 +126,7 @@ fn start<H, S, E>(
     shared: NonNull<Shared<H, S, E>>,
     number: usize,
     local: S::Local,
-) -> io::Result<std::thread::JoinHandle<()>>
+) -> io::Result<thread::JoinHandle<()>>
 where
     H: SharedHeap,
     S: Scheduler<Local: Send> + Sync,
@@ -147,7 +147,7 @@ where
         // SAFETY: taken above; `work` gives it back as it was.
         unsafe { gate.unlock() };
     };
-    std::thread::Builder::new().name("menagerie-worker".into()).stack_size(STACK_BYTES).spawn(body)
+    thread::spawn_with_stack("menagerie-worker", STACK_BYTES, body)
 }
 
 /// A worker that panics may hold the gate, for which all others would wait for ever: the message is out,

@@ -125,7 +125,9 @@ impl<H: Heap, S: Scheduler, E: Sink> Worker<H, S, E> {
         let (dumps, limit) = (self.shared().dumps.clone(), self.interpreter.limit());
         // SAFETY: the interpreter is there for longer than this.
         let _on_list = dumps.map(|dumps| unsafe { dumps.join(limit) });
+        self.interpreter.mutator().online();
         self.work_until_the_end();
+        self.interpreter.mutator().offline();
     }
     fn work_until_the_end(&mut self) {
         while self.shared().ending.is_none() {
@@ -196,9 +198,11 @@ impl<H: Heap, S: Scheduler, E: Sink> Worker<H, S, E> {
         self.port.clock.lap(Activity::Search);
         let watch = Stopwatch::start();
         let gate = shared.gate.clone();
+        self.interpreter.mutator().offline();
         // SAFETY: this worker holds the gate; no reference into shared state is used until it
         // is taken again.
         self.port.woken = unsafe { Idle::sleep(&gate, me, wait, || &mut self.shared().idle) };
+        self.interpreter.mutator().online();
         self.port.clock.add(Activity::Park, watch.ns());
         if self.shared().stats.delays.is_some() {
             self.port.woken_ns = self.shared().real_ns();

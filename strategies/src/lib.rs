@@ -6,7 +6,7 @@
 use menagerie::bytecode::verify::Verified;
 use menagerie::check::Wrapped;
 use menagerie::event::{FnSink, NullSink};
-use menagerie::heap::{Factory, Heap, HeapInfo};
+use menagerie::heap::{Factory, Heap, HeapInfo, Mutator, Usage};
 use menagerie::report::Ending;
 use menagerie::sched::{Scheduler, SchedulerInfo};
 use menagerie::stats::Stats;
@@ -18,11 +18,18 @@ pub mod heaps;
 pub mod parts;
 pub mod schedulers;
 
-/// Protocol sources name atomics by this path, so that the models can replace them.
-pub(crate) use menagerie::sync;
+/// Protocol sources name atomics, locks and grace periods by this path, so that the models can
+/// replace them.
+pub(crate) mod sync {
+    pub(crate) use crossbeam_epoch as epoch;
+    pub(crate) use menagerie::sync::*;
+}
 
-/// What a run gave: how it ended, its statistics, and the world for reports.
+/// What a run gave: how it ended, and its statistics.
 pub type RunResult = Result<(Ending, Stats), VmError>;
+
+/// A run, and what its heap still held when every root was gone.
+type Done = Result<(Ending, Stats, Option<Usage>), VmError>;
 
 /// How plots draw a strategy: colour-blind safe colours (Okabe & Ito) and a marker.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -41,8 +48,16 @@ macro_rules! heaps {
             Style { colour: $colour, marker: $marker },
         )),*];
 
-        /// Names of the heaps that parallel schedulers can run.
-        pub const SHARED_HEAPS: &[&str] = &[$($(<$shared as Heap>::INFO.name,)?)*];
+        /// The heaps that parallel schedulers can run, each with the name of the flavour that runs
+        /// there: the same, or another heap of the registry.
+        pub const SHARED_HEAPS: &[(&str, &str)] =
+            &[$($((<$heap as Heap>::INFO.name, <$shared as Heap>::INFO.name),)?)*];
+
+        /// Whether the named heap gives local objects memory of their own, so that the code is to mark
+        /// frames that make some.
+        pub fn has_frames(heap: &str) -> bool {
+            $((heap == <$heap as Heap>::INFO.name && <<$heap as Heap>::Mutator as Mutator>::FRAMES))||*
+        }
 
         /// How to make the named heap behind `dyn`: for wrappers, and for tests that run on all.
         pub fn factory(heap: &str) -> Option<Factory> {
@@ -53,7 +68,7 @@ macro_rules! heaps {
         }
 
         /// Runs a heap on a scheduler with one worker.
-        fn run_one<S: Scheduler<Threads = OneThread>>(heap: &str, job: Job<'_>) -> RunResult {
+        fn run_one<S: Scheduler<Threads = OneThread>>(heap: &str, job: Job<'_>) -> Done {
             $(if heap == <$heap as Heap>::INFO.name {
                 return if job.config.heap.checks.any() {
                     job.wrapped::<Wrapped, S>(Factory::of::<$heap>())
@@ -65,7 +80,7 @@ macro_rules! heaps {
         }
 
         /// Runs a shared heap on a parallel scheduler.
-        fn run_many<S>(heap: &str, job: Job<'_>) -> RunResult
+        fn run_many<S>(heap: &str, job: Job<'_>) -> Done
         where
             S: Scheduler<Threads = ManyThreads, Local: Send> + Sync,
         {
@@ -88,20 +103,7 @@ macro_rules! schedulers {
             Style { colour: $colour, marker: $marker },
         )),*];
 
-        /// Runs verified code on the named heap and scheduler.
-        ///
-        /// # Errors
-        /// An unknown name, a bad parameter, a heap too small to load the program, a pair that
-        /// cannot be.
-        pub fn run(
-            heap: &str,
-            scheduler: &str,
-            config: &VmConfig,
-            code: Verified,
-            world: World,
-            events: Option<FnSink>,
-        ) -> RunResult {
-            let job = Job { config, code, world, events };
+        fn dispatch(heap: &str, scheduler: &str, job: Job<'_>) -> Done {
             $(if scheduler == <$scheduler as Scheduler>::INFO.name {
                 return $run::<$scheduler>(heap, job);
             })*
@@ -110,35 +112,69 @@ macro_rules! schedulers {
     };
 }
 
+/// Runs verified code on the named heap and scheduler.
+///
+/// # Errors
+/// An unknown name, a bad parameter, a heap too small to load the program, a pair that cannot be.
+pub fn run(
+    heap: &str,
+    scheduler: &str,
+    config: &VmConfig,
+    code: Verified,
+    world: World,
+    events: Option<FnSink>,
+) -> RunResult {
+    let job = Job { config, code, world, events, drop_roots: false };
+    dispatch(heap, scheduler, job).map(|(ending, stats, _)| (ending, stats))
+}
+
+/// As [`run`]; afterwards drops every root and collects. What the heap then still holds has leaked.
+///
+/// # Errors
+/// As [`run`].
+pub fn run_and_drop_roots(
+    heap: &str,
+    scheduler: &str,
+    config: &VmConfig,
+    code: Verified,
+    world: World,
+    events: Option<FnSink>,
+) -> Result<(Ending, Stats, Usage), VmError> {
+    let job = Job { config, code, world, events, drop_roots: true };
+    let (ending, stats, left) = dispatch(heap, scheduler, job)?;
+    Ok((ending, stats, left.expect("asked for")))
+}
+
 /// What to run.
 struct Job<'a> {
     config: &'a VmConfig,
     code: Verified,
     world: World,
     events: Option<FnSink>,
+    drop_roots: bool,
 }
 
 impl Job<'_> {
-    fn run<H: Heap, S: Scheduler>(self) -> RunResult
+    fn run<H: Heap, S: Scheduler>(self) -> Done
     where
         S::Threads: Threads<H, S, NullSink> + Threads<H, S, FnSink>,
     {
-        let Job { config, code, world, events } = self;
+        let Job { config, code, world, events, drop_roots } = self;
         match events {
-            None => launch(Vm::<H, S, NullSink>::new(config, code, world, NullSink)?),
-            Some(sink) => launch(Vm::<H, S, FnSink>::new(config, code, world, sink)?),
+            None => launch(Vm::<H, S, NullSink>::new(config, code, world, NullSink)?, drop_roots),
+            Some(sink) => launch(Vm::<H, S, FnSink>::new(config, code, world, sink)?, drop_roots),
         }
     }
-    fn wrapped<H: Heap, S: Scheduler>(self, factory: Factory) -> RunResult
+    fn wrapped<H: Heap, S: Scheduler>(self, factory: Factory) -> Done
     where
         S::Threads: Threads<H, S, FnSink>,
     {
-        let Job { config, code, world, events } = self;
+        let Job { config, code, world, events, drop_roots } = self;
         let mut config = config.clone();
         config.heap.wrapped = Some(factory);
         config.heap.poison |= config.heap.checks.check;
         let sink = events.unwrap_or_else(|| FnSink(Box::new(|_, _| {})));
-        launch(Vm::<H, S, FnSink>::new(&config, code, world, sink)?)
+        launch(Vm::<H, S, FnSink>::new(&config, code, world, sink)?, drop_roots)
     }
 }
 
@@ -148,7 +184,8 @@ heaps! {
         shared heaps::mark_sweep::MarkSweep<ManyThreads>;
     heaps::semispace::SemiSpace, (0xd5, 0x5e, 0x00), "triangle";
     heaps::generational::Generational, (0xe6, 0x9f, 0x00), "diamond";
-    heaps::rc::Rc, (0xcc, 0x79, 0xa7), "square";
+    heaps::rc::Rc, (0xcc, 0x79, 0xa7), "square", shared heaps::rc::Rc<ManyThreads>;
+    heaps::rc::Rc<ManyThreads>, (0x88, 0x22, 0x55), "square", shared heaps::rc::Rc<ManyThreads>;
     heaps::arena::Arena<heaps::mark_sweep::MarkSweep>, (0x56, 0xb4, 0xe9), "pentagon";
     heaps::hybrid::Hybrid, (0xf0, 0xe4, 0x42), "star";
 }
@@ -161,17 +198,28 @@ schedulers! {
     schedulers::threads::Threads, run_many, (0xcc, 0x79, 0xa7), "diamond";
 }
 
+fn is_parallel(scheduler: &str) -> bool {
+    SCHEDULERS.iter().any(|(info, _)| info.name == scheduler && info.parallel)
+}
+
+/// The heap that runs when this one is asked for under this scheduler: `rc` is `arc` where several
+/// workers run.
+pub fn flavour<'a>(heap: &'a str, scheduler: &str) -> &'a str {
+    let shared = SHARED_HEAPS.iter().find(|(name, _)| is_parallel(scheduler) && *name == heap);
+    shared.map_or(heap, |&(_, flavour)| flavour)
+}
+
 /// Why a heap and a scheduler do not go together; `None` when they do.
 pub fn hole(heap: &str, scheduler: &str) -> Option<String> {
-    let parallel = SCHEDULERS.iter().any(|(info, _)| info.name == scheduler && info.parallel);
-    (parallel && !SHARED_HEAPS.contains(&heap)).then(|| not_shared(heap, scheduler))
+    let shared = SHARED_HEAPS.iter().any(|&(name, _)| name == heap);
+    (is_parallel(scheduler) && !shared).then(|| not_shared(heap, scheduler))
 }
 
 fn not_shared(heap: &str, scheduler: &str) -> String {
     format!(
         "heap `{heap}` has one mutator and `{scheduler}` runs several workers: take one of {}, or a \
          scheduler with one worker",
-        SHARED_HEAPS.join(", ")
+        SHARED_HEAPS.iter().map(|&(name, _)| name).collect::<Vec<_>>().join(", ")
     )
 }
 
@@ -195,14 +243,15 @@ pub fn check(heap: &str, scheduler: &str, config: &VmConfig) -> Result<(), VmErr
     config.scheduler.check(info).map_err(|e| VmError(e.0))
 }
 
-fn launch<H, S, E>(mut vm: Vm<H, S, E>) -> RunResult
+fn launch<H, S, E>(mut vm: Vm<H, S, E>, drop_roots: bool) -> Done
 where
     H: Heap,
     S: Scheduler<Threads: Threads<H, S, E>>,
     E: menagerie::event::Sink,
 {
     let ending = vm.run();
-    Ok((ending, vm.stats()))
+    let stats = vm.stats();
+    Ok((ending, stats, drop_roots.then(|| vm.drop_roots())))
 }
 
 fn unknown<'a>(what: &str, name: &str, known: impl Iterator<Item = &'a str>) -> VmError {

@@ -129,16 +129,18 @@ pub struct Compiled {
 
 /// Compiles a program's text, or says what is wrong with it.
 pub fn compile(path: &Path, source: &str) -> Result<Compiled, String> {
-    compile_with(path, source, escape::Options::default())
+    compile_with(path, source, escape::Options::default(), false)
 }
 
-/// As [`compile`], with escape analysis as it is told.
+/// As [`compile`], with escape analysis as it is told, for a heap that wants frames marked or not.
 pub fn compile_with(
     path: &Path,
     source: &str,
     escape: escape::Options,
+    mark_frames: bool,
 ) -> Result<Compiled, String> {
     let mut compilation = Compilation::new(escape);
+    compilation.mark_frames = mark_frames;
     let program = compilation.program(path, source.as_bytes());
     let code = program.and_then(|p| Ok((compilation.code(&p)?, p)));
     code.map(|(code, program)| Compiled { program, code }).map_err(|_| {
@@ -147,25 +149,27 @@ pub fn compile_with(
 }
 
 /// Compiles a program that has no mistakes.
-fn compile_correct(path: &Path, source: &str, mode: escape::Mode) -> Compiled {
-    compile_with(path, source, escape::Options { mode, ..escape::Options::default() })
+fn compile_correct(path: &Path, source: &str, mode: escape::Mode, mark_frames: bool) -> Compiled {
+    let options = escape::Options { mode, ..escape::Options::default() };
+    compile_with(path, source, options, mark_frames)
         .unwrap_or_else(|text| panic!("{} does not compile:\n{text}", path.display()))
 }
 
 /// Runs a program's text on the VM.
 pub fn run(path: &Path, source: &str, how: &How) -> Outcome {
-    let compiled = compile_once(path, source, how.escape);
+    let mark_frames = menagerie_strategies::has_frames(how.heap);
+    let compiled = compile_once(path, source, how.escape, mark_frames);
     run_compiled(&compiled, how).unwrap_or_else(|e| panic!("{}: {e}", path.display()))
 }
 
 /// Tests run one program in many ways before they go on to the next: the last one is kept.
-fn compile_once(path: &Path, source: &str, mode: escape::Mode) -> Rc<Compiled> {
-    type Kept = ((PathBuf, String, escape::Mode), Rc<Compiled>);
+fn compile_once(path: &Path, source: &str, mode: escape::Mode, mark_frames: bool) -> Rc<Compiled> {
+    type Kept = ((PathBuf, String, escape::Mode, bool), Rc<Compiled>);
     thread_local!(static LAST: RefCell<Option<Kept>> = const { RefCell::new(None) });
-    let key = (path.to_owned(), source.to_owned(), mode);
+    let key = (path.to_owned(), source.to_owned(), mode, mark_frames);
     LAST.with_borrow_mut(|last| {
         if last.as_ref().is_none_or(|(kept, _)| *kept != key) {
-            *last = Some((key, Rc::new(compile_correct(path, source, mode))));
+            *last = Some((key, Rc::new(compile_correct(path, source, mode, mark_frames))));
         }
         last.as_ref().expect("just set").1.clone()
     })
@@ -190,14 +194,26 @@ fn sched_parameters(how: &How) -> Vec<(String, String)> {
     all
 }
 
+/// Runs a program that ends well: its output, and what the heap has counted.
+pub fn run_for_counters(compiled: &Compiled, how: &How) -> (String, Vec<(&'static str, u64)>) {
+    let (output, ending, stats) = stats_of(compiled, how).expect("a heap");
+    assert_eq!(ending.error_kind(), None, "{ending:?}");
+    (output, stats.counters)
+}
+
 /// Runs a program on the VM: its output, its ending, its reductions.
 ///
 /// # Errors
 /// As [`run_compiled`].
 pub fn end_of(compiled: &Compiled, how: &How) -> Result<(String, Ending, u64), VmError> {
+    let (output, ending, stats) = stats_of(compiled, how)?;
+    Ok((output, ending, stats.reductions))
+}
+
+fn stats_of(compiled: &Compiled, how: &How) -> Result<(String, Ending, Stats), VmError> {
     let capture = Capture::default();
     let (ending, stats) = end_of_into(compiled, how, Box::new(capture.clone()))?;
-    Ok((capture.text(), ending, stats.reductions))
+    Ok((capture.text(), ending, stats))
 }
 
 /// Runs a program on the VM, printing into `output`: its ending, and what the VM has counted.
@@ -240,7 +256,7 @@ pub fn end_of_into(
 
 /// Runs a program's text on the oracle.
 pub fn run_oracle(path: &Path, source: &str, how: &How) -> Outcome {
-    run_oracle_compiled(&compile_correct(path, source, how.escape), how)
+    run_oracle_compiled(&compile_correct(path, source, how.escape, false), how)
 }
 
 /// Runs a program on the oracle.

@@ -4,7 +4,9 @@
 //! heap does, the two must stay the same. A newly registered heap is tested without a change here.
 
 mod barriers;
+mod broken;
 mod exhaustion;
+mod frames;
 mod graphs;
 mod model;
 mod mutants;
@@ -74,7 +76,12 @@ fn variants(heap: &str) -> Vec<Vec<(String, String)>> {
             variants
         }
         "semispace" => vec![Vec::new(), one("sizer", "membalancer:0.1")],
-        "arena" => ["0", "64KiB", "16MiB"].map(|v| one("regions", v)).into(),
+        "arena" => {
+            let mut variants = ["0", "64KiB", "16MiB"].map(|v| one("regions", v)).to_vec();
+            variants.push(one("frames", "0"));
+            variants.push(one("frame-words", "9"));
+            variants
+        }
         "generational" => {
             let mut variants = ["4KiB", "1MiB"].map(|v| one("nursery", v)).to_vec();
             variants.push(one("gc-threads", "2"));

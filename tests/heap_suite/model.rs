@@ -123,8 +123,8 @@ impl Machine {
     // ---- what a program does ----
 
     /// A new object; the body is not initialised.
-    fn alloc(&mut self, layout: ObjectLayout) -> Result<Obj, Oom> {
-        let object = self.alloc_unmodelled(layout);
+    fn alloc(&mut self, layout: ObjectLayout, local: bool) -> Result<Obj, Oom> {
+        let object = if local { self.alloc_local(layout) } else { self.alloc_unmodelled(layout) };
         self.model_collections();
         let object = object?;
         assert_eq!(object.layout(), layout);
@@ -139,6 +139,26 @@ impl Machine {
         let world = &RefCell::new(&mut self.world);
         let mut stop = WorldStop { heap: &self.heap, world, log: &mut self.collections };
         self.mutator.alloc_slow(layout, &mut Safepoint::new(&mut stop))
+    }
+    fn alloc_local(&mut self, layout: ObjectLayout) -> Result<Obj, Oom> {
+        if let Some(o) = self.mutator.try_alloc_local(layout) {
+            return Ok(o);
+        }
+        let world = &RefCell::new(&mut self.world);
+        let mut stop = WorldStop { heap: &self.heap, world, log: &mut self.collections };
+        self.mutator.alloc_local_slow(layout, &mut Safepoint::new(&mut stop))
+    }
+    /// A function is called that makes local objects.
+    pub(crate) fn begin_frame(&mut self) {
+        if !self.mutator.try_push_frame() {
+            self.mutator.push_frame();
+        }
+    }
+    /// It returns.
+    pub(crate) fn end_frame(&mut self) {
+        if !self.mutator.try_pop_frame() {
+            self.mutator.pop_frame();
+        }
     }
     /// `arena {`
     pub(crate) fn enter(&mut self) {
@@ -166,6 +186,18 @@ impl Machine {
         self.mutator.resume(Region::NONE);
         self.mutator.suspend();
         self.mutator.resume(innermost);
+    }
+    /// Another task runs for a while, which has no region.
+    pub(crate) fn switch_to(&mut self, other: impl FnOnce(&mut Machine)) {
+        let innermost = self.mutator.suspend();
+        self.mutator.resume(Region::NONE);
+        other(self);
+        assert_eq!(self.mutator.suspend(), Region::NONE);
+        self.mutator.resume(innermost);
+    }
+    /// Publishes the mutator's counters.
+    pub(crate) fn mutator_flush(&mut self) {
+        self.mutator.flush();
     }
     pub(crate) fn in_region(&self) -> bool {
         !self.regions.is_empty()
@@ -214,13 +246,31 @@ impl Machine {
         kind: ObjectKind,
         slots: &[From],
     ) -> Result<(), Oom> {
+        self.new_object(r, kind, slots, false)
+    }
+    /// As `new_values`; the object does not outlive its frame.
+    pub(crate) fn new_local(
+        &mut self,
+        r: usize,
+        kind: ObjectKind,
+        slots: &[From],
+    ) -> Result<(), Oom> {
+        self.new_object(r, kind, slots, true)
+    }
+    fn new_object(
+        &mut self,
+        r: usize,
+        kind: ObjectKind,
+        slots: &[From],
+        local: bool,
+    ) -> Result<(), Oom> {
         assert!(!kind.is_raw() && kind != ObjectKind::Weak);
         let len = slots.len() as u32;
         let layout = match kind {
             ObjectKind::Record => ObjectLayout::record(ClassId(ClassId::FIRST_RECORD + 7), len),
             _ => ObjectLayout::new(kind, len),
         };
-        let o = self.alloc(layout)?;
+        let o = self.alloc(layout, local)?;
         for (i, &from) in slots.iter().enumerate() {
             let v = self.value(from);
             self.mutator.init(o, i, v);
@@ -234,7 +284,7 @@ impl Machine {
     pub(crate) fn new_raw(&mut self, r: usize, kind: ObjectKind, len: u32) -> Result<(), Oom> {
         assert!(kind.is_raw());
         let layout = ObjectLayout::new(kind, len);
-        let o = self.alloc(layout)?;
+        let o = self.alloc(layout, false)?;
         let n = self.nodes.len();
         let raw: Vec<_> = (0..layout.body_bytes() / 8).map(|i| pattern(n, i)).collect();
         raw.iter().enumerate().for_each(|(i, &word)| o.set_raw_word(i, word));
@@ -248,7 +298,7 @@ impl Machine {
             return Ok(());
         }
         let layout = ObjectLayout::new(ObjectKind::Weak, 1);
-        let o = self.alloc(layout)?;
+        let o = self.alloc(layout, false)?;
         // As the interpreter's host does: no barrier, no count.
         o.set_slot(slots::TARGET, self.world.globals[target]);
         let watched = self.world.globals[target].as_object().expect("the model says so");
@@ -259,20 +309,23 @@ impl Machine {
         self.set_root(r, Value::object(o), Word::Node(n));
         Ok(())
     }
-    /// `roots[r] = weak_map()`, with room for so many entries and no index: entries have numbers here.
+    /// `roots[r] = weak_map()` with room for so many entries, which have numbers here: no index.
     pub(crate) fn new_weak_map(&mut self, r: usize, entries: u32) -> Result<(), Oom> {
-        let layout = ObjectLayout::new(EPHEMERONS, 2 * entries);
-        let o = self.alloc(layout)?;
-        (0..o.len()).for_each(|i| self.mutator.init(o, i, Value::NIL));
-        let store = self.node(layout, vec![NIL; o.len()], Vec::new());
+        let capacity = entries.next_power_of_two();
+        let layout = ObjectLayout::new(EPHEMERONS, slots::ENTRIES_FIRST as u32 + 4 * capacity);
+        let o = self.alloc(layout, false)?;
+        let word = |i| match i {
+            slots::ENTRIES_LEN => Value::small(0),
+            slots::ENTRIES_USED => Value::small(capacity.into()),
+            _ => Value::NIL,
+        };
+        (0..o.len()).for_each(|i| self.mutator.init(o, i, word(i)));
+        let store = self.node(layout, (0..o.len()).map(|i| Word::Is(word(i))).collect(), vec![]);
         self.set_root(r, Value::object(o), Word::Node(store));
-        let layout = ObjectLayout::new(ObjectKind::WeakMap, 4);
-        let o = self.alloc(layout)?;
-        let slots = [Value::small(0), self.root(r), Value::small(entries.into()), Value::NIL];
-        slots.iter().enumerate().for_each(|(i, &v)| self.mutator.init(o, i, v));
-        let mut words = slots.map(Word::Is);
-        words[slots::BUFFER] = Word::Node(store);
-        let n = self.node(layout, words.into(), Vec::new());
+        let layout = ObjectLayout::new(ObjectKind::WeakMap, 1);
+        let o = self.alloc(layout, false)?;
+        self.mutator.init(o, slots::EPHEMERONS, self.root(r));
+        let n = self.node(layout, vec![Word::Node(store)], Vec::new());
         self.world.weak_maps.push(Value::object(o));
         self.weak_maps.push(n);
         self.set_root(r, Value::object(o), Word::Node(n));
@@ -281,11 +334,11 @@ impl Machine {
     /// `roots[r].set(roots[key], from)`, as this entry; nothing when there is no such map or key.
     pub(crate) fn set_entry(&mut self, r: usize, entry: usize, key: usize, from: From) {
         let (Word::Node(n), Word::Node(_)) = (self.roots[r], self.roots[key]) else { return };
-        let Some((store, len)) = self.entries_of(n) else { return };
+        let Some((store, capacity)) = self.entries_of(n) else { return };
         let (v, word, key_word) = (self.value(from), self.word(from), self.roots[key]);
-        let at = 2 * (entry % len);
+        let at = key_slot(entry % capacity);
         let map = self.world.globals[r].as_object().expect("the model says so");
-        let o = self.mutator.load(map, slots::BUFFER).as_object().expect("the model says so");
+        let o = self.mutator.load(map, slots::EPHEMERONS).as_object().expect("the model says so");
         self.mutator.store(o, at + 1, v);
         // As the interpreter's host does: no barrier, no count.
         o.set_slot(at, self.world.globals[key]);
@@ -294,39 +347,41 @@ impl Machine {
         let was = std::mem::replace(&mut self.nodes[store].slots[at], key_word);
         self.nodes[store].slots[at + 1] = word;
         if node_of(was).is_none() {
-            self.count_entries(n, 1);
-            let Word::Is(len) = self.nodes[n].slots[slots::LEN] else { unreachable!("a number") };
-            self.mutator.store(map, slots::LEN, len);
+            let len = self.count_entries(store, 1);
+            self.mutator.store(o, slots::ENTRIES_LEN, len);
         }
         self.drain();
     }
     /// The store of a weak map, and how many entries it has room for.
     fn entries_of(&self, map: usize) -> Option<(usize, usize)> {
-        let node = &self.nodes[map];
-        let store = node_of(*node.slots.get(slots::BUFFER)?)?;
-        let len = self.nodes[store].slots.len() / 2;
-        (node.layout.kind == ObjectKind::WeakMap && len > 0).then_some((store, len))
+        let is_map = self.nodes[map].layout.kind == ObjectKind::WeakMap;
+        let store = node_of(*self.nodes[map].slots.first()?).filter(|_| is_map)?;
+        Some((store, (self.nodes[store].slots.len() - slots::ENTRIES_FIRST) / 4))
     }
-    fn count_entries(&mut self, map: usize, by: i64) {
-        let len = &mut self.nodes[map].slots[slots::LEN];
+    fn count_entries(&mut self, store: usize, by: i64) -> Value {
+        let len = &mut self.nodes[store].slots[slots::ENTRIES_LEN];
         let Word::Is(v) = *len else { unreachable!("a number") };
-        *len = Word::Is(Value::small(v.as_int().expect("a number") + by));
+        let v = Value::small(v.as_int().expect("a number") + by);
+        *len = Word::Is(v);
+        v
     }
-    /// The entries of all weak maps: map, store, place of the key.
+    /// The entries of all weak maps: map, store, slot of the key.
     fn entries(&self) -> Vec<(usize, usize, usize)> {
         let stores = self.weak_maps.iter().filter_map(|&n| Some((n, self.entries_of(n)?)));
-        stores.flat_map(|(n, (store, len))| (0..len).map(move |e| (n, store, 2 * e))).collect()
+        stores
+            .flat_map(|(n, (store, len))| (0..len).map(move |e| (n, store, key_slot(e))))
+            .collect()
     }
-    fn forget_entry(&mut self, map: usize, store: usize, at: usize) {
+    fn forget_entry(&mut self, store: usize, at: usize) {
         self.nodes[store].slots[at] = Word::Is(Value::UNDEFINED);
         self.nodes[store].slots[at + 1] = NIL;
-        self.count_entries(map, -1);
+        self.count_entries(store, -1);
     }
     /// The key and the value of an entry.
     pub(crate) fn entry(&mut self, r: usize, entry: usize) -> (Value, Value) {
         let map = self.world.globals[r].as_object().expect("a weak map");
-        let o = self.mutator.load(map, slots::BUFFER).as_object().expect("it has room");
-        (self.mutator.load_weak(o, 2 * entry), self.mutator.load(o, 2 * entry + 1))
+        let o = self.mutator.load(map, slots::EPHEMERONS).as_object().expect("it has room");
+        (self.mutator.load_weak(o, key_slot(entry)), self.mutator.load(o, key_slot(entry) + 1))
     }
     /// `finalizer(roots[r], tag)`
     pub(crate) fn add_finalizer(&mut self, r: usize, tag: i64) {
@@ -519,9 +574,9 @@ impl Machine {
             return;
         }
         let mut live = self.reachable();
-        for (map, store, at) in self.entries() {
+        for (_, store, at) in self.entries() {
             if node_of(self.nodes[store].slots[at]).is_some_and(|key| !live[key]) {
-                self.forget_entry(map, store, at);
+                self.forget_entry(store, at);
             }
         }
         for &holder in &self.weak {
@@ -572,10 +627,10 @@ impl Machine {
                 *slot = NIL;
             }
         }
-        for (map, store, at) in self.entries() {
+        for (_, store, at) in self.entries() {
             let dead = node_of(self.nodes[store].slots[at]).is_some_and(|key| !live[key]);
             if dead && walk.place[store].is_some_and(|o| o.slot(at) == Value::UNDEFINED) {
-                self.forget_entry(map, store, at);
+                self.forget_entry(store, at);
             }
         }
     }
@@ -622,6 +677,10 @@ fn node_of(word: Word) -> Option<usize> {
         Word::Node(n) => Some(n),
         Word::Is(_) => None,
     }
+}
+
+fn key_slot(entry: usize) -> usize {
+    slots::ENTRIES_FIRST + 2 * entry
 }
 
 /// A walk over both graphs at once.
@@ -673,6 +732,8 @@ impl Walk {
         }
         for &(_, store, at) in &entries {
             let Some(o) = self.place[store] else { continue };
+            let len = mutator.load_weak(o, slots::ENTRIES_LEN);
+            assert_eq!(Word::Is(len), nodes[store].slots[slots::ENTRIES_LEN], "entries of {store}");
             let v = mutator.load_weak(o, at);
             match nodes[store].slots[at] {
                 Word::Is(expected) => assert_eq!(v, expected, "key {store}[{at}]"),

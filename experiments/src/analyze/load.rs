@@ -9,7 +9,7 @@ use super::statistics::{mean, percentile};
 use super::utilisation::{self, Stop, Trace};
 use crate::invoke::Status;
 use crate::results::columns::Row;
-use crate::results::{InvocationRow, IterationRow, PauseRow, RequestRow};
+use crate::results::{InvocationRow, IterationRow, PauseRow, RequestRow, WorkerRow};
 
 /// What is measured of an invocation: the mean of its measured iterations.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
@@ -27,10 +27,14 @@ pub(crate) enum Metric {
     Preemptions,
     Parks,
     VainWakes,
+    GateWait,
+    StealAttempts,
+    Steals,
+    StolenTasks,
 }
 
 impl Metric {
-    pub(crate) const ALL: [Metric; 13] = [
+    pub(crate) const ALL: [Metric; 17] = [
         Metric::Wall,
         Metric::TaskClock,
         Metric::StoppedWall,
@@ -44,8 +48,12 @@ impl Metric {
         Metric::Preemptions,
         Metric::Parks,
         Metric::VainWakes,
+        Metric::GateWait,
+        Metric::StealAttempts,
+        Metric::Steals,
+        Metric::StolenTasks,
     ];
-    /// The column that it is the mean of.
+    /// The column that it is the mean of; of `workers.csv` the sum over workers.
     pub(crate) fn name(self) -> &'static str {
         match self {
             Metric::Wall => "wall_ns",
@@ -61,6 +69,10 @@ impl Metric {
             Metric::Preemptions => "preemptions",
             Metric::Parks => "parks",
             Metric::VainWakes => "vain_wakes",
+            Metric::GateWait => "gate_wait_ns",
+            Metric::StealAttempts => "steal_attempts",
+            Metric::Steals => "steals",
+            Metric::StolenTasks => "stolen_tasks",
         }
     }
     /// What its pauses are a part of, for distilling.
@@ -83,6 +95,10 @@ pub(crate) const PAUSE_SHARES: [f64; 7] = [0.5, 0.75, 0.9, 0.95, 0.99, 0.999, 1.
 /// The number of windows of utilisation curves.
 pub(crate) const WINDOWS: usize = 60;
 
+/// What the time of a worker goes to, as figures show it: running and searching (zero unless the
+/// specification asks for them), waiting for the gate, stopped for collections, asleep, in calls.
+pub(crate) type Activities = [f64; 6];
+
 /// One good invocation.
 #[derive(Clone, Debug)]
 pub(crate) struct Run {
@@ -96,6 +112,8 @@ pub(crate) struct Run {
     pub(crate) overhead_ns: f64,
     /// At [`PAUSE_SHARES`]; None without pauses.
     pub(crate) pauses: Option<[f32; PAUSE_SHARES.len()]>,
+    /// What each worker did in an iteration, nanoseconds, mean over measured iterations.
+    pub(crate) workers: Vec<Activities>,
     /// MMU and BMU at the windows of the grid, the smaller of all measured iterations.
     pub(crate) utilisation: Option<Box<[(f32, f32); WINDOWS]>>,
     /// Latency curves by kind and window, and the share of missed deadlines.
@@ -230,6 +248,7 @@ impl Loader {
             }
         }
         self.pauses(folder)?;
+        self.workers(folder)?;
         self.requests(folder)
     }
 
@@ -267,6 +286,7 @@ impl Loader {
             iterations: Vec::new(),
             overhead_ns: row.process_wall_ns as f64,
             pauses: None,
+            workers: Vec::new(),
             utilisation: None,
             latencies: Vec::new(),
             miss_ratio: None,
@@ -353,6 +373,43 @@ impl Loader {
             }
         }
         run.utilisation = Some(least);
+    }
+
+    fn workers(&mut self, folder: &Path) -> Result<(), String> {
+        let Some(mut reader) = reader::<WorkerRow>(folder)? else { return Ok(()) };
+        for row in reader.deserialize::<WorkerRow>() {
+            let row = row.map_err(|e| broken::<WorkerRow>(folder, e))?;
+            let id = id(row.run_id.as_bytes())
+                .ok_or_else(|| broken::<WorkerRow>(folder, "bad run_id"))?;
+            let (Some(place), Some(sums)) = (self.places.get(&id), self.sums.get_mut(&id)) else {
+                continue;
+            };
+            for (metric, value) in [
+                (Metric::GateWait, row.gate_wait_ns),
+                (Metric::StealAttempts, row.steal_attempts),
+                (Metric::Steals, row.steals),
+                (Metric::StolenTasks, row.stolen_tasks),
+            ] {
+                sums.values[metric as usize] += value as f64;
+            }
+            let workers = &mut self.cells[place.cell].runs[place.run].workers;
+            let number = row.worker as usize;
+            if workers.len() <= number {
+                workers.resize(number + 1, Activities::default());
+            }
+            let times = [
+                row.run_ns.unwrap_or(0),
+                row.search_ns.unwrap_or(0),
+                row.gate_wait_ns,
+                row.safepoint_wait_ns + row.collect_ns,
+                row.park_ns,
+                row.native_ns,
+            ];
+            for (sum, ns) in workers[number].iter_mut().zip(times) {
+                *sum += ns as f64 / f64::from(sums.n);
+            }
+        }
+        Ok(())
     }
 
     fn requests(&mut self, folder: &Path) -> Result<(), String> {
@@ -444,6 +501,7 @@ pub(crate) mod testing {
                 iterations: vec![total],
                 overhead_ns: 0.0,
                 pauses: None,
+                workers: Vec::new(),
                 utilisation: None,
                 latencies: Vec::new(),
                 miss_ratio: None,

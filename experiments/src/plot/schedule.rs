@@ -1,5 +1,5 @@
 //! Figures about schedulers and their interaction with heaps: 11 (speed-up), 12 (where workers'
-//! time goes), 13 (grain), 14 (preemption and tasks), 16 and 17 (heap × scheduler), 18 (Pareto).
+//! time goes), 13 (grain), 14 (tasks, sleeps, steals), 16 and 17 (heap × scheduler), 18 (Pareto).
 
 use super::axis::{bytes, count, number, time};
 use super::figure::{Axis, Figure, Look, Mark, Panel, Point, Scale, Width};
@@ -10,7 +10,7 @@ use super::select::{
 use crate::analyze::Analysis;
 use crate::analyze::columns::SpeedupRow;
 use crate::analyze::lbo::GEOMEAN;
-use crate::analyze::load::{CellData, Metric};
+use crate::analyze::load::{Activities, CellData, Metric};
 use crate::analyze::ratios::GEOMEAN_OF_SEVERAL;
 use crate::analyze::statistics::{Estimate, geometric_mean, mean_interval, ratio};
 
@@ -68,7 +68,7 @@ pub(crate) fn speedup(analysis: &Analysis) -> Option<Figure> {
     })
 }
 
-/// 12: workers × wall time, split into the program, pauses, and waiting.
+/// 12: each worker's wall time, by what it did.
 pub(crate) fn workers(analysis: &Analysis) -> Option<Figure> {
     let middle = middle_factor(analysis);
     let of = |c: &&CellData| {
@@ -78,48 +78,86 @@ pub(crate) fn workers(analysis: &Analysis) -> Option<Figure> {
             && c.mean(Metric::TasksSpawned) > 1.0
     };
     let cells: Vec<&CellData> = analysis.data.cells.iter().filter(of).collect();
+    let mut used = [false; ACTIVITIES.len()];
     let mut panels = Vec::new();
     for workload in workloads(analysis) {
-        let mine: Vec<_> = cells.iter().filter(|c| c.key.workload == workload).collect();
-        let mut marks = Vec::new();
-        for (n, cell) in mine.iter().enumerate() {
-            let workers = cell.key.workers as f64;
-            let offered = mean_interval(
-                &cell.values(Metric::Wall).iter().map(|w| w * workers).collect::<Vec<_>>(),
-            );
-            let busy = cell.mean(Metric::TaskClock);
-            let program = busy - cell.mean(Metric::StoppedTaskClock);
-            // More processor time than workers × wall: helper threads; there is no waiting then.
-            let top = offered.value.max(busy);
-            let parts = [(0.0, program), (program, busy), (busy, top)];
-            for (part, y) in parts.into_iter().enumerate() {
-                let interval = if part == 2 { offered.interval } else { None };
-                let x = (n as f64 - 0.35, n as f64 + 0.35);
-                marks.push(Mark::Bar { x, y, interval, look: Look::area(part) });
+        let (mut marks, mut names) = (Vec::new(), Vec::new());
+        for cell in cells.iter().filter(|c| c.key.workload == workload) {
+            if !names.is_empty() {
+                names.push(String::new()); // A gap between schedulers.
+            }
+            let count = cell.runs.iter().map(|r| r.workers.len()).max().unwrap_or(0);
+            for worker in 0..count {
+                let at = names.len() as f64;
+                let title = format!("{} {}", cell.key.scheduler, cell.key.workers);
+                names.push(if worker == 0 { title } else { String::new() });
+                let runs = cell.runs.iter().filter(|r| r.workers.len() > worker);
+                let parts: Vec<_> =
+                    runs.map(|r| activities(&r.workers[worker], r.value(Metric::Wall))).collect();
+                let means = (0..ACTIVITIES.len()).map(|part| {
+                    let values: Vec<f64> = parts.iter().map(|p| p[part]).collect();
+                    (part, mean_interval(&values).value)
+                });
+                let shown: Vec<_> = means.filter(|&(_, mean)| mean > 0.0).collect();
+                let mut from = 0.0;
+                for (n, &(part, mean)) in shown.iter().enumerate() {
+                    used[part] = true;
+                    let top = n + 1 == shown.len();
+                    let wall = top.then(|| mean_interval(&cell.values(Metric::Wall)));
+                    let interval = wall.and_then(|e| e.interval);
+                    let (x, y) = ((at - 0.42, at + 0.42), (from, from + mean));
+                    marks.push(Mark::Bar { x, y, interval, look: activity_look(part) });
+                    from += mean;
+                }
             }
         }
-        let Some(y) = Axis::around("workers × wall", Scale::Linear, &marks, &[0.0], time) else {
+        let Some(y) = Axis::around("wall time", Scale::Linear, &marks, &[0.0], time) else {
             continue;
         };
-        let names: Vec<String> =
-            mine.iter().map(|c| format!("{} {}", c.key.scheduler, c.key.workers)).collect();
         let title = short(analysis, &workload);
         panels.push(Panel { title, x: Axis::names("", &names), y, marks });
     }
-    let words = ["program", "pauses", "waiting or not scheduled"];
+    let legend = ACTIVITIES.iter().enumerate().filter(|(n, _)| used[*n]);
     (!panels.is_empty()).then(|| Figure {
         id: "12-workers".to_owned(),
         caption: format!(
-            "What the time of all workers went into, by scheduler and number of workers, on {}.{}",
+            "What each worker's time went to (a bar per worker), by scheduler and number of workers, \
+             on {}. Sleeps, waits and collections are timed; the rest is the program, scheduling, and \
+             what the system ran instead, told apart only when the specification says activity = \
+             true.{}",
             analysis.manifest.reference_heap,
-            small_print(analysis, "bars: 95 % of workers × wall time, Student's t")
+            small_print(analysis, "bars: 95 % of wall time, Student's t")
         ),
         width: if panels.len() == 1 { Width::Column } else { Width::Page },
         panel_height: 125.0,
-        columns: 3.min(panels.len()),
+        columns: 2.min(panels.len()),
         panels,
-        legend: words.iter().enumerate().map(|(n, w)| ((*w).to_owned(), Look::area(n))).collect(),
+        legend: legend.map(|(n, w)| ((*w).to_owned(), activity_look(n))).collect(),
     })
+}
+
+/// What a worker's time goes to, from the bottom of a bar to its top.
+const ACTIVITIES: [&str; 7] = [
+    "program and scheduling",
+    "program",
+    "looking for work",
+    "waiting for the gate",
+    "stopped for collections",
+    "asleep",
+    "in blocking calls",
+];
+
+/// The first two are never together: they share a colour.
+fn activity_look(part: usize) -> Look {
+    Look::area(part.saturating_sub(1))
+}
+
+/// A worker's times as parts of a bar: what was not timed is what is left of the wall time.
+fn activities(times: &Activities, wall: f64) -> [f64; ACTIVITIES.len()] {
+    let [run, search, gate, stopped, park, native] = *times;
+    let waits = gate + stopped + park + native;
+    let rest = if run > 0.0 { 0.0 } else { (wall - waits).max(0.0) };
+    [rest, run, search, gate, stopped, park, native]
 }
 
 /// A program that was run with several values of one numeric parameter, others alike.
@@ -222,15 +260,17 @@ pub(crate) fn grain(analysis: &Analysis) -> Option<Figure> {
     })
 }
 
-/// 14: what schedulers did: tasks and preemptions per second.
+/// 14: what schedulers did: tasks, preemptions, sleeps and steals per second.
 pub(crate) fn activity(analysis: &Analysis) -> Option<Figure> {
     let middle = middle_factor(analysis);
     let mut panels = Vec::new();
     let schedulers = schedulers(analysis);
     for (metric, label) in [
-        (Metric::TasksSpawned, "tasks per second"),
+        (Metric::TasksSpawned, "tasks made per second"),
         (Metric::Preemptions, "preemptions per second"),
         (Metric::Parks, "parks per second"),
+        (Metric::StealAttempts, "attempts to steal per second"),
+        (Metric::StolenTasks, "tasks stolen per second"),
     ] {
         let (mut marks, mut names) = (Vec::new(), Vec::new());
         for workload in workloads(analysis) {
@@ -269,14 +309,15 @@ pub(crate) fn activity(analysis: &Analysis) -> Option<Figure> {
     (!panels.is_empty()).then(|| Figure {
         id: "14-activity".to_owned(),
         caption: format!(
-            "Tasks made, slices that were ended, and times that a worker without work went to sleep, \
-             per second of wall time, on {}, each scheduler with the most workers it has.{}",
+            "Tasks made, slices that were ended at the quantum, times that a worker without work went to \
+             sleep, looks at other workers' deques, and tasks found there, per second of wall time and \
+             of all workers together, on {}, each scheduler with the most workers it has.{}",
             analysis.manifest.reference_heap,
             small_print(analysis, "bars: 95 %, Student's t")
         ),
         width: Width::Page,
         panel_height: 125.0,
-        columns: panels.len(),
+        columns: 3.min(panels.len()),
         panels,
         legend: scheduler_legend(&schedulers),
     })

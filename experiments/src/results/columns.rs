@@ -154,6 +154,31 @@ rows! {
         heap_after_bytes: u64, "B", "live after";
         copied_bytes: u64, "B", "copied";
     }
+    /// One row per worker of every measured iteration. Sleeps, waits, collections and calls are always timed,
+    /// the rest when the specification says `activity = true`.
+    WorkerRow in "workers.csv" {
+        run_id: String, "", "the invocation";
+        iteration: u32, "", "from 0";
+        worker: u32, "", "its number, from 0";
+        run_ns: Option<u64>, "ns", "running tasks";
+        search_ns: Option<u64>, "ns", "looking for work: ending slices, timers, the scheduler, stealing";
+        park_ns: u64, "ns", "asleep because there was nothing to run";
+        gate_wait_ns: u64, "ns", "waiting for the gate, which another worker held";
+        safepoint_wait_ns: u64, "ns", "waiting while the world stopped or was stopped";
+        collect_ns: u64, "ns", "collecting";
+        native_ns: u64, "ns", "in calls that block, because no other thread could be had for them";
+        slices: u64, "", "slices that it has run";
+        parks: u64, "", "times that it went to sleep";
+        vain_wakes: u64, "", "times that it was woken and found nothing";
+        slot_hits: u64, "", "tasks that came from its own slot";
+        slot_expiries: u64, "", "tasks that a newer one has pushed out of its slot";
+        slot_steals: u64, "", "tasks that it has stolen from another's slot";
+        deque_pops: u64, "", "tasks that came from its own deque";
+        injector_pops: u64, "", "tasks that came from the injector";
+        steal_attempts: u64, "", "times that it has looked at another's deque for work";
+        steals: u64, "", "times that it found some there";
+        stolen_tasks: u64, "", "tasks that these brought";
+    }
     /// One row per request of a latency program, of measured iterations.
     RequestRow in "requests.csv" {
         run_id: String, "", "the invocation";

@@ -14,7 +14,7 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use super::columns::Row;
-use super::{InvocationRow, IterationRow, PauseRow, RequestRow};
+use super::{InvocationRow, IterationRow, PauseRow, RequestRow, WorkerRow};
 use crate::output::cannot;
 
 /// A CSV file that only grows.
@@ -110,7 +110,9 @@ impl<R: Row> AppendFile<R> {
 }
 
 const JOURNAL: &str = "journal.csv";
-const JOURNAL_HEADER: &str = "run_id,invocations,iterations,pauses,requests\n";
+const JOURNAL_HEADER: &str = "run_id,invocations,iterations,pauses,workers,requests\n";
+/// How many files a run writes beside the journal.
+const FILES: usize = 5;
 
 /// The files of a run.
 #[derive(Debug)]
@@ -118,6 +120,7 @@ pub(crate) struct Store {
     invocations: AppendFile<InvocationRow>,
     iterations: AppendFile<IterationRow>,
     pauses: AppendFile<PauseRow>,
+    workers: AppendFile<WorkerRow>,
     requests: AppendFile<RequestRow>,
     journal: File,
     journal_path: PathBuf,
@@ -127,14 +130,14 @@ pub(crate) struct Store {
 /// A row of the journal.
 struct Mark {
     run_id: String,
-    lengths: [u64; 4],
+    lengths: [u64; FILES],
 }
 
 impl Mark {
     fn parse(line: &str) -> Option<Mark> {
         let mut words = line.split(',');
         let run_id = words.next()?.to_owned();
-        let mut lengths = [0; 4];
+        let mut lengths = [0; FILES];
         for length in &mut lengths {
             *length = words.next()?.parse().ok()?;
         }
@@ -178,6 +181,7 @@ impl Store {
             invocations: AppendFile::open(folder)?,
             iterations: AppendFile::open(folder)?,
             pauses: AppendFile::open(folder)?,
+            workers: AppendFile::open(folder)?,
             requests: AppendFile::open(folder)?,
             journal,
             journal_path,
@@ -219,22 +223,30 @@ impl Store {
             let cut = self.journal.set_len(whole as u64);
             cut.map_err(|e| cannot("shorten", &self.journal_path, &e))?;
         }
-        let [invocations, iterations, pauses, requests] = lengths;
+        let [invocations, iterations, pauses, workers, requests] = lengths;
         self.invocations.cut(invocations)?;
         self.iterations.cut(iterations)?;
         self.pauses.cut(pauses)?;
+        self.workers.cut(workers)?;
         self.requests.cut(requests)
     }
 
-    fn lengths(&self) -> [u64; 4] {
-        [self.invocations.bytes, self.iterations.bytes, self.pauses.bytes, self.requests.bytes]
+    fn lengths(&self) -> [u64; FILES] {
+        [
+            self.invocations.bytes,
+            self.iterations.bytes,
+            self.pauses.bytes,
+            self.workers.bytes,
+            self.requests.bytes,
+        ]
     }
-    fn header_lengths(&self) -> [u64; 4] {
+    fn header_lengths(&self) -> [u64; FILES] {
         let length = |h: Vec<u8>| h.len() as u64;
         [
             length(header::<InvocationRow>()),
             length(header::<IterationRow>()),
             length(header::<PauseRow>()),
+            length(header::<WorkerRow>()),
             length(header::<RequestRow>()),
         ]
     }
@@ -255,13 +267,14 @@ impl Store {
         assert!(!self.done.contains(&run_id), "invocation {run_id} is recorded already");
         self.iterations.append(&details.iterations)?;
         self.pauses.append(&details.pauses)?;
+        self.workers.append(&details.workers)?;
         self.requests.append(&details.requests)?;
         self.invocations.append(&[invocation])?;
         if sync {
             self.sync_files()?;
         }
-        let [a, b, c, d] = self.lengths();
-        let mark = format!("{run_id},{a},{b},{c},{d}\n");
+        let lengths = self.lengths().map(|bytes| bytes.to_string()).join(",");
+        let mark = format!("{run_id},{lengths}\n");
         let written = self.journal.write_all(mark.as_bytes());
         written.map_err(|e| cannot("write", &self.journal_path, &e))?;
         if sync {
@@ -273,11 +286,12 @@ impl Store {
 
     /// All at once: file systems join what is forced at the same time.
     fn sync_files(&mut self) -> Result<(), String> {
-        let Store { invocations, iterations, pauses, requests, .. } = self;
+        let Store { invocations, iterations, pauses, workers, requests, .. } = self;
         std::thread::scope(|scope| {
             let others = [
                 scope.spawn(|| iterations.sync()),
                 scope.spawn(|| pauses.sync()),
+                scope.spawn(|| workers.sync()),
                 scope.spawn(|| requests.sync()),
             ];
             let own = invocations.sync();
@@ -292,6 +306,7 @@ impl Store {
 pub(crate) struct Details {
     pub(crate) iterations: Vec<IterationRow>,
     pub(crate) pauses: Vec<PauseRow>,
+    pub(crate) workers: Vec<WorkerRow>,
     pub(crate) requests: Vec<RequestRow>,
 }
 

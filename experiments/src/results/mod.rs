@@ -4,5 +4,7 @@
 pub(crate) mod columns;
 pub(crate) mod journal;
 
-pub(crate) use columns::{InvocationRow, IterationRow, MinheapRow, PauseRow, RequestRow, TrialRow};
+pub(crate) use columns::{
+    InvocationRow, IterationRow, MinheapRow, PauseRow, RequestRow, TrialRow, WorkerRow,
+};
 pub(crate) use journal::{AppendFile, Store};

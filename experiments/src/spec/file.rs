@@ -220,6 +220,10 @@ pub(crate) struct Run {
     /// An invocation that takes longer than this ends as `timeout`.
     #[serde(default = "two_minutes")]
     pub(crate) timeout_s: Spanned<f64>,
+    /// Whether to time what workers do beside waiting: some clock readings per slice, which the measured
+    /// times include.
+    #[serde(default)]
+    pub(crate) activity: bool,
     /// When rows are forced to the disk.
     #[serde(default)]
     pub(crate) fsync: Fsync,

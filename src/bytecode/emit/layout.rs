@@ -74,6 +74,9 @@ pub(super) fn lay_out(
         last_label: start,
         registers: colouring.registers,
     };
+    if lir.marks_frame {
+        layout.word(Op::FrameEnter, 0, 0, 0, 0);
+    }
     let order = layout.needed_blocks();
     for (n, &block) in order.iter().enumerate() {
         layout.place[block.index()] = Some(n);
@@ -300,6 +303,9 @@ impl Layout<'_> {
         }
         if inst.op == Op::Move && x[0] == x[1] {
             return;
+        }
+        if self.lir.marks_frame && inst.op.leaves_frame() {
+            self.word(Op::FrameLeave, 0, 0, 0, 0);
         }
         let last = inst.op == Op::Move && inst.last & 1 << 1 != 0;
         let op = if last { Op::MoveLast } else { inst.op };

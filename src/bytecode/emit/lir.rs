@@ -145,6 +145,8 @@ pub(super) struct Lir {
     pub(super) entry: Vec<VReg>,
     /// The virtual registers of the frame slots: `slots.start + n` is slot n.
     pub(super) slots: Range<VReg>,
+    /// Whether the frame is marked as one that makes local objects.
+    pub(super) marks_frame: bool,
 }
 
 impl Lir {

@@ -10,7 +10,7 @@
 //! because top-level scripts are single functions of any length.
 
 use crate::bytecode::{Code, FunctionCode};
-use crate::ir::{FuncId, Function, Program};
+use crate::ir::{FuncId, Function, Lifetime, Program};
 use crate::lang::ast::Span;
 
 mod alloc;
@@ -36,14 +36,16 @@ pub struct EmitError {
     pub message: String,
 }
 
-/// Translates a program whose IR is well formed (rules R1–R6).
-pub fn emit(program: &Program) -> Result<Code, Vec<EmitError>> {
+/// Translates a program whose IR is well formed (rules R1–R7). `mark_frames`: frames that make local
+/// objects say so, for heaps that give these memory of their own.
+pub fn emit(program: &Program, mark_frames: bool) -> Result<Code, Vec<EmitError>> {
     let mut code =
         Code { globals: program.globals.len() as u32, entry: program.entry, ..Code::default() };
     let mut pool = pool::Pool::default();
     let mut errors = Vec::new();
     for (function, id) in program.funcs.iter().zip((0..).map(FuncId)) {
-        match function_code(id, function, &mut pool, &mut code) {
+        let marks_frame = mark_frames && makes_local_objects(function);
+        match function_code(id, function, marks_frame, &mut pool, &mut code) {
             Ok(f) => code.functions.push(f),
             Err(more) => errors.extend(more),
         }
@@ -57,9 +59,15 @@ pub fn emit(program: &Program) -> Result<Code, Vec<EmitError>> {
     Ok(code)
 }
 
+fn makes_local_objects(function: &Function) -> bool {
+    let mut insts = function.blocks.iter().flat_map(|block| &block.insts);
+    insts.any(|inst| inst.lifetime != Lifetime::Heap)
+}
+
 fn function_code(
     id: FuncId,
     function: &Function,
+    marks_frame: bool,
     pool: &mut pool::Pool,
     code: &mut Code,
 ) -> Result<FunctionCode, Vec<EmitError>> {
@@ -77,6 +85,7 @@ fn function_code(
     // Constants kept in registers may be what makes a function not fit.
     for hoist in [true, false] {
         let mut lir = select::select(id, function, &shape, pool, hoist)?;
+        lir.marks_frame = marks_frame;
         match registers_and_words(function, &mut lir, &shape, code) {
             Ok(f) => return Ok(f),
             Err(count) => needed = count,

@@ -133,6 +133,7 @@ impl<'a> Select<'a> {
             vregs: slots.end,
             entry,
             slots,
+            marks_frame: false,
         };
         Select {
             id,

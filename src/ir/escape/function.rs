@@ -6,7 +6,7 @@ use super::reason::{Reason, Why};
 use super::regions::Regions;
 use super::summary::{Callee, Input, Inputs, NOWHERE, Summaries, Summary};
 use super::{Site, SiteKind, Verdict};
-use rustc_hash::FxHashMap as HashMap;
+use rustc_hash::{FxHashMap as HashMap, FxHashSet as HashSet};
 
 use crate::builtins::FUNCTIONS;
 use crate::class::ClassId;
@@ -64,11 +64,21 @@ pub(super) fn sites(program: &Program, summaries: &Summaries, id: FuncId) -> Vec
             (None, None) => Verdict::Frame,
         };
         let inst_number = n as u32;
-        let site =
-            Site { function: id, block, inst: inst_number, kind, span: inst.span, verdict, why };
-        sites.push(site);
+        let (inst, span) = (inst_number, inst.span);
+        let is_held = false;
+        sites.push(Site { function: id, block, inst, kind, span, verdict, why, is_held });
     });
+    body.find_held(&mut sites);
     sites
+}
+
+/// Whether the result may be a new object that can hold others.
+fn makes_containers(op: &Op) -> bool {
+    let calls = matches!(
+        op,
+        Op::Call(..) | Op::CallDirect(..) | Op::CallMethod(..) | Op::CallNative(..) | Op::Spawn(..)
+    );
+    calls || SiteKind::of(op).is_some()
 }
 
 /// A function's body as a flow graph.
@@ -163,6 +173,30 @@ impl<'a> Body<'a> {
             }
         });
         seeds
+    }
+
+    /// Whose objects are put into objects that no frame can hold.
+    fn find_held(&mut self, sites: &mut [Site]) {
+        let function = self.function;
+        let inst = |site: &Site| &function.blocks[site.block.index()].insts[site.inst as usize];
+        let in_frame: HashSet<ValueId> = sites
+            .iter()
+            .filter(|site| site.verdict != Verdict::Heap && inst(site).op.may_be_local())
+            .filter_map(|site| inst(site).result)
+            .collect();
+        let mut contents = Vec::new();
+        for inst in function.blocks.iter().flat_map(|block| &block.insts) {
+            let Some(value) = inst.result else { continue };
+            if makes_containers(&inst.op) && !in_frame.contains(&value) {
+                let node = self.value(value);
+                contents.push(self.graph.content(node));
+            }
+        }
+        let held = self.graph.reaching_any(contents);
+        for site in sites {
+            let node = inst(site).result.map(|value| self.value(value));
+            site.is_held = node.is_some_and(|node| is_reached(&held, node));
+        }
     }
 
     // ---- What is read off -------------------------------------------------------------------

@@ -165,8 +165,13 @@ impl Graph {
 
     /// The nodes that may be what `target` is; `target` too.
     pub(super) fn reaching(&self, target: Node) -> Vec<bool> {
+        self.reaching_any(vec![target])
+    }
+
+    /// The nodes that may be what one of the targets is; the targets too.
+    pub(super) fn reaching_any(&self, targets: Vec<Node>) -> Vec<bool> {
         let mut reached = vec![false; self.class.len()];
-        let mut work = vec![target];
+        let mut work = targets;
         while let Some(node) = work.pop() {
             if !std::mem::replace(&mut reached[node.index()], true) {
                 work.extend(self.sources[node.index()].iter().map(|&(from, _)| from));

@@ -117,7 +117,10 @@ pub fn note_lifetimes(program: &mut Program, options: Options) {
             let block = &mut program.funcs[function.index()].blocks[site.block.index()];
             let inst = &mut block.insts[site.inst as usize];
             if inst.op.may_be_local() {
-                inst.lifetime = site.verdict.lifetime(options.mode);
+                inst.lifetime = match site.is_held {
+                    true => Lifetime::Heap,
+                    false => site.verdict.lifetime(options.mode),
+                };
             }
         }
     }
@@ -259,6 +262,9 @@ pub struct Site {
     pub verdict: Verdict,
     /// Why it is not `Frame`.
     pub why: Option<Why>,
+    /// Whether it is put into an object that no frame can hold. Then it is left to the heap, too: there
+    /// it costs less than a frame's memory that is referred to from outside.
+    pub is_held: bool,
 }
 
 /// The analysis of a program.
@@ -288,6 +294,9 @@ impl Analysis {
             (Verdict::Heap, Some(why)) => why.text(program, sources, &behind),
             (Verdict::Scalar, _) => "its function sees all of it".to_owned(),
             (Verdict::Region, _) => "does not outlive its arena".to_owned(),
+            _ if site.is_held => {
+                "does not outlive its frame, but what it is put into is not in it".to_owned()
+            }
             _ => "does not outlive its frame".to_owned(),
         }
     }

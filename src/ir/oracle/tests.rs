@@ -51,7 +51,7 @@ impl Scheduler for Fifo {
 
 /// Runs a program on the VM: what it printed, and how it ended.
 fn run_on_vm(program: &Program, oracle: &OracleConfig) -> (String, Ending) {
-    let code = emit(program).unwrap_or_else(|errors| panic!("{errors:?}"));
+    let code = emit(program, false).unwrap_or_else(|errors| panic!("{errors:?}"));
     let code = verify(code, &Limits::of(program, FUNCTIONS.len()))
         .unwrap_or_else(|errors| panic!("{errors:?}"));
     let output = Captured::default();

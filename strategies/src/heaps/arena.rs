@@ -27,13 +27,16 @@
 //!   A region's own objects are not counted.
 //! - I6. Tasks, channels, mutexes, actors, waiters, weak references, weak maps and their entries are never
 //!   in a region.
+//! - I7. Local objects (over a parent that does not count) are in their task's stack: a region that is
+//!   popped frame by frame and never promoted from (parts/regions/frames.rs, F1–F5).
 //!
 //! Leaving a region
 //! 1. Sources: the block's value, live words of the task, remembered slots, watched objects; all
 //!    roots if it is shared. None: go to 6.
 //! 2. What they reach inside the region is marked, and each gets a copy, empty. This may collect; the
-//!    originals are still whole. If there is no memory, the region is *retired* instead: it stays,
-//!    and goes when a collection finds nothing in it alive.
+//!    originals are still whole. If there is no memory, the region is *retired* instead: it stays until
+//!    a collection finds nothing in it alive, or has made room for the copies: then steps 1 to 6 are
+//!    done at the next slow allocation, with all roots as sources.
 //!    A region with a pinned object is retired, too.
 //! 3. Contents are copied, originals are left with the address of their copy.
 //! 4. Slots of the copies get the addresses of copies, through the parent's barrier.
@@ -47,10 +50,9 @@
 //! Source: Tofte, Talpin 1997 (regions); Hanson 1990 (chunks); promotion as in the request arenas of
 //! servers, with a remembered set as in Ungar 1984. Departs from all: escapes need not be known
 //! statically, and identity is kept.
-//! Parameters: `regions`, and the parent's.
+//! Parameters: `regions`, `frames`, `frame-words`, and the parent's.
 //! Its steps are in parts/regions/: remembered.rs, promotion.rs, collection.rs, over table.rs.
-//! It does not promote into an outer region, and does not free inside of a region. The remembered
-//! objects of a retired region stay roots, so what they reach stays as long as they refer to it.
+//! It does not promote into an outer region, and does not free inside of a region.
 
 use std::cell::RefCell;
 use std::rc::Rc;
@@ -66,10 +68,11 @@ use super::mark_sweep::MarkSweep;
 use crate::parts::bump::Bump;
 use crate::parts::bytes::bytes_of;
 use crate::parts::regions::collection::{LIVE, ParentRoots, mark_live};
+use crate::parts::regions::frames::{Frames, Limits};
 use crate::parts::regions::mutator::{RegionMutator, may_be_local};
 use crate::parts::regions::promotion::Leaving;
 use crate::parts::regions::table::{Counters, RegionTable};
-use crate::parts::regions::{CHUNK, ChunkPool, NOBODY, Owner};
+use crate::parts::regions::{CHUNK, ChunkPool, NOBODY};
 
 /// A heap that regions can be put over.
 pub trait Parent: Heap {
@@ -84,6 +87,19 @@ pub const REGIONS: Parameter = Parameter {
     doc: "bytes of all regions together (also as KiB, MiB); at most an eighth of the limit; 0 = none",
 };
 
+/// How much of that a task's frames may take.
+const FRAMES: Parameter = Parameter {
+    name: "frames",
+    default: "32KiB",
+    doc: "bytes of a task's local objects (also as KiB); at most a quarter of the regions; 0 = none",
+};
+/// How much of that one frame may take.
+const FRAME_WORDS: Parameter = Parameter {
+    name: "frame-words",
+    default: "64",
+    doc: "words of a frame's local objects, headers included; what does not fit is made as ever",
+};
+
 impl Parent for MarkSweep {
     const ARENA: HeapInfo = HeapInfo {
         name: "arena",
@@ -91,6 +107,8 @@ impl Parent for MarkSweep {
         barrier: Barrier::Remembering,
         parameters: &[
             REGIONS,
+            FRAMES,
+            FRAME_WORDS,
             <MarkSweep>::INFO.parameters[0],
             <MarkSweep>::INFO.parameters[1],
             <MarkSweep>::INFO.parameters[2],
@@ -103,6 +121,7 @@ impl Parent for MarkSweep {
 #[derive(Debug)]
 pub struct Arena<P: Heap> {
     parent: P,
+    frames: Limits,
     table: Rc<RefCell<RegionTable>>,
 }
 
@@ -113,14 +132,26 @@ unsafe impl<P: Parent> Heap for Arena<P> {
     const INFO: HeapInfo = P::ARENA;
 
     fn new(config: &HeapConfig) -> Result<Self, HeapError> {
-        let text = config.parameter(&Self::INFO, REGIONS.name);
-        let asked = bytes_of(text).ok_or_else(|| {
-            HeapError(format!("regions={text}: expected bytes, also as KiB or MiB"))
-        })?;
-        let bytes = asked.min(config.limit_bytes / 8) / CHUNK * CHUNK;
+        let bytes_in = |parameter: Parameter| {
+            let text = config.parameter(&Self::INFO, parameter.name);
+            bytes_of(text).ok_or_else(|| {
+                HeapError(format!("{}={text}: expected bytes, also as KiB or MiB", parameter.name))
+            })
+        };
+        let bytes = bytes_in(REGIONS)?.min(config.limit_bytes / 8) / CHUNK * CHUNK;
+        let mut frames = Limits::default();
+        if Self::Mutator::LOCALS {
+            let text = config.parameter(&Self::INFO, FRAME_WORDS.name);
+            let words = text.parse::<u32>().map_err(|_| {
+                HeapError(format!("frame-words={text}: expected a number of words"))
+            })?;
+            frames.frame_bytes = words as usize * 8;
+            frames.stack_chunks = bytes_in(FRAMES)?.min(bytes / 4) / CHUNK;
+        }
         let mut parent = config.clone();
         parent.limit_bytes -= bytes;
-        parent.parameters.retain(|(name, _)| name != REGIONS.name);
+        let own = [REGIONS.name, FRAMES.name, FRAME_WORDS.name];
+        parent.parameters.retain(|(name, _)| !own.contains(&name.as_str()));
         let parent = P::new(&parent)?;
         let pool = ChunkPool::new(bytes, config.poison).ok_or_else(|| {
             HeapError(format!("the system refuses to reserve {bytes} bytes: lower `regions`"))
@@ -134,9 +165,10 @@ unsafe impl<P: Parent> Heap for Arena<P> {
             copies: Vec::new(),
             live_bytes: 0,
             finished: Vec::new(),
+            retry: Vec::new(),
             counters: Counters::default(),
         };
-        Ok(Arena { parent, table: Rc::new(RefCell::new(table)) })
+        Ok(Arena { parent, frames, table: Rc::new(RefCell::new(table)) })
     }
     fn mutator(&self) -> Self::Mutator {
         let table = self.table.borrow();
@@ -151,6 +183,11 @@ unsafe impl<P: Parent> Heap for Arena<P> {
             owners: table.pool.owners(),
             promoted: Vec::new(),
             table: self.table.clone(),
+            frames: Frames::NONE,
+            frame_limits: self.frames,
+            frame_bytes: 0,
+            frame_fallbacks: 0,
+            poisons: table.pool.poisons(),
         }
     }
     fn collect(&self, roots: &mut dyn Roots, why: Cause) -> Collection {
@@ -168,7 +205,9 @@ unsafe impl<P: Parent> Heap for Arena<P> {
         let mut collection = self.parent.collect(&mut seen, why);
         let table = &mut *self.table.borrow_mut();
         table.unhide(held, copies);
-        table.finish_retired(&live);
+        table.clear_dead_locals();
+        let limit_bytes = self.parent.usage().limit_bytes;
+        table.finish_retired(&live, limit_bytes.saturating_sub(collection.after_bytes));
         live.iter().for_each(|o| o.set_gc_byte(o.gc_byte() & !LIVE));
         let bytes = table.used_bytes();
         table.live_bytes = bytes;
@@ -179,7 +218,8 @@ unsafe impl<P: Parent> Heap for Arena<P> {
     fn usage(&self) -> Usage {
         let (table, parent) = (self.table.borrow(), self.parent.usage());
         let (used, counters) = (table.used_bytes(), table.counters);
-        let local = used as u64 + counters.region_bytes;
+        let regions = table.region_bytes() + counters.region_bytes;
+        let local = regions + table.local_bytes() + counters.frame_bytes;
         Usage {
             limit_bytes: table.limit,
             reserved_bytes: parent.reserved_bytes + table.pool.taken_bytes(),
@@ -196,11 +236,15 @@ unsafe impl<P: Parent> Heap for Arena<P> {
             ("region_enters", c.region_enters),
             ("region_escapes", c.region_escapes),
             ("region_retired", c.region_retired),
-            ("region_bytes", c.region_bytes + table.used_bytes() as u64),
+            ("region_bytes", c.region_bytes + table.region_bytes()),
             ("region_fallbacks", c.region_fallbacks),
             ("promoted_objects", c.promoted_objects),
             ("promoted_bytes", c.promoted_bytes),
         ];
+        if Self::Mutator::LOCALS {
+            counters.push(("frame_bytes", c.frame_bytes + table.local_bytes()));
+            counters.push(("frame_fallbacks", c.frame_fallbacks));
+        }
         counters.extend(self.parent.counters());
         counters
     }
@@ -214,6 +258,7 @@ unsafe impl<P: Parent> Heap for Arena<P> {
 unsafe impl<M: Mutator> Mutator for RegionMutator<M> {
     const COUNTS: bool = M::COUNTS;
     const REGIONS: bool = true;
+    const FRAMES: bool = Self::LOCALS;
 
     #[inline(always)]
     fn try_alloc(&mut self, layout: ObjectLayout) -> Option<Obj> {
@@ -229,6 +274,7 @@ unsafe impl<M: Mutator> Mutator for RegionMutator<M> {
     }
     #[cold]
     fn alloc_slow(&mut self, layout: ObjectLayout, at: &mut Safepoint<'_>) -> Result<Obj, Oom> {
+        self.promoted.clear();
         if self.has_room
             && may_be_local(layout.kind)
             && let Some(o) = self.alloc_in_region(layout)
@@ -236,10 +282,39 @@ unsafe impl<M: Mutator> Mutator for RegionMutator<M> {
             return Ok(o);
         }
         self.flush_region();
-        match self.parent.try_alloc(layout) {
+        let result = match self.parent.try_alloc(layout) {
             Some(o) => Ok(o),
             None => self.parent.alloc_slow(layout, at),
+        };
+        self.release_finished();
+        self.retry_retired(at);
+        result
+    }
+    #[inline(always)]
+    fn try_alloc_local(&mut self, layout: ObjectLayout) -> Option<Obj> {
+        if Self::LOCALS {
+            if let Some(o) = self.frames.bump.alloc(layout) {
+                return Some(o);
+            }
+            self.frame_fallbacks += 1;
         }
+        self.try_alloc(layout)
+    }
+    #[inline(always)]
+    fn try_push_frame(&mut self) -> bool {
+        self.try_push()
+    }
+    #[cold]
+    fn push_frame(&mut self) {
+        self.push_slow();
+    }
+    #[inline(always)]
+    fn try_pop_frame(&mut self) -> bool {
+        self.try_pop()
+    }
+    #[cold]
+    fn pop_frame(&mut self) {
+        self.pop_slow();
     }
     #[inline(always)]
     fn set(&mut self, register: &mut Value, v: Value) {
@@ -316,7 +391,10 @@ unsafe impl<M: Mutator> Mutator for RegionMutator<M> {
     fn watch(&mut self, o: Obj, why: Watch) {
         if self.is_local_object(o) {
             let owner = self.owner(o);
-            self.table.borrow_mut().region(owner).watched.push((o, why));
+            let mut table = self.table.borrow_mut();
+            let region = table.region(owner);
+            assert!(!region.is_stack, "{o:?} is watched, but local: escape analysis is wrong");
+            region.watched.push((o, why));
         } else {
             self.parent.watch(o, why);
         }
@@ -324,8 +402,11 @@ unsafe impl<M: Mutator> Mutator for RegionMutator<M> {
     fn enter(&mut self) -> Region {
         self.flush_region();
         self.release_finished();
+        let locals = self.locals_at_enter();
         let mut table = self.table.borrow_mut();
+        table.counters.region_enters += 1;
         let owner = table.open(self.current);
+        table.region(owner).locals_before = Some(locals);
         let token = table.token(owner);
         drop(table);
         self.enter_owner(owner);
@@ -338,9 +419,11 @@ unsafe impl<M: Mutator> Mutator for RegionMutator<M> {
         live: &mut LiveWords<'_>,
         at: &mut Safepoint<'_>,
     ) {
-        self.flush_region();
         let owner = self.table.borrow().of_token(region);
         assert_eq!(owner, self.current, "regions are left innermost first");
+        let locals = self.table.borrow_mut().region(owner).locals_before.take();
+        self.end_locals_since(locals.expect("kept since `enter`"));
+        self.flush_region();
         self.promoted.clear();
         let mut leaving = Leaving { owner, live };
         let sources = self.sources(&mut leaving, *result, at);
@@ -365,18 +448,22 @@ unsafe impl<M: Mutator> Mutator for RegionMutator<M> {
     }
     #[inline(always)]
     fn suspend(&mut self) -> Region {
-        if self.current == NOBODY { Region::NONE } else { self.suspend_region() }
+        let nothing = self.current == NOBODY && !(Self::LOCALS && self.frames.are_open());
+        if nothing { Region::NONE } else { self.suspend_slow() }
     }
     #[inline(always)]
     fn resume(&mut self, innermost: Region) {
         debug_assert_eq!(self.current, NOBODY);
         if innermost != Region::NONE {
-            let owner = self.table.borrow().of_token(innermost);
-            self.enter_owner(owner);
+            self.resume_slow(innermost);
         }
     }
     fn abandon(&mut self, innermost: Region) {
-        let mut owner = innermost.0 as Owner;
+        if innermost == Region::NONE {
+            return;
+        }
+        let first = self.table.borrow().of_token(innermost);
+        let (mut owner, stack) = self.table.borrow_mut().region_and_stack(first);
         while owner != NOBODY {
             let (outer, pins) = {
                 let mut table = self.table.borrow_mut();
@@ -389,6 +476,9 @@ unsafe impl<M: Mutator> Mutator for RegionMutator<M> {
                 self.release(owner);
             }
             owner = outer;
+        }
+        if stack != NOBODY {
+            self.table.borrow_mut().close(stack);
         }
     }
     fn pin(&mut self, o: Obj, at: &mut Safepoint<'_>) -> Result<(), Oom> {
@@ -408,6 +498,9 @@ unsafe impl<M: Mutator> Mutator for RegionMutator<M> {
     }
     fn flush(&mut self) {
         self.flush_region();
+        if Self::LOCALS {
+            self.publish_frames();
+        }
         self.parent.flush();
     }
 }

@@ -31,13 +31,14 @@ impl Parent for Rc {
         summary: "regions for arena blocks over reference counting, promotion of what escapes",
         parameters: &[
             REGIONS,
-            Rc::INFO.parameters[0],
-            Rc::INFO.parameters[1],
-            Rc::INFO.parameters[2],
+            <Rc>::INFO.parameters[0],
+            <Rc>::INFO.parameters[1],
+            <Rc>::INFO.parameters[2],
+            <Rc>::INFO.parameters[3],
         ],
         // Region objects are not counted.
         prefix_words: 0,
-        ..Rc::INFO
+        ..<Rc>::INFO
     };
 }
 

@@ -4,15 +4,16 @@
 //!  reservation:  [ class 3 │ class 7 │ free │ class 3 │ never used …      ]   16 KiB blocks
 //!  a block:      [ cell │ cell ─► cell │ cell ─► … ]     free cells are linked through their first word
 //! ```
-//! The mutator *takes* a block's whole free list and pops from it without looking at the block
+//! A mutator *takes* a block's whole free list and pops from it without looking at the block
 //! again; cells freed meanwhile gather on the block's own list (mimalloc's two lists). A block
-//! whose cells are all free goes back to the pool, for any class.
+//! whose cells are all free goes back to the pool, for any class. Which block it has taken for a
+//! class, each mutator keeps itself ([`Taken`]).
 //!
 //! Invariants
 //! - C1. Block `i` is the `i`-th 16 KiB of the reservation; each is of one class, or free, or was
 //!   never used.
 //! - C2. `used` counts a block's cells that are neither on its own list nor unformatted: objects,
-//!   and what the mutator has taken.
+//!   and what mutators have taken.
 //! - C3. A block is `listed` iff its own list is not empty and it is not taken; then it is in its
 //!   class's list. Entries of blocks that are not listed (any more) are skipped.
 //! - C4. The budget is charged [`CHARGE`] for every block that has a class.
@@ -47,10 +48,12 @@ pub struct CellSpace {
     pool: Vec<u32>,
     /// C3.
     lists: [Vec<u32>; COUNT],
-    /// The block whose list the mutator has taken.
-    taken: [Option<u32>; COUNT],
     poison: bool,
 }
+
+/// The block whose list a mutator has taken, for one class.
+#[derive(Debug, Default)]
+pub struct Taken(Option<u32>);
 
 fn next_of(cell: usize) -> usize {
     // SAFETY: a free cell's first word is its link.
@@ -71,7 +74,6 @@ impl CellSpace {
             blocks: Vec::new(),
             pool: Vec::new(),
             lists: std::array::from_fn(|_| Vec::new()),
-            taken: [None; COUNT],
             poison,
         })
     }
@@ -86,23 +88,23 @@ impl CellSpace {
     fn start(&self, block: u32) -> usize {
         self.memory.start() + block as usize * BLOCK_BYTES
     }
-    /// Takes a list of free cells of a class, linked through their first words, for the mutator,
+    /// Takes a list of free cells of a class, linked through their first words, for a mutator,
     /// which has used up the one it took before. `None` when the budget has no room.
-    pub fn take(&mut self, class: usize, budget: &Budget) -> Option<usize> {
-        if let Some(block) = self.taken[class] {
+    pub fn take(&mut self, class: usize, taken: &mut Taken, budget: &Budget) -> Option<usize> {
+        if let Some(block) = taken.0 {
             let b = &mut self.blocks[block as usize];
             if b.free != 0 {
                 return Some(self.hand_out(block));
             }
             b.taken = false;
-            self.taken[class] = None;
+            taken.0 = None;
         }
         let block = match self.listed(class) {
             Some(block) => block,
             None => self.fresh(class, budget)?,
         };
         self.blocks[block as usize].taken = true;
-        self.taken[class] = Some(block);
+        taken.0 = Some(block);
         Some(self.hand_out(block))
     }
     /// A listed block of a class; entries that are out of date go.
@@ -142,14 +144,14 @@ impl CellSpace {
         Some(block)
     }
     /// Gives a list that was taken back: the rest that the mutator has not used.
-    pub fn give_back(&mut self, class: usize, head: usize, budget: &Budget) {
+    pub fn give_back(&mut self, head: usize, taken: &mut Taken, budget: &Budget) {
         let mut cell = head;
         while cell != 0 {
             let next = next_of(cell);
             self.put(cell);
             cell = next;
         }
-        if let Some(block) = self.taken[class].take() {
+        if let Some(block) = taken.0.take() {
             self.blocks[block as usize].taken = false;
             self.settle(block, budget);
         }
@@ -210,10 +212,10 @@ mod tests {
     fn every_cell_comes_once_and_comes_back() {
         let budget = Budget::new(4 * CHARGE);
         let mut space = CellSpace::new(4 * CHARGE, true).unwrap();
-        let class = class_of(48);
+        let (class, mut taken) = (class_of(48), Taken::default());
         let mut cells = std::collections::HashSet::new();
         for round in 0..3 {
-            while let Some(mut cell) = space.take(class, &budget) {
+            while let Some(mut cell) = space.take(class, &mut taken, &budget) {
                 while cell != 0 {
                     let next = next_of(cell);
                     assert!(cells.insert(cell), "handed out twice");
@@ -222,7 +224,7 @@ mod tests {
             }
             assert_eq!(cells.len(), 4 * (BLOCK_BYTES / 48), "round {round}");
             assert_eq!(budget.taken(), 4 * CHARGE);
-            space.give_back(class, 0, &budget);
+            space.give_back(0, &mut taken, &budget);
             for cell in cells.drain() {
                 // SAFETY: handed out above.
                 unsafe { space.free(cell, &budget) };
@@ -235,14 +237,36 @@ mod tests {
     fn an_empty_block_serves_another_class() {
         let budget = Budget::new(CHARGE);
         let mut space = CellSpace::new(CHARGE, false).unwrap();
-        let head = space.take(class_of(64), &budget).unwrap();
+        let (mut small, mut large) = (Taken::default(), Taken::default());
+        let head = space.take(class_of(64), &mut small, &budget).unwrap();
         assert_eq!(CellSpace::length(head), BLOCK_BYTES / 64);
-        assert!(space.take(class_of(128), &budget).is_none());
+        assert!(space.take(class_of(128), &mut large, &budget).is_none());
         let (first, rest) = (head, next_of(head));
-        space.give_back(class_of(64), rest, &budget);
-        assert!(space.take(class_of(128), &budget).is_none());
+        space.give_back(rest, &mut small, &budget);
+        assert!(space.take(class_of(128), &mut large, &budget).is_none());
         // SAFETY: handed out above.
         unsafe { space.free(first, &budget) };
-        assert!(space.take(class_of(128), &budget).is_some());
+        assert!(space.take(class_of(128), &mut large, &budget).is_some());
+    }
+
+    #[test]
+    fn two_mutators_take_different_blocks_of_a_class() {
+        let budget = Budget::new(2 * CHARGE);
+        let mut space = CellSpace::new(2 * CHARGE, true).unwrap();
+        let (class, mut one, mut two) = (class_of(48), Taken::default(), Taken::default());
+        let first = space.take(class, &mut one, &budget).unwrap();
+        let second = space.take(class, &mut two, &budget).unwrap();
+        assert_ne!(space.block_of(first), space.block_of(second));
+        let rest = next_of(first);
+        // A cell that is freed meanwhile is there when its block is asked again.
+        // SAFETY: handed out above.
+        unsafe { space.free(first, &budget) };
+        assert_eq!(space.take(class, &mut one, &budget), Some(first));
+        space.give_back(rest, &mut one, &budget);
+        space.give_back(second, &mut two, &budget);
+        assert_eq!(budget.taken(), CHARGE, "one cell is still handed out");
+        // SAFETY: handed out above.
+        unsafe { space.free(first, &budget) };
+        assert_eq!(budget.taken(), 0);
     }
 }

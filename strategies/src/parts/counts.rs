@@ -4,6 +4,7 @@ use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
 use menagerie::object::{Obj, ObjectKind};
 
+use super::atomic_counts::{AtomicCount, Released};
 use super::memory::{Pages, Reservation};
 
 /// It is in a list of the dead.
@@ -58,6 +59,47 @@ pub fn decrement(o: Obj) -> u64 {
     set_count(o, left);
     left
 }
+
+// ---- beside other threads (atomic_counts.rs has the rules) ----
+
+#[inline(always)]
+fn shared(o: Obj) -> &'static AtomicCount {
+    // SAFETY: as `word`; an `AtomicCount` is an atomic word.
+    unsafe { &*((o.address() - 8) as *const AtomicCount) }
+}
+/// Where the gc byte lies in the header word.
+const fn in_header(flags: u8) -> u64 {
+    (flags as u64) << 8
+}
+/// One more (A1).
+#[inline(always)]
+pub fn increment_shared(o: Obj) {
+    shared(o).increment();
+}
+/// One more, unless the object is dead (A5).
+pub fn increment_unless_dead(o: Obj) -> bool {
+    shared(o).increment_unless_zero()
+}
+/// One less. `cycles`: whether possible roots of garbage cycles are looked for.
+#[inline(always)]
+pub fn release_shared(o: Obj, cycles: bool) -> Released {
+    if cycles && may_be_cyclic(o) {
+        shared(o).release(o.header_atomic(), in_header(CANDIDATE))
+    } else {
+        Released { last: shared(o).decrement(), candidate: false }
+    }
+}
+/// Sets flags.
+pub fn add_shared(o: Obj, flags: u8) {
+    o.header_atomic().fetch_or(in_header(flags), Relaxed);
+}
+/// Clears flags.
+pub fn remove_shared(o: Obj, flags: u8) {
+    o.header_atomic().fetch_and(!in_header(flags), Relaxed);
+}
+
+// ---- flags ----
+
 /// Whether any of these flags is set.
 #[inline(always)]
 pub fn has(o: Obj, flags: u8) -> bool {
@@ -80,9 +122,8 @@ pub fn may_be_cyclic(o: Obj) -> bool {
     kind < FIRST_UNTRACED && kind != ObjectKind::Range as u8
 }
 
-/// A list of objects that pushing cannot overflow and that pushing to is no call: the fast path of a
-/// counting heap. Its addresses are reserved for as many objects as the heap can hold, and an object
-/// is in it at most once (its flag says so).
+/// A list of objects that pushing to is no call: the fast path of a counting heap. Its addresses are
+/// reserved for as many objects as its owner ever puts into it.
 #[derive(Debug)]
 pub struct ObjectList {
     memory: Reservation,
@@ -90,9 +131,14 @@ pub struct ObjectList {
 }
 
 impl ObjectList {
-    /// For a heap of `limit` bytes, whose objects take at least 16; `None` when the system refuses.
+    /// For a heap of `limit` bytes, whose objects take at least 16 and are in the list at most once
+    /// each (a flag says so); `None` when the system refuses.
     pub fn new(limit: usize) -> Option<ObjectList> {
-        let memory = Reservation::new((limit / 16 + 1) * size_of::<Obj>(), Pages::Small)?;
+        Self::with_room(limit / 16 + 1)
+    }
+    /// For so many objects.
+    pub fn with_room(count: usize) -> Option<ObjectList> {
+        let memory = Reservation::new(count * size_of::<Obj>(), Pages::Small)?;
         Some(ObjectList { memory, len: 0 })
     }
     /// Whether there is nothing in it.
@@ -101,14 +147,15 @@ impl ObjectList {
         self.len == 0
     }
     /// How many objects are in it.
+    #[inline(always)]
     pub fn len(&self) -> usize {
         self.len
     }
-    /// Adds an object that is not in it.
+    /// Adds an object. There is room, by the owner's invariant.
     #[inline(always)]
     pub fn push(&mut self, o: Obj) {
         debug_assert!((self.len + 1) * size_of::<Obj>() <= self.memory.bytes());
-        // SAFETY: there is room for every object of the heap, each at most once.
+        // SAFETY: there is room.
         unsafe { *(self.memory.start() as *mut Obj).add(self.len) = o };
         self.len += 1;
     }

@@ -7,7 +7,7 @@
 //! Relaxed order is enough: objects were written before the threads that mark were woken, and nobody
 //! writes to them meanwhile; an object that is found goes from thread to thread through a lock.
 
-use crate::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use crate::sync::words::{AtomicU64, Ordering::Relaxed};
 
 /// Sets a bit; whether it was clear.
 #[inline(always)]

@@ -15,6 +15,7 @@
 //! - R3. What the range does not hold, no region holds.
 
 pub(crate) mod collection;
+pub(crate) mod frames;
 pub mod mutator;
 pub(crate) mod promotion;
 mod remembered;
@@ -69,6 +70,10 @@ impl ChunkPool {
     /// Bytes of all chunks, taken or not.
     pub fn bytes(&self) -> usize {
         self.owners.len() * CHUNK
+    }
+    /// Whether freed memory is overwritten.
+    pub fn poisons(&self) -> bool {
+        self.poison
     }
     /// Bytes of the chunks that regions have.
     pub fn taken_bytes(&self) -> usize {
@@ -135,6 +140,14 @@ pub struct RegionMemory {
 }
 
 impl RegionMemory {
+    /// All of a new span of so many chunks, as the open one; nothing when the pool has not as many.
+    pub fn reserve(&mut self, owner: Owner, count: usize, pool: &mut ChunkPool) -> Bump {
+        let first = if count == 0 { None } else { pool.take(owner, count) };
+        let Some(first) = first else { return Bump::EMPTY };
+        self.spans.push(Span { first, count, end: pool.address(first) });
+        self.open = Some(self.spans.len() - 1);
+        self.resume(pool)
+    }
     /// The rest of the open span.
     pub fn resume(&self, pool: &ChunkPool) -> Bump {
         let Some(open) = self.open else { return Bump::EMPTY };
@@ -172,6 +185,18 @@ impl RegionMemory {
     /// Bytes between the starts of spans and their ends.
     pub fn bytes(&self, pool: &ChunkPool) -> usize {
         self.spans.iter().map(|span| span.end - pool.address(span.first)).sum()
+    }
+    /// Every object, as long as none has been promoted.
+    pub fn objects(&self, pool: &ChunkPool, mut f: impl FnMut(Obj)) {
+        for span in &self.spans {
+            let mut at = pool.address(span.first);
+            while at < span.end {
+                // SAFETY: objects lie back to back (R2).
+                let o = unsafe { Obj::from_address(at) };
+                f(o);
+                at += o.size();
+            }
+        }
     }
     /// Every reference that an object holds, also of those that have been promoted: they keep their
     /// words, and have the address of their copy for a header.

@@ -163,13 +163,32 @@ impl RegionTable {
         self.copies = held;
         self.copies.truncate(copies);
     }
-    /// Retired regions without a live object have ended.
-    pub(crate) fn finish_retired(&mut self, live: &[Obj]) {
+    /// What nothing reaches in stacks of local objects forgets what it held: that may be gone, and the
+    /// ends of regions look at all of a stack.
+    pub(crate) fn clear_dead_locals(&self) {
+        self.locals(NOBODY, true, |o| {
+            if o.gc_byte() & LIVE == 0 {
+                (0..o.traced_slots()).for_each(|i| o.set_slot(i, Value::NIL));
+            }
+        });
+    }
+    /// Retired regions without a live object have ended; others are tried again if the parent has so
+    /// much room that copies fit.
+    pub(crate) fn finish_retired(&mut self, live: &[Obj], mut room_bytes: usize) {
+        self.retry.clear();
         let alive: Vec<Owner> = live.iter().map(|&o| self.owner_of(o)).collect();
         for owner in 1..=self.regions.len() as Owner {
-            if self.region(owner).retired && !alive.contains(&owner) {
+            let region = &self.regions[owner as usize - 1];
+            if !region.retired || region.pins > 0 {
+                continue;
+            }
+            let bytes = region.memory.bytes(&self.pool);
+            if !alive.contains(&owner) {
                 self.region(owner).retired = false;
                 self.finished.push(owner);
+            } else if bytes <= room_bytes {
+                room_bytes -= bytes;
+                self.retry.push(owner);
             }
         }
     }

@@ -8,6 +8,7 @@ use menagerie::heap::{Mutator, Region};
 use menagerie::object::{Obj, ObjectKind, ObjectLayout};
 use menagerie::value::Value;
 
+use super::frames::{Frames, Limits};
 use super::table::RegionTable;
 use super::{CHUNK, NOBODY, Owner, Owners};
 use crate::parts::bump::Bump;
@@ -28,6 +29,15 @@ pub struct RegionMutator<M: Mutator> {
     /// What the last `leave` promoted.
     pub(crate) promoted: Vec<Obj>,
     pub(crate) table: Rc<RefCell<RegionTable>>,
+    /// Local objects of the running task.
+    pub(crate) frames: Frames,
+    pub(crate) frame_limits: Limits,
+    /// Bytes of local objects that have ended, since the last flush.
+    pub(crate) frame_bytes: u64,
+    /// Local objects that found no room in their frame, since the last flush.
+    pub(crate) frame_fallbacks: u64,
+    /// Whether freed memory is overwritten.
+    pub(crate) poisons: bool,
 }
 
 /// Whether objects of a kind may be in a region (I6).
@@ -55,6 +65,7 @@ impl<M: Mutator> RegionMutator<M> {
     }
     /// The buffer goes back to the region.
     pub(crate) fn flush_region(&mut self) {
+        self.flush_frames();
         if self.bump.limit() != 0 {
             let bump = std::mem::replace(&mut self.bump, Bump::EMPTY);
             self.table.borrow_mut().region(self.current).memory.suspend(bump);
@@ -115,10 +126,16 @@ impl<M: Mutator> RegionMutator<M> {
     }
     /// From here on other tasks may find what is remembered or watched (I3).
     #[cold]
-    pub(crate) fn suspend_region(&mut self) -> Region {
+    #[inline(never)]
+    pub(crate) fn suspend_slow(&mut self) -> Region {
         self.flush_region();
+        let frames = self.suspend_frames();
         let mut table = self.table.borrow_mut();
         let mut owner = self.current;
+        if owner == NOBODY {
+            return table.token(frames);
+        }
+        table.region(owner).stack = frames;
         let token = table.token(owner);
         while owner != NOBODY {
             let region = table.region(owner);
@@ -128,5 +145,15 @@ impl<M: Mutator> RegionMutator<M> {
         drop(table);
         self.enter_owner(NOBODY);
         token
+    }
+    #[cold]
+    #[inline(never)]
+    pub(crate) fn resume_slow(&mut self, innermost: Region) {
+        let owner = self.table.borrow().of_token(innermost);
+        let (innermost, frames) = self.table.borrow_mut().region_and_stack(owner);
+        self.enter_owner(innermost);
+        if frames != NOBODY {
+            self.resume_frames(frames);
+        }
     }
 }

@@ -1,7 +1,7 @@
 //! The end of a region: what outlives it is copied into the parent, and every reference to it leads
 //! to the copy. The steps are those of arena.rs.
 
-use menagerie::heap::{LiveWords, Liveness, Mutator, Oom, Safepoint};
+use menagerie::heap::{Cause, LiveWords, Liveness, Mutator, Oom, Roots, Safepoint, Stop};
 use menagerie::object::Obj;
 use menagerie::value::Value;
 
@@ -39,6 +39,11 @@ impl<M: Mutator> RegionMutator<M> {
             }
         }
         region.watched.iter().for_each(|&(o, _)| visit(Value::object(o)));
+        if self.frames.holds || region.shared {
+            table.locals(self.frames.owner, region.shared, |local| {
+                (0..local.traced_slots()).for_each(|i| visit(local.slot(i)));
+            });
+        }
         if region.shared {
             at.roots(&mut |roots| {
                 roots.slices(&mut |slice, _| slice.iter().for_each(|&v| visit(v)));
@@ -141,6 +146,12 @@ impl<M: Mutator> RegionMutator<M> {
             }
             self.forget(&mut holder, slot);
         }
+        if self.frames.holds || shared {
+            self.table.borrow().locals(self.frames.owner, shared, |local| {
+                (0..local.traced_slots())
+                    .for_each(|i| local.set_slot(i, self.resolve(local.slot(i))));
+            });
+        }
         if shared || !watched.is_empty() {
             at.roots(&mut |roots| {
                 roots.slices(&mut |slice, _| slice.iter_mut().for_each(|v| self.fix_word(v)));
@@ -163,14 +174,16 @@ impl<M: Mutator> RegionMutator<M> {
         let made = self.make_copies(leaving.owner, sources, *result, at);
         let copies = std::mem::take(&mut self.table.borrow_mut().copies);
         let objects = copies[1..].iter().filter_map(|v| v.as_object());
-        let mut promoted = std::mem::take(&mut self.promoted);
-        promoted.extend(objects);
+        let mut all_promoted = std::mem::take(&mut self.promoted);
+        let first = all_promoted.len();
+        all_promoted.extend(objects);
+        let promoted = &all_promoted[first..];
         if copies[0] != Value::NIL {
             *result = copies[0];
         }
         match &made {
             Ok(originals) => {
-                self.fill_copies(originals, &promoted);
+                self.fill_copies(originals, promoted);
                 *result = self.resolve(*result);
                 self.fix(leaving, at);
                 let counters = &mut self.table.borrow_mut().counters;
@@ -187,7 +200,7 @@ impl<M: Mutator> RegionMutator<M> {
             self.parent.set(&mut word, Value::object(copy));
             self.parent.clear(std::slice::from_mut(&mut word));
         }
-        self.promoted = promoted;
+        self.promoted = all_promoted;
         made.is_ok()
     }
     /// Step 6.
@@ -210,12 +223,47 @@ impl<M: Mutator> RegionMutator<M> {
         table.close(owner);
         self.holds &= !table.is_idle();
     }
+    /// Step 2 has failed before: once more, for those that a collection has made room for. Copies that
+    /// do not fit now have to wait for the next one.
+    pub(crate) fn retry_retired(&mut self, at: &mut Safepoint<'_>) {
+        self.flush_region();
+        while let Some(owner) = self.next_retry() {
+            let mut leaving = Leaving { owner, live: &mut |_| {} };
+            let mut stop = NoCollection(at);
+            let at = &mut Safepoint::new(&mut stop);
+            let mut nothing = Value::NIL;
+            let sources = self.sources(&mut leaving, nothing, at);
+            if sources.is_empty() || self.promote(&mut leaving, sources, &mut nothing, at) {
+                self.release(owner);
+            } else {
+                self.table.borrow_mut().region(owner).retired = true;
+            }
+        }
+    }
+    /// All roots may refer to it by now.
+    fn next_retry(&self) -> Option<Owner> {
+        let mut table = self.table.borrow_mut();
+        let owner = table.retry.pop()?;
+        let region = table.region(owner);
+        (region.shared, region.retired) = (true, false);
+        Some(owner)
+    }
     /// Retired regions that a collection found empty.
     pub(crate) fn release_finished(&mut self) {
         loop {
             let Some(owner) = self.table.borrow_mut().finished.pop() else { return };
             self.release(owner);
         }
+    }
+}
+
+/// A safepoint at which the parent gets no collection: somebody has an object that is no root yet.
+struct NoCollection<'a, 'b>(&'a mut Safepoint<'b>);
+
+impl Stop for NoCollection<'_, '_> {
+    fn collect(&mut self, _: Cause) {}
+    fn roots(&mut self, f: &mut dyn FnMut(&mut dyn Roots)) {
+        self.0.roots(f);
     }
 }
 

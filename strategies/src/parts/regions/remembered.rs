@@ -14,17 +14,26 @@ impl<M: Mutator> RegionMutator<M> {
     pub(crate) fn note(&mut self, o: Obj, i: usize, v: Value) {
         if self.is_local(v) {
             // SAFETY: just tested.
-            let target = self.owner(unsafe { v.object_unchecked() });
-            if !self.is_local_object(o) || self.owner(o) != target {
-                self.remember(o, i, target);
+            let object = unsafe { v.object_unchecked() };
+            let target = self.owner(object);
+            if self.is_local_object(o) {
+                let owner = self.owner(o);
+                if owner == target {
+                    return;
+                }
+                if Self::LOCALS && owner == self.frames.owner {
+                    self.frames.holds = true;
+                    return;
+                }
             }
+            self.remember(o, i, object, target);
         } else if Self::COUNTS && v.is_object() {
             self.holds = true;
         }
     }
     #[cold]
     #[inline(never)]
-    pub(crate) fn remember(&mut self, o: Obj, i: usize, target: Owner) {
+    fn remember(&mut self, o: Obj, i: usize, object: Obj, target: Owner) {
         let shared = self.table.clone();
         let table = &mut *shared.borrow_mut();
         let owner = table.owner_of(o);
@@ -43,6 +52,9 @@ impl<M: Mutator> RegionMutator<M> {
         let region = table.region(target);
         region.holders.push(holder);
         region.remembered.push(Remembered { slot: i as u32, serial, hidden: Value::NIL });
+        if target == self.frames.owner {
+            self.raise_guard(object);
+        }
     }
     /// Forgets repetitions among remembered slots, and slots that refer elsewhere by now.
     pub(crate) fn tidy(&mut self, table: &mut RegionTable, owner: Owner) {

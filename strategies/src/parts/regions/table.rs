@@ -4,10 +4,13 @@ use menagerie::heap::{Region, Watch};
 use menagerie::object::Obj;
 use menagerie::value::Value;
 
+use super::frames::{Frames, MARK};
 use super::{ChunkPool, NOBODY, Owner, RegionMemory};
 
 /// How many remembered slots a region has before they are looked through for repetitions.
 pub(super) const TIDY: usize = 1024;
+/// Generations are numbers of 28 bits: a token is an int that fits a register.
+const GENERATIONS: u32 = (1 << 28) - 1;
 
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub(crate) struct Remembered {
@@ -37,6 +40,16 @@ pub(crate) struct RegionEntry {
     pub(crate) pins: usize,
     /// Weak references point at these, or they have finalizers: promoted whatever happens.
     pub(crate) watched: Vec<(Obj, Watch)>,
+    /// The stack of local objects when the region began.
+    pub(crate) locals_before: Option<Frames>,
+    /// Of a region that its task has left by giving way: the task's stack of local objects.
+    pub(crate) stack: Owner,
+    /// Whether it is such a stack itself.
+    pub(crate) is_stack: bool,
+    /// Bytes of a stack's objects when they were counted last.
+    pub(crate) local_bytes: u64,
+    /// A stack whose task has given way.
+    pub(crate) frames: Option<Frames>,
 }
 
 /// Counters, by the names that statistics show.
@@ -49,6 +62,8 @@ pub(crate) struct Counters {
     pub(crate) region_fallbacks: u64,
     pub(crate) promoted_objects: u64,
     pub(crate) promoted_bytes: u64,
+    pub(crate) frame_bytes: u64,
+    pub(crate) frame_fallbacks: u64,
 }
 
 /// All regions of a heap.
@@ -61,6 +76,8 @@ pub(crate) struct RegionTable {
     pub(crate) serial: u64,
     /// Fresh copies that a collection must keep, and the block's value before them.
     pub(crate) copies: Vec<Value>,
+    /// Retired regions for whose copies the last collection has made room.
+    pub(crate) retry: Vec<Owner>,
     /// Of the regions, after the last collection.
     pub(crate) live_bytes: usize,
     /// Retired regions that hold nothing alive any more.
@@ -69,9 +86,11 @@ pub(crate) struct RegionTable {
 }
 
 impl RegionTable {
-    /// Whether there is no region.
+    /// Whether no region holds anything.
     pub(crate) fn is_idle(&self) -> bool {
-        self.free.len() == self.regions.len()
+        let empty =
+            |r: &RegionEntry| r.serial == 0 || r.is_stack && r.memory.bytes(&self.pool) == 0;
+        self.regions.iter().all(empty)
     }
     pub(crate) fn region(&mut self, owner: Owner) -> &mut RegionEntry {
         &mut self.regions[owner as usize - 1]
@@ -87,7 +106,6 @@ impl RegionTable {
     }
     pub(crate) fn open(&mut self, outer: Owner) -> Owner {
         self.serial += 1;
-        self.counters.region_enters += 1;
         let owner = self.free.pop().unwrap_or_else(|| {
             self.regions.push(RegionEntry::default());
             self.regions.len() as Owner
@@ -95,6 +113,12 @@ impl RegionTable {
         let serial = self.serial;
         let region = self.region(owner);
         (region.serial, region.outer, region.tidy_at) = (serial, outer, TIDY);
+        owner
+    }
+    /// A stack of local objects: a region that nobody leaves.
+    pub(super) fn open_stack(&mut self) -> Owner {
+        let owner = self.open(NOBODY);
+        self.region(owner).is_stack = true;
         owner
     }
     pub(crate) fn token(&self, owner: Owner) -> Region {
@@ -123,19 +147,57 @@ impl RegionTable {
         }
         inner == outer
     }
+    /// What a task had that gave way in this region, or with this stack: its innermost region, and its
+    /// stack of local objects.
+    pub(crate) fn region_and_stack(&mut self, owner: Owner) -> (Owner, Owner) {
+        let region = self.region(owner);
+        match region.is_stack {
+            true => (NOBODY, owner),
+            false => (owner, std::mem::take(&mut region.stack)),
+        }
+    }
+    /// Bytes of regions and stacks.
     pub(crate) fn used_bytes(&self) -> usize {
         self.regions.iter().map(|region| region.memory.bytes(&self.pool)).sum()
+    }
+    /// Bytes of objects in regions.
+    pub(crate) fn region_bytes(&self) -> u64 {
+        let regions = self.regions.iter().filter(|region| !region.is_stack);
+        regions.map(|region| region.memory.bytes(&self.pool) as u64).sum()
+    }
+    /// Bytes of local objects, as counted last.
+    pub(crate) fn local_bytes(&self) -> u64 {
+        self.regions.iter().map(|region| region.local_bytes).sum()
+    }
+    /// Counts the objects of a stack, whose end is known.
+    pub(super) fn count_locals(&mut self, stack: Owner) {
+        let region = &mut self.regions[stack as usize - 1];
+        let mut bytes = 0;
+        region.memory.objects(&self.pool, |o| bytes += size_of_local(o));
+        region.local_bytes = bytes;
+    }
+    /// Every object in the task's stack, and if `all`, in those of the other tasks.
+    pub(super) fn locals(&self, stack: Owner, all: bool, mut f: impl FnMut(Obj)) {
+        for (region, owner) in self.regions.iter().zip(1..) {
+            if region.is_stack && (all || owner == stack) {
+                region.memory.objects(&self.pool, &mut f);
+            }
+        }
     }
     /// The chunks go back; the region's place is free for another.
     pub(crate) fn close(&mut self, owner: Owner) {
         let region = &mut self.regions[owner as usize - 1];
-        self.counters.region_bytes += region.memory.bytes(&self.pool) as u64;
+        let bytes = region.memory.bytes(&self.pool) as u64;
+        self.counters.region_bytes += if region.is_stack { 0 } else { bytes };
+        self.counters.frame_bytes += std::mem::take(&mut region.local_bytes);
         region.memory.release(&mut self.pool);
-        region.generation = region.generation.wrapping_add(1);
+        region.generation = (region.generation + 1) & GENERATIONS;
         region.holders.clear();
         region.remembered.clear();
         region.watched.clear();
         (region.serial, region.shared, region.retired) = (0, false, false);
+        (region.stack, region.is_stack) = (NOBODY, false);
+        (region.locals_before, region.frames) = (None, None);
         self.free.push(owner);
     }
     /// Whether the object of a remembered slot is still there.
@@ -146,4 +208,9 @@ impl RegionTable {
             owner => self.regions[owner as usize - 1].serial == remembered.serial,
         }
     }
+}
+
+/// What an object of a stack counts for: marks are no objects of the program.
+pub(super) fn size_of_local(o: Obj) -> u64 {
+    if o.kind() == MARK.kind { 0 } else { o.size() as u64 }
 }
