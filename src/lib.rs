@@ -21,7 +21,7 @@
 //!
 //! | where | what |
 //! |---|---|
-//! | [`heap`] | the `Heap` and `Mutator` contracts, rules H1–H7 |
+//! | [`heap`] | the `Heap` and `Mutator` contracts, rules H1–H10 |
 //! | [`sched`] | the `Scheduler` contract |
 //! | [`gate`], [`limit`], [`idle`], [`task_word`] | the protocols among workers, each with its model |
 //! | [`calls`], [`input`] | what may block the system's thread, on helper threads; reading lines |
