@@ -503,7 +503,8 @@ pub unsafe trait Mutator: Sized {
         _at: &mut Safepoint<'_>,
     ) {
     }
-    /// What the last `leave` or `alloc_slow` has promoted, where it is now: for checkers.
+    /// What `leave`, or an `alloc_slow` that has found memory, has promoted, where it is now, until the
+    /// next of them or `flush`: for checkers.
     fn promoted(&self, _f: &mut dyn FnMut(Obj)) {}
     /// The value is about to be kept by a root that is no register of the running task: a global,
     /// another task's register, a table of the world.

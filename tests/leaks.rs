@@ -8,6 +8,7 @@ use menagerie::event::NullSink;
 use menagerie::heap::{Heap, HeapConfig};
 use menagerie::input::Input;
 use menagerie::sched::SchedulerConfig;
+use menagerie::sync::ManyThreads;
 use menagerie::vm::{Vm, VmConfig};
 use menagerie::world::World;
 use menagerie_strategies::heaps::{
@@ -59,6 +60,10 @@ fn nothing_is_left<H: Heap>(parameters: &[(&str, &str)]) {
 #[test]
 fn rc_has_freed_everything() {
     nothing_is_left::<Rc>(&[]);
+}
+#[test]
+fn arc_has_freed_everything() {
+    nothing_is_left::<Rc<ManyThreads>>(&[]);
 }
 #[test]
 fn tracing_heaps_find_nothing_alive() {

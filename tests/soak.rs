@@ -22,6 +22,7 @@ use std::time::{Duration, Instant};
 use common::{Capture, Compiled, collects, compile};
 use menagerie::event::{Event, FnSink};
 use menagerie::heap::{CheckOptions, HeapConfig, Parameter, Sizer};
+use menagerie::input::Input;
 use menagerie::report::Ending;
 use menagerie::sched::SchedulerConfig;
 use menagerie::task::TaskId;
@@ -134,7 +135,7 @@ impl Round {
         let mut world = World::new(compiled.program.clone());
         world.output = Box::new(capture.clone());
         world.error_output = Box::new(std::io::sink());
-        world.input = Box::new(std::io::empty());
+        world.input = Input::new(std::io::empty());
         world.params = [("seed", self.seed), ("n", if self.stress.is_some() { 20 } else { 60 })]
             .map(|(name, value)| (name.to_owned(), value.to_string()))
             .into();

@@ -204,7 +204,11 @@ impl Builder<'_> {
             for (heap, scheduler, workers) in self.configurations(workload) {
                 let workload = workload.clone();
                 let cell = Cell { workload, heap, scheduler, workers, heap_factor, heap_bytes };
-                if let Some(cell) = self.admit(cell, n == 0) {
+                if let Some(mut cell) = self.admit(cell, n == 0) {
+                    // What runs is what the results name: `rc` is `arc` where several workers run.
+                    let flavour =
+                        menagerie_strategies::flavour(&cell.heap.name, &cell.scheduler.name);
+                    cell.heap.name = flavour.to_owned();
                     block.push(self.cells.len());
                     self.cells.push(cell);
                 }

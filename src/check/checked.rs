@@ -813,10 +813,10 @@ unsafe impl<M: Mutator> Mutator for CheckedMutator<M> {
             // A counting heap drains before it gives up.
             shadow.may_reuse |= M::PARALLEL && shadow.info.barrier == Barrier::Counting;
         });
-        let o = self.inner.alloc_slow(layout, at);
+        let o = self.inner.alloc_slow(layout, at)?;
         self.inner.promoted(&mut |o| self.tell(|shadow| shadow.promoted(o)));
-        self.tell(|shadow| o.iter().for_each(|&o| shadow.admit(o, layout, number)));
-        o
+        self.tell(|shadow| shadow.admit(o, layout, number));
+        Ok(o)
     }
     #[inline]
     fn try_alloc_local(&mut self, layout: ObjectLayout) -> Option<Obj> {
@@ -831,9 +831,9 @@ unsafe impl<M: Mutator> Mutator for CheckedMutator<M> {
     ) -> Result<Obj, Oom> {
         let number = self.number;
         self.tell(|shadow| shadow.safepoint(number));
-        let o = self.inner.alloc_local_slow(layout, at);
+        let o = self.inner.alloc_local_slow(layout, at)?;
         self.inner.promoted(&mut |o| self.tell(|shadow| shadow.promoted(o)));
-        o.map(|o| self.local(o, layout))
+        Ok(self.local(o, layout))
     }
     #[inline]
     fn try_push_frame(&mut self) -> bool {

@@ -16,7 +16,7 @@ use crate::task::Task;
 use crate::value::Value;
 use crate::world::SCRATCH;
 
-use super::loaded::Method;
+use super::loaded::{Loaded, Method};
 
 /// Redoes the instruction at `pc`. `true`: the run goes on where [`Ctx::resume`] says; `false`: the
 /// slice ends, and the reductions are there. (Not returned: what a caller keeps for a result on its
@@ -591,23 +591,30 @@ impl<H: Heap> Slow<'_, H> {
         let region = Region(self.b().int_unchecked() as u64);
         let mut result = self.c();
         if <H::Mutator as Mutator>::REGIONS {
+            let counts = <H::Mutator as Mutator>::COUNTS;
             // SAFETY: as for the caller; the window lies below the frames (T2).
-            let window = unsafe { self.clear_dead_after() };
+            let mut window = counts.then(|| unsafe { self.clear_dead_after() });
             let task = self.ctx.task;
+            let mut stop = self.ctx.stop();
+            let (loaded, next, base) = (self.ctx.loaded(), self.next, self.base);
+            let (target, kept) = (self.i.a.into(), self.i.c.into());
             let mut live = |f: &mut dyn FnMut(&mut Value)| {
-                // SAFETY: the running task's own words; borrowed for this visit alone.
+                // SAFETY: the running task's own words; borrowed for this visit alone. Dead ones are
+                // cleared at the first visit: most regions end without one.
                 unsafe {
+                    let window =
+                        *window.get_or_insert_with(|| clear_dead(loaded, next, base, target, kept));
                     window.as_mut().expect("a window").iter_mut().for_each(&mut *f);
                     f(&mut (*task).trace_of);
                 }
             };
-            let mut stop = self.ctx.stop();
             let at = &mut Safepoint::new(&mut stop);
             self.ctx.mutator.leave(region, &mut result, &mut live, at);
         }
         self.set(self.i.a, result)
     }
-    /// Clears the registers that are dead behind this instruction, but for the result's; its window.
+    /// Clears the registers that are dead behind this instruction, but for the result's, in a counting
+    /// heap; its window.
     unsafe fn clear_dead_after(&mut self) -> *mut [Value] {
         let loaded = self.ctx.loaded();
         // SAFETY: by the caller.
@@ -686,4 +693,25 @@ impl<H: Heap> Slow<'_, H> {
         }
         self.set(i.a, Value::object(new))
     }
+}
+
+/// Clears the registers that are dead at `next`, and `target`, but for `kept`, which no heap counts; the
+/// window.
+///
+/// # Safety
+/// The state of a run of verified code, at `next`.
+unsafe fn clear_dead(
+    loaded: &Loaded,
+    next: *const u64,
+    base: *mut Value,
+    target: usize,
+    kept: usize,
+) -> *mut [Value] {
+    // SAFETY: by the caller.
+    let (window, dead) = unsafe { loaded.dead_registers(next, base) };
+    for r in dead.chain([target]).filter(|&r| r != kept) {
+        // SAFETY: within the window.
+        unsafe { *base.add(r) = Value::NIL };
+    }
+    window
 }

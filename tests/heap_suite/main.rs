@@ -87,7 +87,7 @@ fn variants(heap: &str) -> Vec<Vec<(String, String)>> {
             variants.push(one("gc-threads", "2"));
             variants
         }
-        "rc" => {
+        "rc" | "arc" => {
             vec![Vec::new(), [one("cycle-threshold", "100"), one("cycle-budget", "3")].concat()]
         }
         _ => vec![Vec::new()],

@@ -175,6 +175,37 @@ fn without_memory_for_the_copies_the_region_stays() {
     }
 }
 
+/// An inner region is retired and refers to the outer one, which ends in order.
+#[test]
+fn a_retired_region_gets_the_copies_of_what_was_around_it() {
+    for mut m in machines(|config| config.limit_bytes = 1 << 20) {
+        while m.new_values(2, TUPLE, &[From::Root(3), From::Int(0)]).is_ok() {
+            m.set(3, From::Root(2));
+        }
+        m.enter();
+        pair(&mut m, 4, 4);
+        m.enter();
+        for n in 0..2000 {
+            pair(&mut m, 0, n);
+            m.store(0, 1, From::Root(1));
+            m.set(1, From::Root(0));
+        }
+        pair(&mut m, 0, 0);
+        m.store(0, 1, From::Root(4));
+        m.set(4, From::Root(1));
+        m.leave(0);
+        assert_eq!(m.counter("region_retired"), 1);
+        // Now there is memory.
+        [2, 3].into_iter().for_each(|r| m.set(r, From::Int(0)));
+        m.collect();
+        m.leave(5);
+        m.check();
+        m.load(0, 1, 1);
+        m.store(1, 0, From::Int(7));
+        m.check();
+    }
+}
+
 /// Retired regions are promoted when a collection has made room; remembered slots, that keep them from
 /// being found empty, get the copies.
 #[test]

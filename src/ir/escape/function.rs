@@ -72,13 +72,9 @@ pub(super) fn sites(program: &Program, summaries: &Summaries, id: FuncId) -> Vec
     sites
 }
 
-/// Whether the result may be a new object that can hold others.
+/// Whether the result may be a new object that can hold others. (A callee's are not looked for.)
 fn makes_containers(op: &Op) -> bool {
-    let calls = matches!(
-        op,
-        Op::Call(..) | Op::CallDirect(..) | Op::CallMethod(..) | Op::CallNative(..) | Op::Spawn(..)
-    );
-    calls || SiteKind::of(op).is_some()
+    matches!(op, Op::CallNative(..)) || SiteKind::of(op).is_some()
 }
 
 /// A function's body as a flow graph.

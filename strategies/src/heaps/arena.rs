@@ -287,7 +287,9 @@ unsafe impl<M: Mutator> Mutator for RegionMutator<M> {
             None => self.parent.alloc_slow(layout, at),
         };
         self.release_finished();
-        self.retry_retired(at);
+        if result.is_ok() {
+            self.retry_retired(at);
+        }
         result
     }
     #[inline(always)]
@@ -400,13 +402,13 @@ unsafe impl<M: Mutator> Mutator for RegionMutator<M> {
         }
     }
     fn enter(&mut self) -> Region {
-        self.flush_region();
+        self.flush_bump();
         self.release_finished();
-        let locals = self.locals_at_enter();
+        let locals = Self::LOCALS.then(|| self.locals_at_enter());
         let mut table = self.table.borrow_mut();
         table.counters.region_enters += 1;
         let owner = table.open(self.current);
-        table.region(owner).locals_before = Some(locals);
+        table.region(owner).locals_before = locals;
         let token = table.token(owner);
         drop(table);
         self.enter_owner(owner);
@@ -421,10 +423,16 @@ unsafe impl<M: Mutator> Mutator for RegionMutator<M> {
     ) {
         let owner = self.table.borrow().of_token(region);
         assert_eq!(owner, self.current, "regions are left innermost first");
-        let locals = self.table.borrow_mut().region(owner).locals_before.take();
-        self.end_locals_since(locals.expect("kept since `enter`"));
-        self.flush_region();
+        if Self::LOCALS {
+            let locals = self.table.borrow_mut().region(owner).locals_before.take();
+            self.end_locals_since(locals.expect("kept since `enter`"));
+        }
         self.promoted.clear();
+        let untouched = self.table.borrow_mut().close_untouched(owner);
+        if let Some(outer) = untouched {
+            return self.enter_owner(outer);
+        }
+        self.flush_region();
         let mut leaving = Leaving { owner, live };
         let sources = self.sources(&mut leaving, *result, at);
         let outer = self.table.borrow_mut().region(owner).outer;
@@ -497,6 +505,7 @@ unsafe impl<M: Mutator> Mutator for RegionMutator<M> {
         self.table.borrow_mut().region(owner).pins -= 1;
     }
     fn flush(&mut self) {
+        self.promoted.clear();
         self.flush_region();
         if Self::LOCALS {
             self.publish_frames();

@@ -182,6 +182,10 @@ impl RegionMemory {
         }
         o
     }
+    /// Whether it never had an object.
+    pub fn is_empty(&self) -> bool {
+        self.spans.is_empty()
+    }
     /// Bytes between the starts of spans and their ends.
     pub fn bytes(&self, pool: &ChunkPool) -> usize {
         self.spans.iter().map(|span| span.end - pool.address(span.first)).sum()

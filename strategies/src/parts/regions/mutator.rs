@@ -66,6 +66,9 @@ impl<M: Mutator> RegionMutator<M> {
     /// The buffer goes back to the region.
     pub(crate) fn flush_region(&mut self) {
         self.flush_frames();
+        self.flush_bump();
+    }
+    pub(crate) fn flush_bump(&mut self) {
         if self.bump.limit() != 0 {
             let bump = std::mem::replace(&mut self.bump, Bump::EMPTY);
             self.table.borrow_mut().region(self.current).memory.suspend(bump);
@@ -111,12 +114,28 @@ impl<M: Mutator> RegionMutator<M> {
             self.parent.set(word, v);
         }
     }
-    /// The region has ended, its objects stay.
+    /// The region has ended, its objects stay. It is not inside of others any more: its references to
+    /// theirs have to be remembered from now on (I2).
     pub(crate) fn retire(&mut self, owner: Owner) {
-        let mut table = self.table.borrow_mut();
-        table.counters.region_retired += 1;
-        let region = table.region(owner);
-        (region.retired, region.outer) = (true, NOBODY);
+        self.flush_region();
+        let mut outward = Vec::new();
+        {
+            let table = &mut *self.table.borrow_mut();
+            table.counters.region_retired += 1;
+            let region = table.region(owner);
+            (region.retired, region.outer) = (true, NOBODY);
+            table.regions[owner as usize - 1].memory.objects(&table.pool, |o| {
+                for i in 0..o.traced_slots() {
+                    let target = o.slot(i).as_object();
+                    let elsewhere = |&t: &Obj| ![NOBODY, owner].contains(&table.owner_of(t));
+                    outward.extend(target.filter(elsewhere).map(|target| (o, i, target)));
+                }
+            });
+        }
+        for (o, i, target) in outward {
+            let to = self.owner(target);
+            self.remember(o, i, target, to);
+        }
     }
     #[cold]
     #[inline(never)]

@@ -33,7 +33,7 @@ impl<M: Mutator> RegionMutator<M> {
     }
     #[cold]
     #[inline(never)]
-    fn remember(&mut self, o: Obj, i: usize, object: Obj, target: Owner) {
+    pub(super) fn remember(&mut self, o: Obj, i: usize, object: Obj, target: Owner) {
         let shared = self.table.clone();
         let table = &mut *shared.borrow_mut();
         let owner = table.owner_of(o);

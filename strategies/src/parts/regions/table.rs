@@ -184,6 +184,18 @@ impl RegionTable {
             }
         }
     }
+    /// Ends a region in which nothing has been made, so that nothing can refer to it; the one outside.
+    pub(crate) fn close_untouched(&mut self, owner: Owner) -> Option<Owner> {
+        let region = self.region(owner);
+        if !region.memory.is_empty() {
+            return None;
+        }
+        region.generation = (region.generation + 1) & GENERATIONS;
+        (region.serial, region.shared) = (0, false);
+        let outer = region.outer;
+        self.free.push(owner);
+        Some(outer)
+    }
     /// The chunks go back; the region's place is free for another.
     pub(crate) fn close(&mut self, owner: Owner) {
         let region = &mut self.regions[owner as usize - 1];
