@@ -25,7 +25,7 @@ register of the thrown value), innermost first.
 or a switch of tasks an instruction has either not begun or is done.
 
 **Verification.** Code runs only after the verifier (`src/bytecode/verify.rs`) has proven its rules
-V1 to V8; the interpreter checks none of that again.
+V1 to V9; the interpreter checks none of that again.
 ";
 
 /// How a role is written in the table of ops, and what it means.

@@ -402,13 +402,8 @@ impl<'a> Body<'a> {
                 self.call_direct(*f, args, self.result, span);
             }
             Terminator::TailCallMethod(receiver, name, args) => {
-                let class = self.class(*receiver);
-                let mut callees = self.summaries.methods.callees(*name, args.len() + 1, class);
-                // A builtin has returned before the frame ends.
-                if callees.any(|callee| matches!(callee, Callee::Mena(_))) {
-                    self.passed_on(&[*receiver], span);
-                    self.passed_on(args, span);
-                }
+                self.passed_on(&[*receiver], span);
+                self.passed_on(args, span);
                 let result = self.graph.add();
                 self.leaves.push((result, Why::new(Reason::Returned, span)));
                 self.graph.flow(result, self.result);
@@ -421,7 +416,8 @@ impl<'a> Body<'a> {
         }
     }
 
-    /// A tail call ends the frame before the callee looks at its arguments.
+    /// A tail call ends the frame before the callee looks at its arguments; so does one of a builtin, and
+    /// one that fails because there is no such method.
     fn passed_on(&mut self, values: &[ValueId], span: Span) {
         for value in self.values(values) {
             self.leaves.push((value, Why::new(Reason::TailCall, span)));

@@ -1,5 +1,6 @@
 //! One file per heap.
 
+pub mod arc;
 pub mod arena;
 pub mod generational;
 pub mod hybrid;

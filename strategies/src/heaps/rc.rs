@@ -215,19 +215,20 @@ pub struct Rc<L: Sharing = OneThread>(L::Cell<State>);
 
 /// Its mutator: free cells by class, and what was found dead or suspicious since the last drain.
 #[derive(Debug)]
+#[repr(C)] // Hot fields first: the interpreter's state holds it by value.
 pub struct RcMutator<L: Sharing = OneThread> {
     dead: ObjectList,
     candidates: ObjectList,
-    cycles: bool,
-    /// After the last drain.
-    wanted: Option<Cause>,
-    free: [usize; COUNT],
-    state: L::Cell<State>,
-    taken: [Taken; COUNT],
     /// Still counted references out of shared slots (I5).
     overwritten: ObjectList,
+    cycles: bool,
+    free: [usize; COUNT],
+    state: L::Cell<State>,
+    /// After the last drain.
+    wanted: Option<Cause>,
     /// `arc` only.
     member: Option<Member>,
+    taken: [Taken; COUNT],
 }
 
 // ---- death ----
@@ -237,14 +238,12 @@ impl State {
         (self.allocated_bytes - self.freed_bytes) as usize
     }
     fn drop_reference<L: Sharing>(&mut self, o: Obj) {
-        let (last, candidate) = give_up::<L>(o, self.cycles.enabled);
-        if last {
-            self.dead.push(o);
-        }
-        if candidate {
-            self.suspected_objects += 1;
-            self.candidates.push(o);
-        }
+        let State { dead, candidates, suspected_objects, cycles, .. } = self;
+        let suspect = |o| {
+            *suspected_objects += 1;
+            candidates.push(o);
+        };
+        give_up::<L>(o, &cycles.enabled, |o| dead.push(o), suspect);
     }
     fn take_candidates(&mut self, list: &mut ObjectList) {
         self.suspected_objects += list.len() as u64;
@@ -603,26 +602,34 @@ fn refused(limit: usize) -> HeapError {
     HeapError(format!("the system refuses to reserve {limit} bytes: lower the limit"))
 }
 
-/// Drops a reference: whether it was the last, and the object is LISTED now; whether the object is a
-/// CANDIDATE now.
+/// Drops a reference. When it was the last, the object becomes LISTED and goes to `dead`; else it may
+/// become a CANDIDATE and go to `suspect`.
 #[inline(always)]
-fn give_up<L: Sharing>(o: Obj, cycles: bool) -> (bool, bool) {
-    let (last, candidate) = if L::PARALLEL {
-        let released = release_shared(o, cycles);
-        (released.last, released.candidate)
-    } else {
-        let last = decrement(o) == 0;
-        let candidate = !last && cycles && !has(o, CANDIDATE) && may_be_cyclic(o);
-        if candidate {
-            add(o, CANDIDATE);
+fn give_up<L: Sharing>(
+    o: Obj,
+    // By reference: read only where it is needed.
+    cycles: &bool,
+    dead: impl FnOnce(Obj),
+    suspect: impl FnOnce(Obj),
+) {
+    if L::PARALLEL {
+        let released = release_shared(o, *cycles);
+        if released.candidate {
+            suspect(o);
         }
-        (last, candidate)
-    };
-    let listed = last && !has(o, LISTED);
-    if listed {
-        add(o, LISTED); // It is ours alone (A3).
+        if released.last && !has(o, LISTED) {
+            add(o, LISTED); // It is ours alone (A3).
+            dead(o);
+        }
+    } else if decrement(o) == 0 {
+        if !has(o, LISTED) {
+            add(o, LISTED);
+            dead(o);
+        }
+    } else if *cycles && !has(o, CANDIDATE) && may_be_cyclic(o) {
+        add(o, CANDIDATE);
+        suspect(o);
     }
-    (listed, candidate)
 }
 
 impl<L: Sharing> RcMutator<L> {
@@ -633,13 +640,8 @@ impl<L: Sharing> RcMutator<L> {
         }
         // SAFETY: just tested; counted words refer to objects that are not freed (I1).
         let o = unsafe { v.object_unchecked() };
-        let (listed, candidate) = give_up::<L>(o, self.cycles);
-        if listed {
-            self.dead.push(o);
-        }
-        if candidate {
-            self.candidates.push(o);
-        }
+        let RcMutator { dead, candidates, cycles, .. } = self;
+        give_up::<L>(o, cycles, |o| dead.push(o), |o| candidates.push(o));
     }
     /// What a shared slot held is dropped after a grace period (I5).
     #[inline(always)]

@@ -111,7 +111,7 @@ impl State {
         roots.slices(&mut |slice, _| space.evacuate_all(slice));
         space.scan();
         phases.end("copy");
-        while roots.weak(&mut space) {
+        while self.pinned.show(&mut space, |live| roots.weak(live)) {
             space.scan();
         }
         phases.end("weak");

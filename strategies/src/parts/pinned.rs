@@ -13,6 +13,7 @@
 //! - P2. It keeps its place in the heap that it came from: so many bytes of the copy reserve stay empty
 //!   that all of them can come back at once. That is also what it costs by itself.
 
+use menagerie::heap::Liveness;
 use menagerie::object::{HEADER_BYTES, Obj};
 
 use super::copy::{ToSpace, forward, leave_forwarding};
@@ -115,6 +116,20 @@ impl PinnedSpace {
         }
         slots.into_iter().for_each(|slots| space.evacuate_all(slots));
     }
+    fn is_pinned(&self, o: Obj) -> bool {
+        self.objects.iter().any(|p| p.object == o && p.pins > 0)
+    }
+    /// Lets `look` have a look at objects, which have their own headers meanwhile, and keep some of them.
+    pub fn show<R>(&mut self, space: &mut ToSpace, look: impl FnOnce(&mut dyn Liveness) -> R) -> R {
+        for p in self.objects.iter().filter(|p| p.pins > 0) {
+            p.object.set_header(p.header);
+        }
+        let answer = look(&mut Shown { pinned: self, space });
+        for p in self.objects.iter().filter(|p| p.pins > 0) {
+            leave_forwarding(p.object, p.object);
+        }
+        answer
+    }
     /// The end of a collection: what is not pinned has been copied back or is dead.
     pub fn finish(&mut self, overwrite: bool) {
         let budget = &self.budget;
@@ -126,6 +141,21 @@ impl PinnedSpace {
             }
             p.pins > 0
         });
+    }
+}
+
+/// What lives in to-space, and what is pinned.
+struct Shown<'a> {
+    pinned: &'a PinnedSpace,
+    space: &'a mut ToSpace,
+}
+
+impl Liveness for Shown<'_> {
+    fn current(&mut self, o: Obj) -> Option<Obj> {
+        if self.pinned.is_pinned(o) { Some(o) } else { self.space.current(o) }
+    }
+    fn keep(&mut self, o: Obj) -> Obj {
+        if self.pinned.is_pinned(o) { o } else { self.space.keep(o) }
     }
 }
 
