@@ -593,9 +593,23 @@ fn dump_shows_every_stage() {
 
 // ---- schedulers ----
 
+/// A process that is killed when its test fails or has seen enough.
+struct Running(Option<Child>);
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        if let Some(mut child) = self.0.take() {
+            child.kill().and_then(|()| child.wait()).expect("it can be killed");
+        }
+    }
+}
+
 /// A run in the background of a program that begins with `eprint("ready")`; its standard input, and what it
 /// says on the error output, line by line.
-fn background(bench: &Bench, words: &[&str]) -> (Child, ChildStdin, Lines<BufReader<ChildStderr>>) {
+fn background(
+    bench: &Bench,
+    words: &[&str],
+) -> (Running, ChildStdin, Lines<BufReader<ChildStderr>>) {
     let mut command = bench.command(words);
     command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
     let mut child = command.spawn().expect("the binary starts");
@@ -603,16 +617,22 @@ fn background(bench: &Bench, words: &[&str]) -> (Child, ChildStdin, Lines<BufRea
     let mut said = BufReader::new(child.stderr.take().expect("piped")).lines();
     // Before that, the signal would end the process.
     assert_eq!(said.next().expect("the program runs").expect("UTF-8"), "ready");
-    (child, input, said)
+    (Running(Some(child)), input, said)
 }
 
 /// Asks for a dump until there is one that says this; its lines.
-fn dump(child: &Child, said: &mut Lines<BufReader<ChildStderr>>, wanted: &str) -> Vec<String> {
+fn dump(
+    Running(child): &Running,
+    said: &mut Lines<BufReader<ChildStderr>>,
+    wanted: &str,
+) -> Vec<String> {
     loop {
-        let pid = child.id().to_string();
+        let pid = child.as_ref().expect("it was not waited for").id().to_string();
         let killed = Command::new("kill").args(["-USR1", &pid]).status().expect("kill is there");
         assert!(killed.success(), "the process has ended");
-        let head = said.next().expect("an answer").expect("UTF-8");
+        // What the last answer says of its last task is still to be read.
+        let mut heads = said.by_ref().map(|line| line.expect("UTF-8"));
+        let head = heads.find(|line| !line.starts_with(' ')).expect("an answer");
         let Some(count) = head.strip_prefix("tasks: ") else {
             assert_eq!(head, "no program is running");
             std::thread::sleep(std::time::Duration::from_millis(2));
@@ -647,8 +667,8 @@ c.send(1)";
     ] {
         let bench = Bench::with("dump", source);
         let words = [&["exec"], words, &["prog.mena"]].concat();
-        let (child, mut input, mut said) = background(&bench, &words);
-        let tasks = dump(&child, &mut said, "a line of the input");
+        let (mut running, mut input, mut said) = background(&bench, &words);
+        let tasks = dump(&running, &mut said, "a line of the input");
         assert_eq!(tasks.len(), 3, "{tasks:?}");
         // Which word of the loop it is at, the moment decides.
         assert!(tasks[0].starts_with("  task 1 in <entry> at prog.mena:5:"), "{tasks:?}");
@@ -658,6 +678,7 @@ c.send(1)";
         assert!(tasks[1].ends_with(channel), "{tasks:?}");
         assert!(tasks[2].ends_with("at prog.mena:4:16 waits for a line of the input"), "{tasks:?}");
         input.write_all(b"go on\n").expect("the program reads");
+        let child = running.0.take().expect("it was not waited for");
         let output = child.wait_with_output().expect("the binary ends");
         assert_eq!((output.status.code(), output.stdout), (Some(0), b"go on\n".to_vec()));
     }
@@ -674,11 +695,9 @@ fn a_dump_comes_from_a_loop_that_never_gives_way_and_from_a_sleep() {
             let quantum: &[&str] =
                 if sched == "threads" { &[] } else { &["--sched-param", "quantum=max"] };
             let words = [&["exec", "--sched", sched], quantum, &["prog.mena"]].concat();
-            let (mut child, _input, mut said) = background(&bench, &words);
-            let tasks = dump(&child, &mut said, wanted);
+            let (running, _input, mut said) = background(&bench, &words);
+            let tasks = dump(&running, &mut said, wanted);
             assert_eq!(tasks.len(), 1, "{tasks:?}");
-            child.kill().expect("it still runs");
-            child.wait().expect("it ends");
         }
     }
 }

@@ -98,7 +98,7 @@ impl How {
     /// the stack does that sooner.
     pub fn stressed(heap: &'static str) -> How {
         let checks = CheckOptions { check: true, stress: Some(1), ..CheckOptions::default() };
-        How { checks, max_stack_words: Some(1 << 18), ..How::on(heap) }
+        How { checks, max_stack_words: Some(1 << 17), ..How::on(heap) }
     }
 }
 

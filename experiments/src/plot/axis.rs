@@ -168,11 +168,12 @@ impl Axis {
 
     /// A place for each name: 0, 1, 2, …
     pub(crate) fn names(label: &str, names: &[String]) -> Axis {
+        let named = names.iter().enumerate().filter(|(_, name)| !name.is_empty());
         Axis {
             label: label.to_owned(),
             scale: Scale::Linear,
             range: (-0.6, names.len() as f64 - 0.4),
-            ticks: names.iter().enumerate().map(|(n, name)| (n as f64, name.clone())).collect(),
+            ticks: named.map(|(n, name)| (n as f64, name.clone())).collect(),
             names: true,
         }
     }

@@ -269,7 +269,7 @@ pub(crate) fn activity(analysis: &Analysis) -> Option<Figure> {
         (Metric::TasksSpawned, "tasks made per second"),
         (Metric::Preemptions, "preemptions per second"),
         (Metric::Parks, "parks per second"),
-        (Metric::StealAttempts, "attempts to steal per second"),
+        (Metric::StealAttempts, "steals tried per second"),
         (Metric::StolenTasks, "tasks stolen per second"),
     ] {
         let (mut marks, mut names) = (Vec::new(), Vec::new());
@@ -365,8 +365,10 @@ pub(crate) fn interaction(analysis: &Analysis) -> Option<Figure> {
             |from: u8, to: u8| (f64::from(from) + share * (f64::from(to) - f64::from(from))) as u8;
         // One hue from light to dark: readable in grey.
         let colour = (fade(0xf2, 0x00), fade(0xf6, 0x4c), fade(0xfa, 0x7a));
+        // Narrow tiles have room for the value; the lines beside them show all intervals.
+        let interval = e.interval.filter(|_| heaps.len() <= 4);
         let half =
-            e.interval.map_or(String::new(), |(l, h)| format!(" ±{:.2}", (h - l) / 2.0 / best));
+            interval.map_or(String::new(), |(l, h)| format!(" ±{:.2}", (h - l) / 2.0 / best));
         let (x, y) = (x as f64, y as f64);
         Mark::Tile {
             x: (x - 0.48, x + 0.48),

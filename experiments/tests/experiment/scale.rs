@@ -102,7 +102,7 @@ fn multiply(bench: &Bench, per_cell: usize) {
             _ => {}
         }
     };
-    for file in ["invocations.csv", "iterations.csv", "pauses.csv"] {
+    for file in ["invocations.csv", "iterations.csv", "pauses.csv", "workers.csv"] {
         let path = bench.path("results/local/test").join(file);
         let mut reader = csv::Reader::from_path(&path).expect("the file is there");
         let header = reader.headers().expect("a header").clone();
@@ -118,9 +118,12 @@ fn multiply(bench: &Bench, per_cell: usize) {
         }
         writer.flush().expect("space");
     }
-    let mut journal = "run_id,invocations,iterations,pauses,requests\n".to_owned();
+    let journal = bench.path("results/local/test/journal.csv");
+    let text = fs::read_to_string(&journal).expect("a journal");
+    let mut rows = text.split_inclusive('\n').next().expect("a header").to_owned();
+    let lengths = ",0".repeat(rows.matches(',').count());
     for n in 0..CELLS * per_cell {
-        writeln!(journal, "{n:016x},0,0,0,0").expect("a string takes all");
+        writeln!(rows, "{n:016x}{lengths}").expect("a string takes all");
     }
-    fs::write(bench.path("results/local/test/journal.csv"), journal).expect("space");
+    fs::write(&journal, rows).expect("space");
 }
