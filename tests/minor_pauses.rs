@@ -1,5 +1,5 @@
 //! What a minor collection visits does not depend on how many tasks wait: shown by a heap that counts the
-//! root words that `generational` looks at. (What a pause takes is measured in docs/guide/generational.md.)
+//! root words that `generational` looks at.
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;

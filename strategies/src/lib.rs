@@ -91,7 +91,7 @@ macro_rules! heaps {
                     job.run::<$shared, S>()
                 };
             })?)*
-            Err(VmError(not_shared(heap, S::INFO.name)))
+            Err(VmError(not_shared(heap)))
         }
     };
 }
@@ -185,7 +185,7 @@ heaps! {
     heaps::semispace::SemiSpace, (0xd5, 0x5e, 0x00), "triangle";
     heaps::generational::Generational, (0xe6, 0x9f, 0x00), "diamond";
     heaps::rc::Rc, (0xcc, 0x79, 0xa7), "square", shared heaps::arc::Arc;
-    heaps::arc::Arc, (0x88, 0x22, 0x55), "square", shared heaps::arc::Arc;
+    heaps::arc::Arc, (0x88, 0x22, 0x55), "plus", shared heaps::arc::Arc;
     heaps::arena::Arena<heaps::mark_sweep::MarkSweep>, (0x56, 0xb4, 0xe9), "pentagon";
     heaps::hybrid::Hybrid, (0xf0, 0xe4, 0x42), "star";
 }
@@ -212,12 +212,12 @@ pub fn flavour<'a>(heap: &'a str, scheduler: &str) -> &'a str {
 /// Why a heap and a scheduler do not go together; `None` when they do.
 pub fn hole(heap: &str, scheduler: &str) -> Option<String> {
     let shared = SHARED_HEAPS.iter().any(|&(name, _)| name == heap);
-    (is_parallel(scheduler) && !shared).then(|| not_shared(heap, scheduler))
+    (is_parallel(scheduler) && !shared).then(|| not_shared(heap))
 }
 
-fn not_shared(heap: &str, scheduler: &str) -> String {
+fn not_shared(heap: &str) -> String {
     format!(
-        "heap `{heap}` has one mutator and `{scheduler}` runs several workers: take one of {}, or a \
+        "heap `{heap}` has one mutator and a parallel scheduler several workers: take one of {}, or a \
          scheduler with one worker",
         SHARED_HEAPS.iter().map(|&(name, _)| name).collect::<Vec<_>>().join(", ")
     )

@@ -4,8 +4,10 @@ use super::figure::{Axis, Mark, Scale, extent};
 
 /// A number without needless digits.
 pub(crate) fn number(x: f64) -> String {
-    let text = if x.abs() >= 100.0 || x == x.round() {
+    let text = if x.abs() >= 1000.0 || x == x.round() {
         format!("{x:.0}")
+    } else if x.abs() >= 100.0 {
+        format!("{x:.1}")
     } else if x.abs() >= 1.0 {
         format!("{x:.2}")
     } else {

@@ -4,8 +4,8 @@
 use super::axis::{bytes, count, number, time};
 use super::figure::{Axis, Figure, Look, Mark, Panel, Point, Scale, Width};
 use super::select::{
-    at_middle, heap_legend, heaps, middle_factor, nudged, point, scheduler_legend, schedulers,
-    short, small_print, workloads,
+    all_heaps, at_middle, heap_legend, heaps, middle_factor, nudged, point, scheduler_legend,
+    schedulers, short, small_print, workloads,
 };
 use crate::analyze::Analysis;
 use crate::analyze::columns::SpeedupRow;
@@ -343,7 +343,7 @@ fn joint_ratio(analysis: &Analysis, heap: &str, scheduler: &str) -> Option<Estim
 
 /// 16: heap × scheduler, as a map and as lines.
 pub(crate) fn interaction(analysis: &Analysis) -> Option<Figure> {
-    let (mut heaps, schedulers) = (heaps(analysis), schedulers(analysis));
+    let (mut heaps, schedulers) = (all_heaps(analysis), schedulers(analysis));
     heaps.retain(|h| schedulers.iter().any(|s| joint_ratio(analysis, h, s).is_some()));
     let mut values = Vec::new();
     for (y, scheduler) in schedulers.iter().enumerate() {

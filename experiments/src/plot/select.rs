@@ -45,9 +45,18 @@ pub(crate) fn workloads(analysis: &Analysis) -> Vec<String> {
 }
 
 /// Heaps in the registry's order, those with parameters after the plain one.
-pub(crate) fn heaps(analysis: &Analysis) -> Vec<String> {
+pub(crate) fn all_heaps(analysis: &Analysis) -> Vec<String> {
     let order: Vec<_> = menagerie_strategies::HEAPS.iter().map(|(info, _)| info.name).collect();
     ordered(distinct(analysis, |k| &k.heap), &order)
+}
+
+/// Those of them that figures about heaps show: some run on other schedulers only.
+pub(crate) fn heaps(analysis: &Analysis) -> Vec<String> {
+    let shown = |heap: &String| {
+        let mut cells = analysis.data.cells.iter().map(|c| &c.key);
+        cells.any(|k| k.heap == *heap && on_reference(analysis, &k.scheduler, k.workers))
+    };
+    all_heaps(analysis).into_iter().filter(shown).collect()
 }
 
 /// Schedulers in the registry's order.

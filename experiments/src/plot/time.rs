@@ -3,7 +3,9 @@
 
 use super::axis::{number, time};
 use super::figure::{Axis, Figure, Look, Mark, Panel, Point, Scale, Width};
-use super::select::{at_middle, heap_legend, heaps, middle_factor, short, small_print, workloads};
+use super::select::{
+    all_heaps, at_middle, heap_legend, heaps, middle_factor, short, small_print, workloads,
+};
 use crate::analyze::Analysis;
 use crate::analyze::load::{CellData, CellKey, Metric};
 use crate::analyze::statistics::{mean, median};
@@ -249,7 +251,7 @@ fn well_collected(analysis: &Analysis) -> Option<String> {
 pub(crate) fn run_order(analysis: &Analysis) -> Option<Figure> {
     let mut marks = Vec::new();
     let mut last = 0.0f64;
-    for heap in heaps(analysis) {
+    for heap in all_heaps(analysis) {
         let cells = analysis.data.cells.iter().filter(|c| c.key.heap == heap && c.runs.len() > 1);
         let mut points = Vec::new();
         for cell in cells {
@@ -272,7 +274,7 @@ pub(crate) fn run_order(analysis: &Analysis) -> Option<Figure> {
          values.{}",
         small_print(analysis, "no invocation is left out")
     );
-    figure("19-run-order", caption, vec![panel], heap_legend(&heaps(analysis)))
+    figure("19-run-order", caption, vec![panel], heap_legend(&all_heaps(analysis)))
 }
 
 /// 20: every invocation, with quartiles.
