@@ -16,6 +16,8 @@
 //! What must survive an allocation is named by a [`Root`]: an argument, or a place that
 //! [`Native::root`] made.
 
+pub mod functions;
+
 use std::marker::PhantomData;
 
 use crate::concurrency::Critical;
@@ -176,7 +178,7 @@ impl<'a> Native<'a> {
         host: &'a mut T,
         args: *mut Value,
         arg_count: usize,
-        f: NativeFn,
+        f: impl FnOnce(&mut Native<'_>) -> NativeResult,
     ) -> NativeResult {
         let host: *mut T = host;
         // SAFETY: exclusively borrowed for 'a, and used by one at a time.
