@@ -16,6 +16,8 @@
 //! What must survive an allocation is named by a [`Root`]: an argument, or a place that
 //! [`Native::root`] made.
 
+pub mod functions;
+
 use std::marker::PhantomData;
 
 use crate::concurrency::Critical;
@@ -175,7 +177,7 @@ impl<'a> Native<'a> {
         host: &'a mut (dyn Host + 'a),
         args: *mut Value,
         arg_count: usize,
-        f: NativeFn,
+        f: impl FnOnce(&mut Native<'_>) -> NativeResult,
     ) -> NativeResult {
         let first_temporary = host.world().temporaries.len();
         let mut cx = Native { host, args, arg_count };

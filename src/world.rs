@@ -6,11 +6,15 @@ use std::io::Write;
 use std::sync::Arc;
 use std::time::Instant;
 
+use rustc_hash::FxHashMap as HashMap;
+
 use crate::calls::Job;
 use crate::heap::Dirty;
+use crate::host::functions::Pending;
 use crate::input::Input;
 use crate::ir::Program;
 use crate::requests::RequestLog;
+use crate::task::TaskId;
 use crate::value::Value;
 
 /// Words of [`World::scratch`].
@@ -57,6 +61,8 @@ pub struct World {
     pub input: Arc<Input>,
     /// What the builtin that has just said [`Wait::Call`](crate::host::Wait) asks for.
     pub call: Option<Job>,
+    /// Calls of the host's blocking functions that have not been given their result, by task.
+    pub host_calls: HashMap<TaskId, Pending>,
     /// Arguments of the program.
     pub args: Vec<String>,
     /// `--param name=value`.
@@ -99,6 +105,7 @@ impl World {
             error_output: Box::new(std::io::stderr()),
             input: Input::new(std::io::stdin()),
             call: None,
+            host_calls: HashMap::default(),
             args: Vec::new(),
             params: BTreeMap::new(),
             requests: RequestLog::default(),

@@ -43,7 +43,7 @@ pub(super) fn resumed(cx: &mut Native<'_>) -> Result<Step, Exit> {
 }
 
 /// Throws `Cancelled` if the running task was cancelled: for what waits in another way.
-pub(super) fn cancellation_point(cx: &mut Native<'_>) -> Result<(), Exit> {
+pub(crate) fn cancellation_point(cx: &mut Native<'_>) -> Result<(), Exit> {
     match cx.task() {
         Some(task) if waiter::take_cancellation(&mut cx.critical(), task) => Err(cancelled(cx)),
         _ => Ok(()),

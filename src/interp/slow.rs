@@ -8,7 +8,7 @@ use crate::builtins::{self, operators};
 use crate::bytecode::ops::{Instruction, Op};
 use crate::class::ClassId;
 use crate::heap::{Heap, Mutator, Region, Safepoint};
-use crate::host::{Exit, Native, NativeFn, Wait};
+use crate::host::{Exit, Native, NativeFn, NativeResult, Wait};
 use crate::ir::NativeId;
 use crate::names::Name;
 use crate::object::{Obj, ObjectKind, ObjectLayout, TaskState, slots};
@@ -146,13 +146,25 @@ impl<H: Heap> Slow<'_, H> {
     }
 
     /// Calls a builtin on words of the window.
-    fn native_window(&mut self, f: NativeFn, from: u8, count: u8) -> Result<Value, Exit> {
+    fn native_window(
+        &mut self,
+        f: impl FnOnce(&mut Native<'_>) -> NativeResult,
+        from: u8,
+        count: u8,
+    ) -> NativeResult {
         // SAFETY: the window is verified to lie in the frame; the stack does not move, because
         // builtins never call Mena code.
         unsafe {
             let args = self.base.add(from as usize);
             Native::run(&mut *self.ctx, args, count as usize, f)
         }
+    }
+    /// Calls a function of the host.
+    #[cold]
+    fn host_function(&mut self, id: NativeId) -> NativeResult {
+        let functions = self.ctx.world().program.functions.clone();
+        let function = functions.get(id).expect("verified against the program's functions");
+        self.native_window(|cx| function.call(cx), self.i.a, self.i.b)
     }
     /// Calls a builtin on these values.
     fn native(&mut self, f: NativeFn, args: &[Value]) -> Result<Value, Exit> {
@@ -299,8 +311,11 @@ impl<H: Heap> Slow<'_, H> {
             // SAFETY: as above.
             Op::CallMethod | Op::TailCallMethod => unsafe { self.call_method() },
             Op::CallNative => {
-                let f = builtins::FUNCTIONS[NativeId(i.d as u32).index()].run;
-                let v = self.native_window(f, i.a, i.b)?;
+                let id = NativeId(i.d as u32);
+                let v = match builtins::FUNCTIONS.get(id.index()) {
+                    Some(builtin) => self.native_window(builtin.run, i.a, i.b)?,
+                    None => self.host_function(id)?,
+                };
                 self.set(i.a, v)
             }
             Op::Throw => Err(Exit::Throw(self.a())),

@@ -330,7 +330,8 @@ impl<'a> Body<'a> {
                 self.call_method(*receiver, *name, args, result, span);
             }
             Op::CallNative(native, args) => {
-                let effect = effects::of_function(&FUNCTIONS[native.index()]);
+                let effect =
+                    FUNCTIONS.get(native.index()).map_or(Effect::Keeps, effects::of_function);
                 let why = match effect {
                     Effect::Watches => Reason::Watched,
                     _ => Reason::Builtin(*native),
