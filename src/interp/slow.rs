@@ -34,6 +34,10 @@ pub(super) unsafe fn slow<H: Heap>(
 ) -> bool {
     // SAFETY: the context is valid for the slice; nobody else uses it meanwhile.
     let ctx = unsafe { &mut *ctx };
+    if word as u8 == Op::Yield as u8 && ctx.gives_way(word, pc, base) {
+        ctx.resume.reds = reds;
+        return false;
+    }
     // SAFETY: by the caller.
     let (resume, goes_on) = match unsafe { redo(word, pc, base, reds, ctx) } {
         Ok(s) => (Resume { pc: s.pc, base: s.base, reds: s.reds }, true),
@@ -97,6 +101,11 @@ pub(super) unsafe fn call_builtin<H: Heap>(
             }
             run.enter_fast();
             Next::Behind
+        }
+        Err(Exit::Block(wait)) if wait.is_redone() => {
+            run.outcome = Outcome::Blocked(wait);
+            run.resume.reds = reds + u64::from(is_method);
+            Next::Over
         }
         // SAFETY: by the caller.
         Err(exit) => unsafe {
@@ -179,6 +188,28 @@ fn polls(op: Op) -> bool {
         polls
     };
     POLLS[op as usize]
+}
+
+impl<H: Heap> Ctx<H> {
+    /// What almost every `Yield` comes to: the slice ends, and the next one begins behind it. `false`: the
+    /// task was cancelled, or there is none; nothing has happened.
+    fn gives_way(&mut self, word: u64, pc: *const u64, base: *mut Value) -> bool {
+        self.save(pc, base);
+        self.leave_fast();
+        let task = self.task().handle.as_object();
+        if task.is_none_or(|task| self.mutator.load(task, slots::TASK_CANCEL) != Value::NIL) {
+            self.enter_fast();
+            return false;
+        }
+        let [_, a, ..] = word.to_le_bytes();
+        // SAFETY: verified code: a register of the window, and a word follows (E3).
+        unsafe {
+            self.mutator.set(&mut *base.add(a as usize), Value::NIL);
+            self.save(pc.add(1), base);
+        }
+        self.outcome = Outcome::Blocked(Wait::Turn);
+        true
+    }
 }
 
 /// An instruction being redone.
