@@ -180,10 +180,14 @@ impl<H: Heap, S: Scheduler, E: Sink> Worker<H, S, E> {
                 _ => {}
             }
         }
-        if shared.idle.nobody_runs() {
-            // A failing write shows again at the end of the run, where it is reported.
-            let _ = shared.world.output.flush();
+        if shared.idle.nobody_runs() && !shared.writing && !shared.world.output.try_write() {
+            self.port.write_output();
+            if !self.shared().writing {
+                // Much may have happened meanwhile.
+                return None;
+            }
         }
+        let shared = self.shared();
         let me = self.port.number;
         let due = due.filter(|_| shared.world.virtual_ns.is_none()).map(|(due, _)| due);
         let watches =
@@ -301,7 +305,7 @@ impl<H: Heap, S: Scheduler, E: Sink> Worker<H, S, E> {
                     return Some(Ending::StepLimit(trace_of(&shared.loaded, &trace)));
                 }
                 shared.emit(|| Event::TaskPreempt { task: id });
-                shared.stats.preemptions += 1;
+                self.port.counts.preemptions += 1;
                 shared.table.requeue(task);
                 self.port.push(id, Ready::Preempt);
                 None
