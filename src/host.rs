@@ -206,17 +206,21 @@ impl<'a> Native<'a> {
     /// # Safety
     /// `args` points at `arg_count` words that are roots of `host` and stay where they are while
     /// `f` runs.
-    pub unsafe fn run(
-        host: &'a mut (dyn Host + 'a),
+    #[inline]
+    pub unsafe fn run<T: Host + 'a>(
+        host: &'a mut T,
         args: *mut Value,
         arg_count: usize,
         f: impl FnOnce(&mut Native<'_>) -> NativeResult,
     ) -> NativeResult {
-        let first_temporary = host.world().temporaries.len();
-        let mut cx = Native { host, args, arg_count };
-        let result = f(&mut cx);
-        if cx.host().world().temporaries.len() > first_temporary {
-            cx.host().clear_temporaries(first_temporary);
+        let host: *mut T = host;
+        // SAFETY: exclusively borrowed for 'a, and used by one at a time.
+        let temporaries = || unsafe { (*host).world().temporaries.len() };
+        let first_temporary = temporaries();
+        let result = f(&mut Native { host, args, arg_count });
+        if temporaries() > first_temporary {
+            // SAFETY: as above.
+            unsafe { (*host).clear_temporaries(first_temporary) };
         }
         result
     }
