@@ -81,7 +81,8 @@ pub(super) unsafe fn call_builtin<H: Heap>(
     let f = match is_method {
         // SAFETY: as above: a method has a receiver.
         true => run.loaded().cached_builtin(builtins::class_of(unsafe { *args }), d),
-        false => Some(builtins::FUNCTIONS[d].run),
+        // Beyond the builtins are the functions of the host.
+        false => builtins::FUNCTIONS.get(d).map(|builtin| builtin.run),
     };
     let over = is_method && run.limit.reached(reds + 1);
     let Some(f) = f.filter(|_| !over) else {
@@ -444,11 +445,8 @@ impl<H: Heap> Slow<'_, H> {
             // SAFETY: as above.
             Op::CallMethod | Op::TailCallMethod => unsafe { self.call_method() },
             Op::CallNative => {
-                let id = NativeId(i.d as u32);
-                let v = match builtins::FUNCTIONS.get(id.index()) {
-                    Some(builtin) => self.native_window(builtin.run, i.a, i.b)?,
-                    None => self.host_function(id)?,
-                };
+                // `call_builtin` has called what is no function of the host.
+                let v = self.host_function(NativeId(i.d as u32))?;
                 self.set(i.a, v)
             }
             Op::Throw => Err(Exit::Throw(self.a())),
