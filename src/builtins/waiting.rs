@@ -33,6 +33,10 @@ pub(super) fn running(cx: &Native<'_>) -> Obj {
 /// Step 1.
 pub(super) fn resumed(cx: &mut Native<'_>, on: On) -> Result<Step, Exit> {
     let task = running(cx);
+    let nothing = |slot| cx.load(task, slot).value() == Value::NIL;
+    if nothing(slots::TASK_WAIT) && nothing(slots::TASK_CANCEL) {
+        return Ok(Step::Try);
+    }
     match waiter::resume(&mut cx.critical(), task) {
         Resumed::Fresh => Ok(Step::Try),
         Resumed::Completed(case, state, v) => Ok(Step::Completed(case, state, v)),

@@ -32,7 +32,6 @@ use crate::ir::FuncId;
 use crate::report::Ending;
 use crate::sched::{Scheduler, SchedulerConfig};
 use crate::stats::Stats;
-use crate::table::TaskTable;
 use crate::value::Value;
 use crate::world::World;
 
@@ -209,7 +208,7 @@ impl<H: Heap, S: Scheduler, E: Sink> Vm<H, S, E> {
         for task in shared.table.parked_mut() {
             drop_references(mutator, task);
         }
-        shared.table = TaskTable::default();
+        shared.table.clear();
         for (handle, _) in &mut shared.failures {
             mutator.clear(std::slice::from_mut(handle));
         }

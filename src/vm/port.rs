@@ -9,7 +9,7 @@ use crate::calls::{Calls, Job, Ticket};
 use crate::event::{Event, Sink};
 use crate::heap::{Barrier, Cause, Heap, Mutator, Roots, Usage};
 use crate::host::Wait;
-use crate::interp::{Driver, Peer};
+use crate::interp::{Driver, FuncInfo, Peer};
 use crate::metrics::{Activity, Clock, WorkerCounts};
 use crate::sched::{Notify, Ready, Scheduler, SpawnOrder};
 use crate::stats::{Pause, task_clock_ns};
@@ -52,7 +52,8 @@ impl<H: Heap, S: Scheduler, E: Sink> Port<H, S, E> {
         let shared = self.shared();
         shared.idle.task_queued();
         if shared.stats.delays.is_some() {
-            *shared.table.ready_ns(id) = shared.real_ns();
+            let now_ns = shared.real_ns();
+            shared.table.set_ready_ns(id, now_ns);
         }
         let notified = match shared.scheduler.push(Some(&mut self.local), id, why) {
             Notify::No => false,
@@ -90,7 +91,7 @@ impl<H: Heap, S: Scheduler, E: Sink> Port<H, S, E> {
     }
     pub(super) fn wake(&mut self, id: TaskId) {
         let shared = self.shared();
-        if shared.table.word(id).is_some_and(|word| word.wake()) {
+        if shared.table.wake(id) {
             shared.emit(|| Event::TaskWake { task: id });
             shared.stats.scheduler.wakes += 1;
             self.push(id, Ready::Wake);
@@ -114,8 +115,7 @@ impl<H: Heap, S: Scheduler, E: Sink> Port<H, S, E> {
         self.counts.suspended(wait);
         let must_wait = match wait {
             Wait::Turn => {
-                shared.table.park(task, None);
-                shared.table.word(id).expect("just parked").requeue();
+                shared.table.requeue(task);
                 self.push(id, Ready::Yield);
                 if S::DEDICATED {
                     self.give_way();
@@ -139,9 +139,7 @@ impl<H: Heap, S: Scheduler, E: Sink> Port<H, S, E> {
             }
         };
         let job = shared.world.call.take();
-        shared.table.park(task, Some(wait));
-        let word = shared.table.word(id).expect("just parked");
-        if !word.suspend() || (!must_wait && word.wake()) {
+        if !shared.table.suspend(task, wait) || (!must_wait && shared.table.wake(id)) {
             self.push(id, Ready::Wake);
         }
         match (job, wait) {
@@ -334,8 +332,10 @@ impl<H: Heap, S: Scheduler, E: Sink> Driver for Port<H, S, E> {
         f(&mut Self::roots_of(self.shared(), running));
         self.resume_others();
     }
-    fn fresh_id(&mut self) -> TaskId {
-        self.shared().table.reserve()
+    fn new_task(&mut self, f: FuncInfo) -> Box<Task> {
+        let shared = self.shared();
+        let id = shared.table.reserve();
+        shared.table.new_task(id, f.code, shared.loaded.halt(), f.registers as usize)
     }
     fn charge(&mut self, task: &mut Task) -> bool {
         let shared = self.shared();
@@ -347,12 +347,12 @@ impl<H: Heap, S: Scheduler, E: Sink> Driver for Port<H, S, E> {
         }
         fits
     }
-    fn spawned(&mut self, task: Task) -> bool {
+    fn spawned(&mut self, task: Box<Task>) -> bool {
         let (id, parent) = (task.id, self.running);
         let shared = self.shared();
         shared.stats.tasks_spawned += 1;
         shared.emit(|| Event::TaskSpawn { task: id, parent });
-        shared.table.add(Box::new(task));
+        shared.table.add(task);
         let child_first = parent.is_some() && S::ORDER == SpawnOrder::ChildFirst;
         if child_first {
             self.push_child();

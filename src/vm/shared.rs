@@ -17,7 +17,7 @@ use crate::host::Wait;
 use crate::idle::Idle;
 use crate::interp::{Engine, Loaded, Peer};
 use crate::report::Ending;
-use crate::sched::Scheduler;
+use crate::sched::{Scheduler, Workers};
 use crate::stats::Stats;
 use crate::sync::thread::JoinHandle;
 use crate::table::TaskTable;
@@ -83,7 +83,10 @@ impl<H: Heap, S: Scheduler, E: Sink> Shared<H, S, E> {
             sink,
             world,
             loaded,
-            table: TaskTable::default(),
+            table: TaskTable::new(match S::INFO.parallel {
+                true => Workers::Several,
+                false => Workers::One,
+            }),
             timers: BinaryHeap::new(),
             timer_sequence: 0,
             task_bytes: 0,
