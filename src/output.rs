@@ -235,9 +235,13 @@ impl Output {
         let mut streams = lock(&self.streams);
         streams.failed = self.write_printed(&mut streams).err();
     }
-    /// Shows what was printed, if that needs no waiting: whether all of it is written.
+    /// Shows what was printed, if that needs no waiting; whether nobody has to do it who may wait. After a
+    /// failure nobody has, until somebody is told.
     pub fn try_write(&self) -> bool {
         let Ok(mut streams) = self.streams.try_lock() else { return false };
+        if streams.failed.is_some() {
+            return true;
+        }
         let len = lock(&self.printed).len();
         let fits = len == 0 || len <= streams.out.room();
         // A failing write shows again at the end of the run, where it is reported.
@@ -359,6 +363,7 @@ mod tests {
         output.print(&line().repeat(FULL / 1000 + 1)).unwrap();
         log.fail(true);
         output.write_for_another();
+        assert!(output.try_write(), "no second attempt before somebody is told");
         assert_eq!(output.print("more").unwrap_err().kind(), ErrorKind::StorageFull);
         assert!(!output.print("more").unwrap(), "it may be tried again");
         log.fail(false);

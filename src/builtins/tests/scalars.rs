@@ -122,7 +122,7 @@ fn functions_of_numbers() {
     f("int", "Overflow:", &[9223372036854775808.0]);
     f("int", "InvalidArgument: NaN is no int", &[f64::NAN]);
     f("compare", "1", &[f64::NAN, f64::INFINITY]);
-    f("sleep", "Block(Event(Some(1500000)))", &[1.5]);
+    f("sleep", "Block(Event(Sleep, Some(1500000)))", &[1.5]);
     f("sleep", "InvalidArgument:", &[-1.0]);
     let i = |name: &'static str, expected: &str, args: &[i64]| {
         check(
