@@ -124,13 +124,45 @@ pub enum Wait {
     Join(TaskId),
     /// What the handle's `wait` slot says ([`crate::concurrency`]), at the latest until this time
     /// (nanoseconds since the start). The instruction is redone.
-    Event(Option<u64>),
+    Event(On, Option<u64>),
     /// The end of a call that runs outside of the VM ([`crate::calls`]), in words. The instruction is
     /// redone.
     Call(&'static str),
+    /// That what was printed is written ([`crate::output`]). The instruction is redone.
+    Output,
+}
+
+/// The kind of event that a task waits for.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum On {
+    /// A message on a channel, or room in it.
+    Channel,
+    /// One of several channels, or a deadline.
+    Select,
+    /// A mutex.
+    Mutex,
+    /// The reply of an actor.
+    Actor,
+    /// A point in time.
+    Sleep,
 }
 
 impl Wait {
+    /// Its one name, in events and counters.
+    pub fn name(self) -> &'static str {
+        match self {
+            Wait::Turn => "yield",
+            Wait::Join(_) => "join",
+            Wait::Event(On::Channel, _) => "channel",
+            Wait::Event(On::Select, _) => "select",
+            Wait::Event(On::Mutex, _) => "mutex",
+            Wait::Event(On::Actor, _) => "actor",
+            Wait::Event(On::Sleep, _) => "sleep",
+            Wait::Call(_) => "call",
+            Wait::Output => "output",
+        }
+    }
+
     /// Whether the instruction that waits is executed again afterwards.
     pub fn is_redone(self) -> bool {
         self != Wait::Turn

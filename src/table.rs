@@ -251,8 +251,9 @@ impl TaskTable {
         match self.parked(id).and_then(|task| Some((task, task.wait?))) {
             Some((_, Wait::Join(other))) if other == id => ("its own end".into(), Some(id)),
             Some((_, Wait::Join(other))) => (format!("the end of task {other}"), Some(other)),
-            Some((task, Wait::Event(_))) => concurrency::report::waits_for(task.handle),
+            Some((task, Wait::Event(..))) => concurrency::report::waits_for(task.handle),
             Some((_, Wait::Call(what))) => (what.into(), None),
+            Some((_, Wait::Output)) => ("what was printed to be written".into(), None),
             Some((_, Wait::Turn)) | None => ("its turn".into(), None),
         }
     }

@@ -2,7 +2,6 @@
 //! references, finalizers, output, clock.
 
 use std::collections::BTreeMap;
-use std::io::Write;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -13,6 +12,7 @@ use crate::heap::Dirty;
 use crate::host::functions::Pending;
 use crate::input::Input;
 use crate::ir::Program;
+use crate::output::Output;
 use crate::requests::RequestLog;
 use crate::task::TaskId;
 use crate::value::Value;
@@ -53,10 +53,8 @@ pub struct World {
     pub handles: u64,
     /// (object, function) pairs flattened: found dead, revived, to be called at the next poll.
     pub ready_finalizers: Vec<Value>,
-    /// Where `print` writes.
-    pub output: Box<dyn Write + Send>,
-    /// Where `eprint` writes.
-    pub error_output: Box<dyn Write + Send>,
+    /// Where `print` and `eprint` write.
+    pub output: Arc<Output>,
     /// Where `read_line` reads.
     pub input: Arc<Input>,
     /// What the builtin that has just said [`Wait::Call`](crate::host::Wait) asks for.
@@ -101,8 +99,7 @@ impl World {
             registry: BTreeMap::new(),
             handles: 0,
             ready_finalizers: Vec::new(),
-            output: Box::new(std::io::BufWriter::with_capacity(1 << 16, std::io::stdout())),
-            error_output: Box::new(std::io::stderr()),
+            output: Output::of_process(),
             input: Input::new(std::io::stdin()),
             call: None,
             host_calls: HashMap::default(),

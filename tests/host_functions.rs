@@ -13,6 +13,7 @@ use common::{Capture, Compiled, How, end_of_into};
 use menagerie::compile::Compilation;
 use menagerie::host::functions::{Data, Failure, HostFunctions};
 use menagerie::host::{Native, NativeResult};
+use menagerie::ir::escape;
 use menagerie::ir::oracle::{self, OracleConfig};
 use menagerie::report::Ending;
 use menagerie::sched::SchedulerInfo;
@@ -20,7 +21,8 @@ use menagerie::value::Value;
 use menagerie_strategies::SCHEDULERS;
 
 fn compile(functions: &HostFunctions, source: &str) -> Result<Compiled, String> {
-    let mut compilation = Compilation { functions: functions.clone(), ..Compilation::default() };
+    let mut compilation = Compilation::new(escape::Options::default());
+    compilation.functions = functions.clone();
     let program = compilation.program(Path::new("host.mena"), source.as_bytes());
     let code = program.and_then(|p| Ok((compilation.code(&p)?, p)));
     code.map(|(code, program)| Compiled { program, code })

@@ -45,12 +45,14 @@
 //!
 //! [`World::host_calls`]: crate::world::World::host_calls
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::panic::{RefUnwindSafe, UnwindSafe};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::{Exit, Native, NativeFn, NativeResult, Wait};
 use crate::builtins::{self, Number, cancellation_point, describe};
 use crate::ir::NativeId;
 use crate::object::ObjectKind;
+use crate::task::TaskId;
 use crate::value::{Kind, Value};
 
 /// What a blocking function gets and gives: a copy, which holds no reference.
@@ -146,6 +148,11 @@ impl HostFunction {
 #[derive(Clone, Default, Debug)]
 pub struct HostFunctions(Arc<Vec<HostFunction>>);
 
+// A program may be looked at after a run of it has panicked: the table itself never changes, and what a
+// closure of the host has broken, its host knows.
+impl UnwindSafe for HostFunctions {}
+impl RefUnwindSafe for HostFunctions {}
+
 impl HostFunctions {
     /// Adds one that runs on the worker, like a builtin, and never waits.
     ///
@@ -198,37 +205,77 @@ impl HostFunctions {
     }
 }
 
-/// Steps 1 and 3.
 fn call_blocking(cx: &mut Native<'_>, name: &'static str, run: &Blocking) -> NativeResult {
-    let handle = cx.task().expect("only tasks call functions");
-    let task = cx.critical().task_id(handle);
-    let pending = cx.world_ref().host_calls.get(&task).cloned();
-    let given = pending.as_ref().and_then(take);
-    if let Some(given) = given {
-        cx.world().host_calls.remove(&task);
-        return match given {
-            Ok(data) => value(cx, &data),
-            Err(Failure { kind, message }) => Err(cx.throw(&kind, &message)),
-        };
+    let called = called(cx);
+    if let Called::Given(given) = called {
+        return result(cx, given);
     }
     if let Err(cancelled) = cancellation_point(cx) {
+        let task = task(cx).expect("only tasks are cancelled");
         cx.world().host_calls.remove(&task);
         return Err(cancelled);
     }
-    if pending.is_some() {
+    if let Called::InFlight = called {
         return Err(Exit::Block(Wait::Call(name)));
     }
     let arguments = (0..cx.arg_count()).map(|i| data(cx, name, i)).collect::<Result<_, _>>()?;
-    let (place, run) = (Pending::default(), run.clone());
-    cx.world().host_calls.insert(task, place.clone());
-    Err(cx.call(name, move || {
-        let given = run(arguments);
-        *place.lock().unwrap_or_else(PoisonError::into_inner) = Some(given);
-    }))
+    let run = run.clone();
+    Err(hand_over(cx, name, move || run(arguments)))
 }
 
-fn take(pending: &Pending) -> Option<Given> {
-    pending.lock().unwrap_or_else(PoisonError::into_inner).take()
+/// What the running task finds when it redoes an instruction that may have been handed over.
+pub(crate) enum Called {
+    /// It has not.
+    Not,
+    /// It has no result yet.
+    InFlight,
+    /// It is over.
+    Given(Given),
+}
+
+/// The running task.
+fn task(cx: &mut Native<'_>) -> Option<TaskId> {
+    let handle = cx.task()?;
+    Some(cx.critical().task_id(handle))
+}
+
+/// Step 3: the state of the running task's call. A result is given once.
+pub(crate) fn called(cx: &mut Native<'_>) -> Called {
+    if cx.world_ref().host_calls.is_empty() {
+        return Called::Not;
+    }
+    let Some(task) = task(cx) else { return Called::Not };
+    let Some(place) = cx.world_ref().host_calls.get(&task) else { return Called::Not };
+    let Some(given) = lock(place).take() else { return Called::InFlight };
+    cx.world().host_calls.remove(&task);
+    Called::Given(given)
+}
+
+/// Steps 1 and 2: this is run on a helper.
+pub(crate) fn hand_over(
+    cx: &mut Native<'_>,
+    what: &'static str,
+    run: impl FnOnce() -> Given + Send + 'static,
+) -> Exit {
+    let task = task(cx).expect("only tasks call functions");
+    let place = Pending::default();
+    cx.world().host_calls.insert(task, place.clone());
+    cx.call(what, move || {
+        let given = run();
+        *lock(&place) = Some(given);
+    })
+}
+
+fn lock(place: &Pending) -> MutexGuard<'_, Option<Given>> {
+    place.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// A result, as the program sees it. A safepoint.
+pub(crate) fn result(cx: &mut Native<'_>, given: Given) -> NativeResult {
+    match given {
+        Ok(data) => value(cx, &data),
+        Err(Failure { kind, message }) => Err(cx.throw(&kind, &message)),
+    }
 }
 
 /// Argument `i`, copied.

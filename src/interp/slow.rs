@@ -34,6 +34,10 @@ pub(super) unsafe fn slow<H: Heap>(
 ) -> bool {
     // SAFETY: the context is valid for the slice; nobody else uses it meanwhile.
     let ctx = unsafe { &mut *ctx };
+    if word as u8 == Op::Yield as u8 && ctx.gives_way(word, pc, base) {
+        ctx.resume.reds = reds;
+        return false;
+    }
     // SAFETY: by the caller.
     let (resume, goes_on) = match unsafe { redo(word, pc, base, reds, ctx) } {
         Ok(s) => (Resume { pc: s.pc, base: s.base, reds: s.reds }, true),
@@ -77,7 +81,8 @@ pub(super) unsafe fn call_builtin<H: Heap>(
     let f = match is_method {
         // SAFETY: as above: a method has a receiver.
         true => run.loaded().cached_builtin(builtins::class_of(unsafe { *args }), d),
-        false => Some(builtins::FUNCTIONS[d].run),
+        // Beyond the builtins are the functions of the host.
+        false => builtins::FUNCTIONS.get(d).map(|builtin| builtin.run),
     };
     let over = is_method && run.limit.reached(reds + 1);
     let Some(f) = f.filter(|_| !over) else {
@@ -97,6 +102,11 @@ pub(super) unsafe fn call_builtin<H: Heap>(
             }
             run.enter_fast();
             Next::Behind
+        }
+        Err(Exit::Block(wait)) if wait.is_redone() => {
+            run.outcome = Outcome::Blocked(wait);
+            run.resume.reds = reds + u64::from(is_method);
+            Next::Over
         }
         // SAFETY: by the caller.
         Err(exit) => unsafe {
@@ -179,6 +189,28 @@ fn polls(op: Op) -> bool {
         polls
     };
     POLLS[op as usize]
+}
+
+impl<H: Heap> Ctx<H> {
+    /// What almost every `Yield` comes to: the slice ends, and the next one begins behind it. `false`: the
+    /// task was cancelled, or there is none; nothing has happened.
+    fn gives_way(&mut self, word: u64, pc: *const u64, base: *mut Value) -> bool {
+        self.save(pc, base);
+        self.leave_fast();
+        let task = self.task().handle.as_object();
+        if task.is_none_or(|task| self.mutator.load(task, slots::TASK_CANCEL) != Value::NIL) {
+            self.enter_fast();
+            return false;
+        }
+        let [_, a, ..] = word.to_le_bytes();
+        // SAFETY: verified code: a register of the window, and a word follows (E3).
+        unsafe {
+            self.mutator.set(&mut *base.add(a as usize), Value::NIL);
+            self.save(pc.add(1), base);
+        }
+        self.outcome = Outcome::Blocked(Wait::Turn);
+        true
+    }
 }
 
 /// An instruction being redone.
@@ -413,11 +445,8 @@ impl<H: Heap> Slow<'_, H> {
             // SAFETY: as above.
             Op::CallMethod | Op::TailCallMethod => unsafe { self.call_method() },
             Op::CallNative => {
-                let id = NativeId(i.d as u32);
-                let v = match builtins::FUNCTIONS.get(id.index()) {
-                    Some(builtin) => self.native_window(builtin.run, i.a, i.b)?,
-                    None => self.host_function(id)?,
-                };
+                // `call_builtin` has called what is no function of the host.
+                let v = self.host_function(NativeId(i.d as u32))?;
                 self.set(i.a, v)
             }
             Op::Throw => Err(Exit::Throw(self.a())),

@@ -180,10 +180,14 @@ impl<H: Heap, S: Scheduler, E: Sink> Worker<H, S, E> {
                 _ => {}
             }
         }
-        if shared.idle.nobody_runs() {
-            // A failing write shows again at the end of the run, where it is reported.
-            let _ = shared.world.output.flush();
+        if shared.idle.nobody_runs() && !shared.writing && !shared.world.output.try_write() {
+            self.port.write_output();
+            if !self.shared().writing {
+                // Much may have happened meanwhile.
+                return None;
+            }
         }
+        let shared = self.shared();
         let me = self.port.number;
         let due = due.filter(|_| shared.world.virtual_ns.is_none()).map(|(due, _)| due);
         let watches =
@@ -301,7 +305,7 @@ impl<H: Heap, S: Scheduler, E: Sink> Worker<H, S, E> {
                     return Some(Ending::StepLimit(trace_of(&shared.loaded, &trace)));
                 }
                 shared.emit(|| Event::TaskPreempt { task: id });
-                shared.stats.preemptions += 1;
+                self.port.counts.preemptions += 1;
                 shared.table.requeue(task);
                 self.port.push(id, Ready::Preempt);
                 None
@@ -344,13 +348,17 @@ impl<H: Heap, S: Scheduler, E: Sink> Worker<H, S, E> {
                 drop_references(mutator, &mut task);
                 return Some(description);
             }
-            shared.failures.retain_mut(|(handle, _)| {
-                let observed = observed(*handle);
-                if observed {
-                    mutator.clear(std::slice::from_mut(handle));
-                }
-                !observed
-            });
+            // Those that somebody has seen by now go, each time that the number has doubled.
+            if shared.failures.len() >= shared.failures_kept {
+                shared.failures.retain_mut(|(handle, _)| {
+                    let observed = observed(*handle);
+                    if observed {
+                        mutator.clear(std::slice::from_mut(handle));
+                    }
+                    !observed
+                });
+                shared.failures_kept = (2 * shared.failures.len()).max(16);
+            }
             shared.failures.push((Value::NIL, description));
             let (place, _) = shared.failures.last_mut().expect("just pushed");
             mutator.set(place, task.handle);

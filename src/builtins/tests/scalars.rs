@@ -299,7 +299,9 @@ fn output_and_input() {
             Ok(())
         }
     }
-    t.host.world.output = Box::new(Full);
+    t.host.world.output = crate::output::Output::immediate(Full, io::sink());
+    let long = t.text(&"a".repeat(crate::output::FULL)).unwrap();
+    t.f("write", &[long]).unwrap();
     let error = t.f("print", &[a]).unwrap_err();
     assert!(error.starts_with("Io: `print`: "), "{error}");
 }
