@@ -12,7 +12,7 @@ use std::sync::atomic::Ordering::Relaxed;
 
 use super::{FuncInfo, R, St};
 use crate::class::ClassId;
-use crate::heap::{Heap, Mutator};
+use crate::heap::{Heap, LiveRegisters, Mutator, Region};
 use crate::object::{Obj, ObjectKind, ObjectLayout, slots};
 use crate::task::Frame;
 use crate::value::Value;
@@ -51,6 +51,11 @@ unsafe fn reg<H: Heap>(s: &St<H>, i: usize) -> Value {
 unsafe fn set<H: Heap>(s: &mut St<H>, i: usize, v: Value) -> R {
     unsafe { (*s.ctx).mutator.set(&mut *s.base.add(i), v) };
     R::Next
+}
+/// Overwrites a slot; the slow path does it when the heap needs more than a fast body may do (H5).
+#[inline(always)]
+unsafe fn store<H: Heap>(s: &mut St<H>, o: Obj, i: usize, v: Value) -> R {
+    if unsafe { (*s.ctx).mutator.try_store(o, i, v) } { R::Next } else { R::Slow }
 }
 /// The object in a register if it is of this class.
 #[inline(always)]
@@ -172,10 +177,7 @@ body!(cell_get, w, s, {
 });
 body!(cell_set, w, s, {
     match object_of(reg(s, A!(w, s)), ClassId::CELL) {
-        Some(o) => {
-            (*s.ctx).mutator.store(o, slots::CELL, reg(s, B!(w, s)));
-            R::Next
-        }
+        Some(o) => store(s, o, slots::CELL, reg(s, B!(w, s))),
         None => R::Slow,
     }
 });
@@ -192,9 +194,8 @@ unsafe fn new_closure<H: Heap, const LOCAL: bool>(
         let layout = ObjectLayout::new(ObjectKind::Closure, count as u32 + 1);
         let Some(o) = try_alloc::<H, LOCAL>(s, layout) else { return R::Slow };
         (*s.ctx).mutator.init(o, slots::FUNC, Value::small(i64::from(f)));
-        for i in 0..count {
-            (*s.ctx).mutator.init(o, slots::CAPTURES + i, reg(s, window + i));
-        }
+        let captures = std::slice::from_raw_parts(s.base.add(window), count);
+        (*s.ctx).mutator.init_slots(o, slots::CAPTURES, captures);
         set(s, to, Value::object(o))
     }
 }
@@ -816,8 +817,7 @@ body!(set_field, w, s, {
     if u32::from(o.class().0) != D!(w, s) as u32 >> 16 {
         return R::Slow;
     }
-    (*s.ctx).mutator.store(o, C!(w, s), reg(s, B!(w, s)));
-    R::Next
+    store(s, o, C!(w, s), reg(s, B!(w, s)))
 });
 body!(get_elem, w, s, {
     let v = reg(s, B!(w, s));
@@ -871,10 +871,7 @@ body!(index, w, s, {
 });
 body!(set_index, w, s, {
     match list_place(s, reg(s, A!(w, s)), reg(s, B!(w, s))) {
-        Some((buffer, i)) => {
-            (*s.ctx).mutator.store(buffer, i, reg(s, C!(w, s)));
-            R::Next
-        }
+        Some((buffer, i)) => store(s, buffer, i, reg(s, C!(w, s))),
         None => R::Slow,
     }
 });
@@ -888,9 +885,8 @@ unsafe fn construct<H: Heap, const LOCAL: bool>(
 ) -> R {
     unsafe {
         let Some(o) = try_alloc::<H, LOCAL>(s, layout) else { return R::Slow };
-        for i in 0..layout.len as usize {
-            (*s.ctx).mutator.init(o, i, reg(s, window + i));
-        }
+        let values = std::slice::from_raw_parts(s.base.add(window), layout.len as usize);
+        (*s.ctx).mutator.init_slots(o, 0, values);
         set(s, to, Value::object(o))
     }
 }
@@ -942,7 +938,33 @@ body!(iter_next, w, s, {
     }
 });
 
-// ---- frames of local objects ----
+// ---- regions and frames ----
+
+/// In `d` of a `RegionLeave` that the slow path has been at: the bits below say which registers live on.
+pub(super) const LIVE_KNOWN: u32 = 1 << 31;
+
+body!(region_enter, w, s, {
+    match (*s.ctx).mutator.try_enter() {
+        Some(region) => set(s, A!(w, s), Value::small(region.0 as i64)),
+        None => R::Slow,
+    }
+});
+body!(region_leave, w, s, {
+    if <H::Mutator as Mutator>::REGIONS {
+        let live = D!(w, s) as u32;
+        if live & LIVE_KNOWN == 0 {
+            return R::Slow;
+        }
+        let live = live & !LIVE_KNOWN;
+        let window = std::slice::from_raw_parts(s.base, 32 - live.leading_zeros() as usize);
+        let live = LiveRegisters { window, live, other: (*(*s.ctx).task).trace_of };
+        let region = Region(reg(s, B!(w, s)).int_unchecked() as u64);
+        if !(*s.ctx).mutator.try_leave(region, live) {
+            return R::Slow;
+        }
+    }
+    set(s, A!(w, s), reg(s, C!(w, s)))
+});
 
 body!(frame_enter, _w, s, {
     let frames = <H::Mutator as Mutator>::FRAMES;
@@ -960,5 +982,4 @@ slow_only! {
     get_field_any set_field_any make_list list_extend make_map map_extend make_set set_extend
     update_record make_range concat
     test_class test_tuple test_list matches list_elem list_rest
-    region_enter region_leave
 }

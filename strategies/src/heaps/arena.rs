@@ -58,8 +58,8 @@ use std::cell::RefCell;
 use std::rc::Rc;
 
 use menagerie::heap::{
-    Barrier, Cause, Collection, Heap, HeapConfig, HeapError, HeapInfo, LiveWords, Mutator, Oom,
-    Parameter, Region, Roots, Safepoint, Usage, Watch,
+    Barrier, Cause, Collection, Heap, HeapConfig, HeapError, HeapInfo, LiveRegisters, LiveWords,
+    Mutator, Oom, Parameter, Region, Roots, Safepoint, Usage, Watch,
 };
 use menagerie::object::{Obj, ObjectLayout};
 use menagerie::value::Value;
@@ -68,7 +68,9 @@ use super::mark_sweep::MarkSweep;
 use crate::parts::bump::Bump;
 use crate::parts::bytes::bytes_of;
 use crate::parts::regions::collection::{LIVE, ParentRoots, mark_live};
+use crate::parts::regions::entry::Entry;
 use crate::parts::regions::frames::{Frames, Limits};
+use crate::parts::regions::log::SlotLog;
 use crate::parts::regions::mutator::{RegionMutator, may_be_local};
 use crate::parts::regions::promotion::Leaving;
 use crate::parts::regions::table::{Counters, RegionTable};
@@ -177,6 +179,8 @@ unsafe impl<P: Parent> Heap for Arena<P> {
             has_room: false,
             holds: false,
             current: NOBODY,
+            entry: Entry::NONE,
+            log: SlotLog::new(),
             start: table.pool.start(),
             bytes: table.pool.bytes(),
             parent: self.parent.mutator(),
@@ -185,6 +189,8 @@ unsafe impl<P: Parent> Heap for Arena<P> {
             table: self.table.clone(),
             frames: Frames::NONE,
             frame_limits: self.frames,
+            enters: 0,
+            region_bytes: 0,
             frame_bytes: 0,
             frame_fallbacks: 0,
             poisons: table.pool.poisons(),
@@ -275,6 +281,8 @@ unsafe impl<M: Mutator> Mutator for RegionMutator<M> {
     #[cold]
     fn alloc_slow(&mut self, layout: ObjectLayout, at: &mut Safepoint<'_>) -> Result<Obj, Oom> {
         self.promoted.clear();
+        // Without a region, a full log has asked for this.
+        self.has_room &= self.current != NOBODY;
         if self.has_room
             && may_be_local(layout.kind)
             && let Some(o) = self.alloc_in_region(layout)
@@ -351,7 +359,7 @@ unsafe impl<M: Mutator> Mutator for RegionMutator<M> {
     }
     #[inline(always)]
     fn init(&mut self, o: Obj, i: usize, v: Value) {
-        self.note(o, i, v);
+        self.note_init(o, i, v);
         if Self::COUNTS && self.is_local(v) {
             o.set_slot(i, v);
         } else {
@@ -359,8 +367,25 @@ unsafe impl<M: Mutator> Mutator for RegionMutator<M> {
         }
     }
     #[inline(always)]
+    fn init_slots(&mut self, o: Obj, first: usize, values: &[Value]) {
+        let noted = !(Self::LOCALS && self.frames.contain(o));
+        for (n, &v) in values.iter().enumerate() {
+            // F4.
+            if noted { self.init(o, first + n, v) } else { o.set_slot(first + n, v) }
+        }
+    }
     fn store(&mut self, o: Obj, i: usize, v: Value) {
-        self.note(o, i, v);
+        if !self.try_store(o, i, v) {
+            self.drain_log();
+            let done = self.try_store(o, i, v);
+            debug_assert!(done, "the log is empty");
+        }
+    }
+    #[inline(always)]
+    fn try_store(&mut self, o: Obj, i: usize, v: Value) -> bool {
+        if !self.note_store(o, i, v) {
+            return false;
+        }
         if Self::COUNTS {
             let mut word = o.slot(i);
             if self.is_local(word) {
@@ -379,6 +404,14 @@ unsafe impl<M: Mutator> Mutator for RegionMutator<M> {
         } else {
             self.parent.store(o, i, v);
         }
+        true
+    }
+    #[inline(always)]
+    fn relieve(&mut self) {
+        if self.log.is_full() {
+            self.drain_log();
+        }
+        self.parent.relieve();
     }
     #[inline(always)]
     fn pending(&self) -> bool {
@@ -392,6 +425,7 @@ unsafe impl<M: Mutator> Mutator for RegionMutator<M> {
     }
     fn watch(&mut self, o: Obj, why: Watch) {
         if self.is_local_object(o) {
+            self.settle();
             let owner = self.owner(o);
             let mut table = self.table.borrow_mut();
             let region = table.region(owner);
@@ -401,16 +435,33 @@ unsafe impl<M: Mutator> Mutator for RegionMutator<M> {
             self.parent.watch(o, why);
         }
     }
+    #[inline(always)]
+    fn try_enter(&mut self) -> Option<Region> {
+        self.try_enter_prepared()
+    }
+    #[inline(always)]
+    fn try_leave(&mut self, region: Region, live: LiveRegisters<'_>) -> bool {
+        self.try_leave_open(region, live)
+    }
     fn enter(&mut self) -> Region {
+        self.settle();
         self.flush_bump();
         self.release_finished();
+        let (owner, token) = {
+            let mut table = self.table.borrow_mut();
+            let owner = table.open(self.current);
+            (owner, table.token(owner))
+        };
+        if self.entry.owner == NOBODY {
+            self.entry = Entry::new(owner, token, Bump::EMPTY);
+            if let Some(token) = self.try_enter_prepared() {
+                return token;
+            }
+            self.entry = Entry::NONE;
+        }
+        self.enters += 1;
         let locals = Self::LOCALS.then(|| self.locals_at_enter());
-        let mut table = self.table.borrow_mut();
-        table.counters.region_enters += 1;
-        let owner = table.open(self.current);
-        table.region(owner).locals_before = locals;
-        let token = table.token(owner);
-        drop(table);
+        self.table.borrow_mut().region(owner).locals_before = locals;
         self.enter_owner(owner);
         token
     }
@@ -421,29 +472,35 @@ unsafe impl<M: Mutator> Mutator for RegionMutator<M> {
         live: &mut LiveWords<'_>,
         at: &mut Safepoint<'_>,
     ) {
+        self.settle();
         let owner = self.table.borrow().of_token(region);
         assert_eq!(owner, self.current, "regions are left innermost first");
+        self.drain_log();
         if Self::LOCALS {
             let locals = self.table.borrow_mut().region(owner).locals_before.take();
             self.end_locals_since(locals.expect("kept since `enter`"));
         }
         self.promoted.clear();
-        let untouched = self.table.borrow_mut().close_untouched(owner);
-        if let Some(outer) = untouched {
-            return self.enter_owner(outer);
-        }
         self.flush_region();
         let mut leaving = Leaving { owner, live };
         let sources = self.sources(&mut leaving, *result, at);
-        let outer = self.table.borrow_mut().region(owner).outer;
+        let (outer, pinned) = {
+            let mut table = self.table.borrow_mut();
+            let region = table.region(owner);
+            (region.outer, region.pins > 0)
+        };
         // Copies go to the parent, also where the outer region would have room.
-        let pinned = self.table.borrow_mut().region(owner).pins > 0;
-        if !pinned && (sources.is_empty() || self.promote(&mut leaving, sources, result, at)) {
-            self.release(owner);
-        } else {
+        if pinned || !(sources.is_empty() || self.promote(&mut leaving, sources, result, at)) {
             self.retire(owner);
+        } else if outer == NOBODY && self.entry.owner == NOBODY && !self.poisons {
+            self.renew(owner);
+        } else {
+            self.release(owner);
         }
         self.enter_owner(outer);
+        if outer == NOBODY {
+            self.frames.holds = false;
+        }
     }
     fn promoted(&self, f: &mut dyn FnMut(Obj)) {
         self.promoted.iter().for_each(|&o| f(o));
@@ -470,6 +527,7 @@ unsafe impl<M: Mutator> Mutator for RegionMutator<M> {
         if innermost == Region::NONE {
             return;
         }
+        self.drain_log();
         let first = self.table.borrow().of_token(innermost);
         let (mut owner, stack) = self.table.borrow_mut().region_and_stack(first);
         while owner != NOBODY {
@@ -493,6 +551,7 @@ unsafe impl<M: Mutator> Mutator for RegionMutator<M> {
         if !self.is_local_object(o) {
             return self.parent.pin(o, at);
         }
+        self.settle();
         let owner = self.owner(o);
         self.table.borrow_mut().region(owner).pins += 1;
         Ok(())
@@ -507,6 +566,12 @@ unsafe impl<M: Mutator> Mutator for RegionMutator<M> {
     fn flush(&mut self) {
         self.promoted.clear();
         self.flush_region();
+        self.put_prepared_away();
+        {
+            let counters = &mut self.table.borrow_mut().counters;
+            counters.region_enters += std::mem::take(&mut self.enters);
+            counters.region_bytes += std::mem::take(&mut self.region_bytes);
+        }
         if Self::LOCALS {
             self.publish_frames();
         }
