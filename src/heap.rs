@@ -437,8 +437,11 @@ pub unsafe trait Mutator: Sized {
     /// As `init`, for as many slots from `first` on.
     #[inline(always)]
     fn init_slots(&mut self, o: Obj, first: usize, values: &[Value]) {
-        for (n, &v) in values.iter().enumerate() {
-            self.init(o, first + n, v);
+        // Counted in this way, it is as good as a loop over registers in the handlers.
+        let mut n = 0;
+        while n < values.len() {
+            self.init(o, first + n, values[n]);
+            n += 1;
         }
     }
     /// Overwrites a slot: sees the old and the new word.
@@ -536,6 +539,12 @@ pub unsafe trait Mutator: Sized {
     /// another task's register, a table of the world.
     #[inline(always)]
     fn escape(&mut self, _v: Value) {}
+    /// As `escape`, on the fast path (H5). `false`: nothing has happened, `escape` does it.
+    #[inline(always)]
+    fn try_escape(&mut self, v: Value) -> bool {
+        self.escape(v);
+        true
+    }
     /// The running task gives way; its innermost region, or a token for its frames' local objects.
     #[inline(always)]
     fn suspend(&mut self) -> Region {

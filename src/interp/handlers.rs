@@ -133,7 +133,9 @@ body!(get_global, w, s, {
 body!(set_global, w, s, {
     let global = &*(*s.ctx).globals.add(D!(w, s) as usize);
     let v = reg(s, A!(w, s));
-    (*s.ctx).mutator.escape(v);
+    if !(*s.ctx).mutator.try_escape(v) {
+        return R::Slow;
+    }
     (*s.ctx).mutator.store_word(global, v);
     R::Next
 });

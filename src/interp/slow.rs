@@ -381,6 +381,14 @@ impl<H: Heap> Slow<'_, H> {
             }
             // SAFETY: verified code, state as saved.
             Op::RegionLeave => unsafe { self.leave_region() },
+            Op::SetGlobal => {
+                let v = self.a();
+                self.ctx.mutator.escape(v);
+                // SAFETY: a verified index of the globals, which do not move during a slice.
+                let global = unsafe { &*self.ctx.globals.add(i.d as usize) };
+                self.ctx.mutator.store_word(global, v);
+                Ok(())
+            }
             Op::CellSet if builtins::class_of(self.a()) == ClassId::CELL => {
                 let (cell, v) = (self.a().as_object().expect("a cell"), self.b());
                 self.ctx.mutator.store(cell, slots::CELL, v);
@@ -393,7 +401,6 @@ impl<H: Heap> Slow<'_, H> {
             | Op::LoadI
             | Op::LoadV
             | Op::GetGlobal
-            | Op::SetGlobal
             | Op::GetCapture
             | Op::Not
             | Op::Switch

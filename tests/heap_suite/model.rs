@@ -448,7 +448,9 @@ impl Machine {
     pub(crate) fn store(&mut self, r: usize, slot: usize, from: From) {
         if let Some((o, n, len)) = self.slots_of(r) {
             let (v, word) = (self.value(from), self.word(from));
-            self.mutator.store(o, slot % len, v);
+            if !self.mutator.try_store(o, slot % len, v) {
+                self.mutator.store(o, slot % len, v);
+            }
             self.nodes[n].slots[slot % len] = word;
             self.drain();
         }

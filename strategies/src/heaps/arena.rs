@@ -16,7 +16,8 @@
 //! Invariants
 //! - I1. A region belongs to one task; its objects are used by others only after an escape.
 //! - I2. A slot that refers into a region, and lies neither in it nor in a region inside of it, is
-//!   *remembered*: (object, slot number). Remembered objects are roots until the region ends.
+//!   *remembered*: (object, slot number), or in the log of what has to be looked at (parts/regions/log.rs).
+//!   Remembered objects are roots until the region ends.
 //! - I3. Roots other than the registers of the region's own task refer into it only if it is
 //!   `shared`: `escape` said so, or its task gave way while something was remembered. When a shared
 //!   region ends, all roots are looked at.
@@ -29,6 +30,9 @@
 //!   in a region.
 //! - I7. Local objects (over a parent that does not count) are in their task's stack: a region that is
 //!   popped frame by frame and never promoted from (parts/regions/frames.rs, F1–F5).
+//!
+//! - I8. A region that nobody but its mutator knows of is *open* (parts/regions/entry.rs): it ends without
+//!   any of the steps when neither the block's value nor a live word refers into it.
 //!
 //! Leaving a region
 //! 1. Sources: the block's value, live words of the task, remembered slots, watched objects; all
@@ -44,14 +48,15 @@
 //! 6. Counting parents: what the region's objects hold is dropped. The chunks go back.
 //!
 //! Costs: allocation as in the parent's nursery-less best case, one compare more outside of regions;
-//! a store = one compare, and a load if it stores a reference into a region. Leaving is O(1) when
-//! nothing escaped (a counting parent: O(objects), when one of them held a counted reference), else
-//! in proportion to what did, plus all roots if the region is shared.
+//! a store = one compare, and three loads if it stores a reference into a region; a write to the log if
+//! that is one from outside. Entering and leaving are some thirty instructions each while a region fits its
+//! first chunk and nothing escapes, and O(chunks) after that (a counting parent: O(objects), when one of
+//! them held a counted reference), else in proportion to what did, plus all roots if the region is shared.
 //! Source: Tofte, Talpin 1997 (regions); Hanson 1990 (chunks); promotion as in the request arenas of
 //! servers, with a remembered set as in Ungar 1984. Departs from all: escapes need not be known
 //! statically, and identity is kept.
 //! Parameters: `regions`, `frames`, `frame-words`, and the parent's.
-//! Its steps are in parts/regions/: remembered.rs, promotion.rs, collection.rs, over table.rs.
+//! Its steps are in parts/regions/: entry.rs, remembered.rs, promotion.rs, collection.rs, over table.rs.
 //! It does not promote into an outer region, and does not free inside of a region.
 
 use std::cell::RefCell;
@@ -369,9 +374,11 @@ unsafe impl<M: Mutator> Mutator for RegionMutator<M> {
     #[inline(always)]
     fn init_slots(&mut self, o: Obj, first: usize, values: &[Value]) {
         let noted = !(Self::LOCALS && self.frames.contain(o));
-        for (n, &v) in values.iter().enumerate() {
+        if noted {
+            values.iter().enumerate().for_each(|(n, &v)| self.init(o, first + n, v));
+        } else {
             // F4.
-            if noted { self.init(o, first + n, v) } else { o.set_slot(first + n, v) }
+            values.iter().enumerate().for_each(|(n, &v)| o.set_slot(first + n, v));
         }
     }
     fn store(&mut self, o: Obj, i: usize, v: Value) {
@@ -510,6 +517,10 @@ unsafe impl<M: Mutator> Mutator for RegionMutator<M> {
         if self.is_local(v) {
             self.share(v);
         }
+    }
+    #[inline(always)]
+    fn try_escape(&mut self, v: Value) -> bool {
+        !self.is_local(v)
     }
     #[inline(always)]
     fn suspend(&mut self) -> Region {

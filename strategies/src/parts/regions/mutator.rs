@@ -65,8 +65,11 @@ impl<M: Mutator> RegionMutator<M> {
     }
     #[inline(always)]
     pub(crate) fn is_local(&self, v: Value) -> bool {
-        // The word of an object is its address and a tag. Hardly anything else lies in the range.
-        v.bits().wrapping_sub(self.start as u64) < self.bytes as u64 && v.is_object()
+        // The word of an object is its address and a tag. Hardly anything else lies in the range, so one
+        // compare does for most words; a counting parent needs the tag anyway.
+        (!Self::COUNTS || v.is_object())
+            && v.bits().wrapping_sub(self.start as u64) < self.bytes as u64
+            && v.is_object()
     }
     /// The region of a local object.
     #[inline(always)]
