@@ -444,6 +444,11 @@ pub unsafe trait Mutator: Sized {
             n += 1;
         }
     }
+    /// As `init_slots`, of an object of which `try_alloc_local` has been asked.
+    #[inline(always)]
+    fn init_local_slots(&mut self, o: Obj, first: usize, values: &[Value]) {
+        self.init_slots(o, first, values);
+    }
     /// Overwrites a slot: sees the old and the new word.
     fn store(&mut self, o: Obj, i: usize, v: Value);
     /// As `store`, on the fast path (H5). `false`: nothing has happened, `store` does it.

@@ -156,6 +156,21 @@ unsafe fn try_alloc<H: Heap, const LOCAL: bool>(
         if LOCAL { mutator.try_alloc_local(layout) } else { mutator.try_alloc(layout) }
     }
 }
+/// Fills slots of one.
+#[inline(always)]
+unsafe fn init_slots<H: Heap, const LOCAL: bool>(
+    s: &mut St<H>,
+    o: Obj,
+    first: usize,
+    values: &[Value],
+) {
+    let mutator = unsafe { &mut (*s.ctx).mutator };
+    if LOCAL {
+        mutator.init_local_slots(o, first, values);
+    } else {
+        mutator.init_slots(o, first, values);
+    }
+}
 #[inline(always)]
 unsafe fn new_cell<H: Heap, const LOCAL: bool>(s: &mut St<H>, to: usize, v: Value) -> R {
     unsafe {
@@ -197,7 +212,7 @@ unsafe fn new_closure<H: Heap, const LOCAL: bool>(
         let Some(o) = try_alloc::<H, LOCAL>(s, layout) else { return R::Slow };
         (*s.ctx).mutator.init(o, slots::FUNC, Value::small(i64::from(f)));
         let captures = std::slice::from_raw_parts(s.base.add(window), count);
-        (*s.ctx).mutator.init_slots(o, slots::CAPTURES, captures);
+        init_slots::<H, LOCAL>(s, o, slots::CAPTURES, captures);
         set(s, to, Value::object(o))
     }
 }
@@ -888,7 +903,7 @@ unsafe fn construct<H: Heap, const LOCAL: bool>(
     unsafe {
         let Some(o) = try_alloc::<H, LOCAL>(s, layout) else { return R::Slow };
         let values = std::slice::from_raw_parts(s.base.add(window), layout.len as usize);
-        (*s.ctx).mutator.init_slots(o, 0, values);
+        init_slots::<H, LOCAL>(s, o, 0, values);
         set(s, to, Value::object(o))
     }
 }

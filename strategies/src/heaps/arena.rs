@@ -372,14 +372,12 @@ unsafe impl<M: Mutator> Mutator for RegionMutator<M> {
         }
     }
     #[inline(always)]
-    fn init_slots(&mut self, o: Obj, first: usize, values: &[Value]) {
-        let noted = !(Self::LOCALS && self.frames.contain(o));
-        if noted {
-            values.iter().enumerate().for_each(|(n, &v)| self.init(o, first + n, v));
-        } else {
-            // F4.
-            values.iter().enumerate().for_each(|(n, &v)| o.set_slot(first + n, v));
+    fn init_local_slots(&mut self, o: Obj, first: usize, values: &[Value]) {
+        if !Self::LOCALS || !self.frames.contain(o) {
+            return self.init_slots(o, first, values);
         }
+        // F4.
+        values.iter().enumerate().for_each(|(n, &v)| o.set_slot(first + n, v));
     }
     fn store(&mut self, o: Obj, i: usize, v: Value) {
         if !self.try_store(o, i, v) {
