@@ -281,6 +281,25 @@ fn a_retired_region_gets_the_copies_of_what_was_around_it() {
     }
 }
 
+/// An object that refers to a retired region is gone with its own region, the slot is still remembered.
+#[test]
+fn a_slot_that_is_gone_with_its_region_is_no_root() {
+    for mut m in machines(|config| config.poison = false) {
+        m.enter();
+        pair(&mut m, 4, 4);
+        m.pin(4).unwrap();
+        m.leave(5);
+        assert_eq!(m.counter("region_retired"), 1);
+        m.enter();
+        m.new_values(0, TUPLE, &[From::Root(4), From::Int(0)]).unwrap();
+        m.leave(0);
+        m.collect_and_check();
+        m.unpin(0);
+        drop_registers(&mut m);
+        m.collect_and_check();
+    }
+}
+
 /// Retired regions are promoted when a collection has made room; remembered slots, that keep them from
 /// being found empty, get the copies.
 #[test]
