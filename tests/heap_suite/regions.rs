@@ -287,7 +287,7 @@ fn a_slot_that_is_gone_with_its_region_is_no_root() {
     for mut m in machines(|config| config.poison = false) {
         m.enter();
         pair(&mut m, 4, 4);
-        m.pin(4).unwrap();
+        m.pin(4).unwrap().unwrap();
         m.leave(5);
         assert_eq!(m.counter("region_retired"), 1);
         m.enter();
