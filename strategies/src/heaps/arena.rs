@@ -376,8 +376,10 @@ unsafe impl<M: Mutator> Mutator for RegionMutator<M> {
         if !Self::LOCALS || !self.frames.contain(o) {
             return self.init_slots(o, first, values);
         }
-        // F4.
-        values.iter().enumerate().for_each(|(n, &v)| o.set_slot(first + n, v));
+        // F4. (An iterator's `fold` would be a call.)
+        for (n, &v) in values.iter().enumerate() {
+            o.set_slot(first + n, v);
+        }
     }
     fn store(&mut self, o: Obj, i: usize, v: Value) {
         if !self.try_store(o, i, v) {
