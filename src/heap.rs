@@ -6,15 +6,16 @@
 //!
 //! Rules
 //! - H1. Only [`Mutator::alloc_slow`], `leave`, `pin`, the poll and an explicit collection are safepoints. `load`,
-//!   `store`, `set`, `take`, `clear` and `try_alloc` never collect and never move.
+//!   `store`, `set`, `take`, `clear` and what is called `try_…` never collect and never move.
 //! - H2. Objects move, and tracing heaps free, only inside [`Heap::collect`], with the world
 //!   stopped, and inside [`Mutator::leave`], which moves and frees what its region held; if it had no
 //!   memory for that, a later `alloc_slow` does it. After each of them every object reference outside
 //!   of the roots is stale.
 //! - H3. Every byte counts against the limit: copy reserve, prefixes, mark tables, buffers.
 //! - H4. Exhaustion is [`Oom`], after a last full collection; never an abort.
-//! - H5. `set`, `take`, `clear` and `store` contain no call. A counting heap links the dead into a
-//!   list, says so through [`Mutator::pending`], and frees in [`Mutator::drain`].
+//! - H5. `set`, `take`, `clear`, `init` and what is called `try_…` contain no call. A counting heap links the
+//!   dead into a list, says so through [`Mutator::pending`], and frees in [`Mutator::drain`]; a store that
+//!   needs more than a list has room for fails, and is done again by the slow path.
 //! - H6. Objects are born unreferenced; the first `set`, `init` or `store` adopts them.
 //! - H7. A strategy never calls the interpreter.
 //! - H8. A region belongs to one task, which leaves its regions in the reverse order of entering. A
@@ -433,8 +434,29 @@ pub unsafe trait Mutator: Sized {
     fn load_weak(&mut self, o: Obj, i: usize) -> Value;
     /// Fills a slot of a fresh object before the next safepoint: no barrier.
     fn init(&mut self, o: Obj, i: usize, v: Value);
+    /// As `init`, for as many slots from `first` on.
+    #[inline(always)]
+    fn init_slots(&mut self, o: Obj, first: usize, values: &[Value]) {
+        // Counted in this way, it is as good as a loop over registers in the handlers.
+        let mut n = 0;
+        while n < values.len() {
+            self.init(o, first + n, values[n]);
+            n += 1;
+        }
+    }
+    /// As `init_slots`, of an object of which `try_alloc_local` has been asked.
+    #[inline(always)]
+    fn init_local_slots(&mut self, o: Obj, first: usize, values: &[Value]) {
+        self.init_slots(o, first, values);
+    }
     /// Overwrites a slot: sees the old and the new word.
     fn store(&mut self, o: Obj, i: usize, v: Value);
+    /// As `store`, on the fast path (H5). `false`: nothing has happened, `store` does it.
+    #[inline(always)]
+    fn try_store(&mut self, o: Obj, i: usize, v: Value) -> bool {
+        self.store(o, i, v);
+        true
+    }
 
     /// Overwrites a root word that other workers read (a global).
     #[inline(always)]
@@ -467,8 +489,8 @@ pub unsafe trait Mutator: Sized {
     fn unsettled(&self) -> bool {
         self.pending()
     }
-    /// A builtin has overwritten slots, perhaps many of them: a heap that lists what it must drop
-    /// later makes room in its list. No safepoint.
+    /// A builtin has filled or overwritten slots, perhaps many of them: a heap that lists them, or what it
+    /// must drop later, makes room in its list. No safepoint.
     #[inline(always)]
     fn relieve(&mut self) {}
     /// From now on this worker may hold references that no root holds, in machine registers
@@ -488,6 +510,18 @@ pub unsafe trait Mutator: Sized {
     /// Whether the heap has regions: then it needs to know which task runs (`suspend`, `resume`) and
     /// what of it is alive (`leave`).
     const REGIONS: bool = false;
+    /// `arena {` in the running task, on the fast path. `None`: nothing has happened, `enter` does it.
+    #[inline(always)]
+    fn try_enter(&mut self) -> Option<Region> {
+        if Self::REGIONS { None } else { Some(Region::NONE) }
+    }
+    /// `}` of a region that nothing outlives, on the fast path: neither `live`, which is what `leave` would
+    /// be shown, and the block's value among it, nor anything else refers into the region. `false`: nothing
+    /// has happened, `leave` does it.
+    #[inline(always)]
+    fn try_leave(&mut self, _region: Region, _live: LiveRegisters<'_>) -> bool {
+        !Self::REGIONS
+    }
     /// `arena {` in the running task.
     fn enter(&mut self) -> Region {
         Region::NONE
@@ -510,6 +544,12 @@ pub unsafe trait Mutator: Sized {
     /// another task's register, a table of the world.
     #[inline(always)]
     fn escape(&mut self, _v: Value) {}
+    /// As `escape`, on the fast path (H5). `false`: nothing has happened, `escape` does it.
+    #[inline(always)]
+    fn try_escape(&mut self, v: Value) -> bool {
+        self.escape(v);
+        true
+    }
     /// The running task gives way; its innermost region, or a token for its frames' local objects.
     #[inline(always)]
     fn suspend(&mut self) -> Region {
@@ -533,6 +573,32 @@ pub unsafe trait Mutator: Sized {
     fn unpin(&mut self, _o: Obj) {}
     /// Gives back the allocation buffer and publishes counters and barrier buffers.
     fn flush(&mut self) {}
+}
+
+/// Some registers of the running task, and one more word.
+#[derive(Clone, Copy, Debug)]
+pub struct LiveRegisters<'a> {
+    /// The first registers of the window.
+    pub window: &'a [Value],
+    /// Which of them: a bit for each.
+    pub live: u32,
+    /// What else the task holds.
+    pub other: Value,
+}
+
+impl LiveRegisters<'_> {
+    /// Whether one of the words is like this.
+    #[inline(always)]
+    pub fn any(self, mut is: impl FnMut(Value) -> bool) -> bool {
+        let mut left = self.live;
+        while left != 0 {
+            if self.window.get(left.trailing_zeros() as usize).is_some_and(|&v| is(v)) {
+                return true;
+            }
+            left &= left - 1;
+        }
+        is(self.other)
+    }
 }
 
 /// Visits words that hold values; called as often as needed.

@@ -45,6 +45,17 @@ impl FunctionLiveness {
         self.rows[row + usize::from(r) / 64] >> (r % 64) & 1 != 0
     }
 
+    /// The registers that are live before the instruction at `word`.
+    pub fn live(&self, word: u32) -> impl Iterator<Item = usize> + '_ {
+        let row = self.stride * (word - self.start) as usize;
+        self.rows[row..row + self.stride].iter().enumerate().flat_map(|(n, &bits)| {
+            let next = |&left: &u64| Some(left & (left - 1)).filter(|&left| left != 0);
+            let first = Some(bits).filter(|&bits| bits != 0);
+            std::iter::successors(first, next)
+                .map(move |left| 64 * n + left.trailing_zeros() as usize)
+        })
+    }
+
     /// Whether register `r`, which lies below the window of the call at `word`, is live while that
     /// call runs. (The window and what lies above belong to the callee.)
     #[inline]

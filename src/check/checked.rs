@@ -369,6 +369,18 @@ unsafe impl<M: Mutator> Mutator for CheckedMutator<M> {
         });
         self.inner.watch(o, why);
     }
+    fn try_enter(&mut self) -> Option<Region> {
+        let region = self.inner.try_enter()?;
+        if self.shadow.is_some() {
+            self.locals.enter(region);
+        }
+        Some(region)
+    }
+    #[inline]
+    fn try_leave(&mut self, region: Region, live: LiveRegisters<'_>) -> bool {
+        // Checked heaps poison, so they need the other way, which comes after the look at slots.
+        self.shadow.is_none() && self.inner.try_leave(region, live)
+    }
     fn enter(&mut self) -> Region {
         let region = self.inner.enter();
         if self.shadow.is_some() {

@@ -5,8 +5,8 @@ use std::marker::PhantomData;
 use std::sync::atomic::AtomicU64;
 
 use crate::heap::{
-    Barrier, Cause, Collection, Factory, Heap, HeapConfig, HeapError, HeapInfo, LiveWords, Mutator,
-    Oom, Region, Roots, Safepoint, SharedHeap, Usage, Watch,
+    Barrier, Cause, Collection, Factory, Heap, HeapConfig, HeapError, HeapInfo, LiveRegisters,
+    LiveWords, Mutator, Oom, Region, Roots, Safepoint, SharedHeap, Usage, Watch,
 };
 use crate::object::{Obj, ObjectLayout};
 use crate::sync::{ManyThreads, OneThread, Sharing};
@@ -60,6 +60,8 @@ pub trait AnyMutator {
     fn drain(&mut self);
     fn wants_collection(&self) -> Option<Cause>;
     fn watch(&mut self, o: Obj, why: Watch);
+    fn try_enter(&mut self) -> Option<Region>;
+    fn try_leave(&mut self, region: Region, live: LiveRegisters<'_>) -> bool;
     fn enter(&mut self) -> Region;
     fn leave(
         &mut self,
@@ -138,6 +140,8 @@ impl<M: Mutator> AnyMutator for Part<M> {
         offline(&mut self);
         drain(&mut self);
         watch(&mut self, o: Obj, why: Watch);
+        try_enter(&mut self) -> Option<Region>;
+        try_leave(&mut self, region: Region, live: LiveRegisters<'_>) -> bool;
         enter(&mut self) -> Region;
         leave(
             &mut self, region: Region, result: &mut Value, live: &mut LiveWords<'_>,
@@ -283,6 +287,8 @@ unsafe impl<L: Sharing> Mutator for ErasedMutator<L> {
         offline(&mut self);
         drain(&mut self);
         watch(&mut self, o: Obj, why: Watch);
+        try_enter(&mut self) -> Option<Region>;
+        try_leave(&mut self, region: Region, live: LiveRegisters<'_>) -> bool;
         enter(&mut self) -> Region;
         leave(
             &mut self, region: Region, result: &mut Value, live: &mut LiveWords<'_>,

@@ -24,6 +24,17 @@ macro_rules! forward_tasks {
         }
     };
 }
+/// The fast ends and beginnings of regions, handed on.
+macro_rules! forward_fast_regions {
+    ($inner:ident) => {
+        fn try_enter(&mut self) -> Option<Region> {
+            self.$inner.try_enter()
+        }
+        fn try_leave(&mut self, region: Region, live: $crate::heap::LiveRegisters<'_>) -> bool {
+            self.$inner.try_leave(region, live)
+        }
+    };
+}
 /// What tells a mutator of frames with local objects, handed on.
 macro_rules! forward_frames {
     ($inner:ident) => {
@@ -93,6 +104,7 @@ macro_rules! forward_cold {
             self.$inner.unpin(o);
         }
         $crate::check::forward_tasks!($inner);
+        $crate::check::forward_fast_regions!($inner);
         $crate::check::forward_frames!($inner);
         fn flush(&mut self) {
             self.$inner.flush();
@@ -132,7 +144,10 @@ macro_rules! forward_access {
         $crate::check::forward_cold!($inner);
     };
 }
-use {forward_access, forward_cold, forward_counting, forward_frames, forward_tasks};
+use {
+    forward_access, forward_cold, forward_counting, forward_fast_regions, forward_frames,
+    forward_tasks,
+};
 
 use crate::sync::OneThread;
 

@@ -12,7 +12,7 @@ use std::sync::atomic::Ordering::Relaxed;
 
 use super::{FuncInfo, R, St};
 use crate::class::ClassId;
-use crate::heap::{Heap, Mutator};
+use crate::heap::{Heap, LiveRegisters, Mutator, Region};
 use crate::object::{Obj, ObjectKind, ObjectLayout, slots};
 use crate::task::Frame;
 use crate::value::Value;
@@ -51,6 +51,11 @@ unsafe fn reg<H: Heap>(s: &St<H>, i: usize) -> Value {
 unsafe fn set<H: Heap>(s: &mut St<H>, i: usize, v: Value) -> R {
     unsafe { (*s.ctx).mutator.set(&mut *s.base.add(i), v) };
     R::Next
+}
+/// Overwrites a slot; the slow path does it when the heap needs more than a fast body may do (H5).
+#[inline(always)]
+unsafe fn store<H: Heap>(s: &mut St<H>, o: Obj, i: usize, v: Value) -> R {
+    if unsafe { (*s.ctx).mutator.try_store(o, i, v) } { R::Next } else { R::Slow }
 }
 /// The object in a register if it is of this class.
 #[inline(always)]
@@ -134,7 +139,9 @@ body!(get_global, w, s, {
 body!(set_global, w, s, {
     let global = &*(*s.ctx).globals.add(D!(w, s) as usize);
     let v = reg(s, A!(w, s));
-    (*s.ctx).mutator.escape(v);
+    if !(*s.ctx).mutator.try_escape(v) {
+        return R::Slow;
+    }
     (*s.ctx).mutator.store_word(global, v);
     R::Next
 });
@@ -153,6 +160,21 @@ unsafe fn try_alloc<H: Heap, const LOCAL: bool>(
     unsafe {
         let mutator = &mut (*s.ctx).mutator;
         if LOCAL { mutator.try_alloc_local(layout) } else { mutator.try_alloc(layout) }
+    }
+}
+/// Fills slots of one.
+#[inline(always)]
+unsafe fn init_slots<H: Heap, const LOCAL: bool>(
+    s: &mut St<H>,
+    o: Obj,
+    first: usize,
+    values: &[Value],
+) {
+    let mutator = unsafe { &mut (*s.ctx).mutator };
+    if LOCAL {
+        mutator.init_local_slots(o, first, values);
+    } else {
+        mutator.init_slots(o, first, values);
     }
 }
 #[inline(always)]
@@ -178,10 +200,7 @@ body!(cell_get, w, s, {
 });
 body!(cell_set, w, s, {
     match object_of(reg(s, A!(w, s)), ClassId::CELL) {
-        Some(o) => {
-            (*s.ctx).mutator.store(o, slots::CELL, reg(s, B!(w, s)));
-            R::Next
-        }
+        Some(o) => store(s, o, slots::CELL, reg(s, B!(w, s))),
         None => R::Slow,
     }
 });
@@ -198,9 +217,8 @@ unsafe fn new_closure<H: Heap, const LOCAL: bool>(
         let layout = ObjectLayout::new(ObjectKind::Closure, count as u32 + 1);
         let Some(o) = try_alloc::<H, LOCAL>(s, layout) else { return R::Slow };
         (*s.ctx).mutator.init(o, slots::FUNC, Value::small(i64::from(f)));
-        for i in 0..count {
-            (*s.ctx).mutator.init(o, slots::CAPTURES + i, reg(s, window + i));
-        }
+        let captures = std::slice::from_raw_parts(s.base.add(window), count);
+        init_slots::<H, LOCAL>(s, o, slots::CAPTURES, captures);
         set(s, to, Value::object(o))
     }
 }
@@ -825,8 +843,7 @@ body!(set_field, w, s, {
     if u32::from(o.class().0) != D!(w, s) as u32 >> 16 {
         return R::Slow;
     }
-    (*s.ctx).mutator.store(o, C!(w, s), reg(s, B!(w, s)));
-    R::Next
+    store(s, o, C!(w, s), reg(s, B!(w, s)))
 });
 body!(get_elem, w, s, {
     let v = reg(s, B!(w, s));
@@ -880,10 +897,7 @@ body!(index, w, s, {
 });
 body!(set_index, w, s, {
     match list_place(s, reg(s, A!(w, s)), reg(s, B!(w, s))) {
-        Some((buffer, i)) => {
-            (*s.ctx).mutator.store(buffer, i, reg(s, C!(w, s)));
-            R::Next
-        }
+        Some((buffer, i)) => store(s, buffer, i, reg(s, C!(w, s))),
         None => R::Slow,
     }
 });
@@ -897,9 +911,8 @@ unsafe fn construct<H: Heap, const LOCAL: bool>(
 ) -> R {
     unsafe {
         let Some(o) = try_alloc::<H, LOCAL>(s, layout) else { return R::Slow };
-        for i in 0..layout.len as usize {
-            (*s.ctx).mutator.init(o, i, reg(s, window + i));
-        }
+        let values = std::slice::from_raw_parts(s.base.add(window), layout.len as usize);
+        init_slots::<H, LOCAL>(s, o, 0, values);
         set(s, to, Value::object(o))
     }
 }
@@ -961,7 +974,34 @@ body!(iter_next, w, s, {
     set(s, A!(w, s), next)
 });
 
-// ---- frames of local objects ----
+// ---- regions and frames ----
+
+/// In `d` of a `RegionLeave` that the slow path has been at: the bits below say which registers live on.
+pub(super) const LIVE_KNOWN: u32 = 1 << 31;
+
+body!(region_enter, w, s, {
+    match (*s.ctx).mutator.try_enter() {
+        Some(region) => set(s, A!(w, s), Value::small(region.0 as i64)),
+        None => R::Slow,
+    }
+});
+body!(region_leave, w, s, {
+    if <H::Mutator as Mutator>::REGIONS {
+        let live = D!(w, s) as u32;
+        if live & LIVE_KNOWN == 0 {
+            return R::Slow;
+        }
+        let live = live & !LIVE_KNOWN;
+        let window = std::slice::from_raw_parts(s.base, 32 - live.leading_zeros() as usize);
+        let other = (*(*s.ctx).task).trace.as_ref().map_or(Value::NIL, |trace| trace.of);
+        let live = LiveRegisters { window, live, other };
+        let region = Region(reg(s, B!(w, s)).int_unchecked() as u64);
+        if !(*s.ctx).mutator.try_leave(region, live) {
+            return R::Slow;
+        }
+    }
+    set(s, A!(w, s), reg(s, C!(w, s)))
+});
 
 body!(frame_enter, _w, s, {
     let frames = <H::Mutator as Mutator>::FRAMES;
@@ -981,5 +1021,4 @@ all_answer! {
     get_field_any set_field_any make_list list_extend make_map map_extend make_set set_extend
     update_record make_range concat
     test_class test_tuple test_list matches list_elem list_rest
-    region_enter region_leave
 }

@@ -28,6 +28,7 @@ impl<H: Heap> Host for Ctx<H> {
     }
     fn init(&mut self, o: Obj, i: usize, v: Value) {
         self.mutator.init(o, i, v);
+        self.mutator.relieve();
     }
     fn store(&mut self, o: Obj, i: usize, v: Value) {
         self.mutator.store(o, i, v);

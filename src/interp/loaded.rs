@@ -259,21 +259,21 @@ impl Loaded {
         self.liveness[function].get_or_init(|| FunctionLiveness::new(self.code(), function))
     }
 
-    /// The window of the function that runs at `pc`, and which of its registers are dead there.
-    ///
-    /// # Safety
-    /// `pc` is a word of a function that runs with its window at `base`.
-    pub unsafe fn dead_registers(
-        &self,
-        pc: *const u64,
-        base: *mut Value,
-    ) -> (*mut [Value], impl Iterator<Item = usize> + '_) {
+    /// The registers of the function that runs at `pc`, a word of the program.
+    pub fn registers_at(&self, pc: *const u64) -> std::ops::Range<usize> {
+        let function = self.function_at(self.index_of(pc)).expect("by the caller");
+        0..self.funcs[function].registers as usize
+    }
+    /// Which of them are live there.
+    pub fn live_registers(&self, pc: *const u64) -> impl Iterator<Item = usize> + '_ {
         let index = self.index_of(pc);
-        let function = self.function_at(index).expect("by the caller");
-        let registers = self.funcs[function].registers as usize;
-        let live = self.liveness(function);
-        let dead = (0..registers).filter(move |&r| !live.live_at(index, r as u8));
-        (std::ptr::slice_from_raw_parts_mut(base, registers), dead)
+        self.liveness(self.function_at(index).expect("by the caller")).live(index)
+    }
+    /// Which of them are dead there.
+    pub fn dead_registers(&self, pc: *const u64) -> impl Iterator<Item = usize> + '_ {
+        let index = self.index_of(pc);
+        let live = self.liveness(self.function_at(index).expect("by the caller"));
+        self.registers_at(pc).filter(move |&r| !live.live_at(index, r as u8))
     }
 
     /// Prepares a suspended task for a collection: dead registers and everything above the top

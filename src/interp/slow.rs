@@ -15,7 +15,8 @@ use crate::object::{Obj, ObjectKind, ObjectLayout, TaskState, slots};
 use crate::value::Value;
 use crate::world::SCRATCH;
 
-use super::loaded::{Loaded, Method};
+use super::handlers::LIVE_KNOWN;
+use super::loaded::Method;
 
 /// Redoes the instruction at `pc`. `true`: the run goes on where [`Ctx::resume`] says; `false`: the
 /// slice ends, and the reductions are there. (Not returned: what a caller keeps for a result on its
@@ -526,6 +527,19 @@ impl<H: Heap> Slow<'_, H> {
             }
             // SAFETY: verified code, state as saved.
             Op::RegionLeave => unsafe { self.leave_region() },
+            Op::SetGlobal => {
+                let v = self.a();
+                self.ctx.mutator.escape(v);
+                // SAFETY: a verified index of the globals, which do not move during a slice.
+                let global = unsafe { &*self.ctx.globals.add(i.d as usize) };
+                self.ctx.mutator.store_word(global, v);
+                Ok(())
+            }
+            Op::CellSet if builtins::class_of(self.a()) == ClassId::CELL => {
+                let (cell, v) = (self.a().as_object().expect("a cell"), self.b());
+                self.ctx.mutator.store(cell, slots::CELL, v);
+                Ok(())
+            }
             Op::CellGet | Op::CellSet => panic!("broken contract: {:?} on no cell", i.op),
             Op::Move
             | Op::MoveLast
@@ -533,7 +547,6 @@ impl<H: Heap> Slow<'_, H> {
             | Op::LoadI
             | Op::LoadV
             | Op::GetGlobal
-            | Op::SetGlobal
             | Op::GetCapture
             | Op::Not
             | Op::Switch
@@ -735,23 +748,30 @@ impl<H: Heap> Slow<'_, H> {
         let region = Region(self.b().int_unchecked() as u64);
         let mut result = self.c();
         if <H::Mutator as Mutator>::REGIONS {
-            let counts = <H::Mutator as Mutator>::COUNTS;
-            // SAFETY: as for the caller; the window lies below the frames (T2).
-            let mut window = counts.then(|| unsafe { self.clear_dead_after() });
-            let task = self.ctx.task;
-            let mut stop = self.ctx.stop();
             let (loaded, next, base) = (self.ctx.loaded(), self.next, self.base);
             let (target, kept) = (self.i.a.into(), self.i.c.into());
+            if <H::Mutator as Mutator>::COUNTS {
+                // SAFETY: by the caller.
+                unsafe { self.clear_dead_after() };
+                // A dead register must not keep a reference that nothing counts.
+                self.know_live(loaded.registers_at(next));
+            } else {
+                self.know_live(loaded.live_registers(next).filter(|&r| r != target).chain([kept]));
+            }
+            let task = self.ctx.task;
+            let mut stop = self.ctx.stop();
             let mut live = |f: &mut dyn FnMut(&mut Value)| {
-                // SAFETY: the running task's own words; borrowed for this visit alone. Dead ones are
-                // cleared at the first visit: most regions end without one.
-                unsafe {
-                    let window =
-                        *window.get_or_insert_with(|| clear_dead(loaded, next, base, target, kept));
-                    window.as_mut().expect("a window").iter_mut().for_each(&mut *f);
-                    if let Some(trace) = &mut (*task).trace {
-                        f(&mut trace.of);
-                    }
+                // SAFETY: the running task's own words, registers of its window (T2) among them;
+                // borrowed for this visit alone.
+                let mut visit = |r: usize| f(unsafe { &mut *base.add(r) });
+                if <H::Mutator as Mutator>::COUNTS {
+                    loaded.registers_at(next).for_each(&mut visit);
+                } else {
+                    loaded.live_registers(next).filter(|&r| r != target).for_each(&mut visit);
+                }
+                // SAFETY: as above.
+                if let Some(trace) = unsafe { &mut (*task).trace } {
+                    f(&mut trace.of);
                 }
             };
             let at = &mut Safepoint::new(&mut stop);
@@ -759,20 +779,31 @@ impl<H: Heap> Slow<'_, H> {
         }
         self.set(self.i.a, result)
     }
+    /// Notes in the instruction which registers its fast body has to look at, if that many have a bit.
+    fn know_live(&self, registers: impl Iterator<Item = usize>) {
+        if self.i.d != 0 {
+            return;
+        }
+        let mut live = LIVE_KNOWN;
+        for r in registers {
+            if r >= LIVE_KNOWN.trailing_zeros() as usize {
+                return;
+            }
+            live |= 1 << r;
+        }
+        self.ctx.loaded().patch(self.pc, Instruction { d: live as i32, ..self.i }.encode());
+    }
     /// Clears the registers that are dead behind this instruction, but for the result's, in a counting
-    /// heap; its window.
-    unsafe fn clear_dead_after(&mut self) -> *mut [Value] {
+    /// heap.
+    unsafe fn clear_dead_after(&mut self) {
         let loaded = self.ctx.loaded();
-        // SAFETY: by the caller.
-        let (window, dead) = unsafe { loaded.dead_registers(self.next, self.base) };
         let (target, result) = (self.i.a.into(), self.i.c.into());
-        for r in dead.chain([target]).filter(|&r| r != result) {
+        for r in loaded.dead_registers(self.next).chain([target]).filter(|&r| r != result) {
             // SAFETY: within the window.
             let register = unsafe { &mut *self.base.add(r) };
             self.ctx.mutator.clear(std::slice::from_mut(register));
             *register = Value::NIL;
         }
-        window
     }
 
     // ---- fields ----
@@ -839,25 +870,4 @@ impl<H: Heap> Slow<'_, H> {
         }
         self.set(i.a, Value::object(new))
     }
-}
-
-/// Clears the registers that are dead at `next`, and `target`, but for `kept`, which no heap counts; the
-/// window.
-///
-/// # Safety
-/// The state of a run of verified code, at `next`.
-unsafe fn clear_dead(
-    loaded: &Loaded,
-    next: *const u64,
-    base: *mut Value,
-    target: usize,
-    kept: usize,
-) -> *mut [Value] {
-    // SAFETY: by the caller.
-    let (window, dead) = unsafe { loaded.dead_registers(next, base) };
-    for r in dead.chain([target]).filter(|&r| r != kept) {
-        // SAFETY: within the window.
-        unsafe { *base.add(r) = Value::NIL };
-    }
-    window
 }

@@ -41,6 +41,8 @@ pub(super) struct Shared<H: Heap, S: Scheduler, E: Sink> {
     pub(super) stats: Stats,
     /// Failed tasks that nobody may have joined: (handle, description).
     pub(super) failures: Vec<(Value, Ending)>,
+    /// How many there may be before those that were seen are looked for.
+    pub(super) failures_kept: usize,
     pub(super) gate: Arc<Gate>,
     /// All workers that there are.
     pub(super) peers: Vec<Peer<H>>,
@@ -92,6 +94,7 @@ impl<H: Heap, S: Scheduler, E: Sink> Shared<H, S, E> {
             task_bytes: 0,
             stats,
             failures: Vec::new(),
+            failures_kept: 16,
             gate: Arc::default(),
             peers: Vec::new(),
             setup,

@@ -348,13 +348,17 @@ impl<H: Heap, S: Scheduler, E: Sink> Worker<H, S, E> {
                 drop_references(mutator, &mut task);
                 return Some(description);
             }
-            shared.failures.retain_mut(|(handle, _)| {
-                let observed = observed(*handle);
-                if observed {
-                    mutator.clear(std::slice::from_mut(handle));
-                }
-                !observed
-            });
+            // Those that somebody has seen by now go, each time that the number has doubled.
+            if shared.failures.len() >= shared.failures_kept {
+                shared.failures.retain_mut(|(handle, _)| {
+                    let observed = observed(*handle);
+                    if observed {
+                        mutator.clear(std::slice::from_mut(handle));
+                    }
+                    !observed
+                });
+                shared.failures_kept = (2 * shared.failures.len()).max(16);
+            }
             shared.failures.push((Value::NIL, description));
             let (place, _) = shared.failures.last_mut().expect("just pushed");
             mutator.set(place, task.handle);

@@ -6,8 +6,8 @@ use std::collections::HashMap;
 use menagerie::check::Wrapped;
 use menagerie::class::ClassId;
 use menagerie::heap::{
-    Cause, Collection, Dirty, Heap, HeapConfig, HeapError, Liveness, Mutator, Oom, Region, Roots,
-    Safepoint, Stop, Usage, Watch,
+    Cause, Collection, Dirty, Heap, HeapConfig, HeapError, LiveRegisters, Liveness, Mutator, Oom,
+    Region, Roots, Safepoint, Stop, Usage, Watch,
 };
 use menagerie::ir::Program;
 use menagerie::object::{Obj, ObjectKind, ObjectLayout, slots};
@@ -162,13 +162,19 @@ impl Machine {
     }
     /// `arena {`
     pub(crate) fn enter(&mut self) {
-        self.regions.push(self.mutator.enter());
+        let fast = self.mutator.try_enter();
+        self.regions.push(fast.unwrap_or_else(|| self.mutator.enter()));
     }
     /// `}` of the innermost region, with `roots[r]` as its value; nothing when there is none.
     pub(crate) fn leave(&mut self, r: usize) {
         let Some(&region) = self.regions.last() else { return };
         let registers = self.world.globals.len() / 2;
         let mut result = self.world.globals[r];
+        let (window, live) = (&self.world.globals[..registers], (1 << registers) - 1);
+        if self.mutator.try_leave(region, LiveRegisters { window, live, other: result }) {
+            self.regions.pop();
+            return;
+        }
         let world = &RefCell::new(&mut self.world);
         let mut live = |f: &mut dyn FnMut(&mut Value)| {
             world.borrow_mut().globals[..registers].iter_mut().for_each(f);
@@ -442,7 +448,9 @@ impl Machine {
     pub(crate) fn store(&mut self, r: usize, slot: usize, from: From) {
         if let Some((o, n, len)) = self.slots_of(r) {
             let (v, word) = (self.value(from), self.word(from));
-            self.mutator.store(o, slot % len, v);
+            if !self.mutator.try_store(o, slot % len, v) {
+                self.mutator.store(o, slot % len, v);
+            }
             self.nodes[n].slots[slot % len] = word;
             self.drain();
         }

@@ -229,6 +229,14 @@ fn programs_see_no_collection() {
     }
 }
 
+/// Checkers poison, and then regions and frames end on the slow path.
+#[test]
+fn programs_see_no_fast_end_of_a_region() {
+    for sizer in SIZERS {
+        check(40, 200, |config| (config.sizer, config.poison) = (sizer, false));
+    }
+}
+
 #[test]
 fn programs_see_no_collection_in_tight_heaps() {
     for kib in [8, 40, 100, 300] {

@@ -1,7 +1,9 @@
 //! Regions: what is left behind goes at once, what escapes keeps its identity, in each of the places
 //! from which it can be seen; and heaps that get this wrong are noticed.
 
-use menagerie::heap::{Cause, CheckOptions, Factory, HeapConfig, Mutator, Safepoint, Sizer};
+use menagerie::heap::{
+    Cause, CheckOptions, Factory, HeapConfig, LiveRegisters, Mutator, Safepoint, Sizer,
+};
 use menagerie::object::ObjectKind;
 use menagerie::value::Value;
 use menagerie_strategies::heaps::arena::Arena;
@@ -132,6 +134,79 @@ fn a_slot_remembered_ten_thousand_times_is_remembered_once() {
     }
 }
 
+/// The log of stores is as long as it is: the rest is done by the slow path, whatever is stored or made.
+#[test]
+fn more_stores_than_the_log_has_room_for() {
+    for mut m in machines(|config| config.checks = CheckOptions::default()) {
+        pair(&mut m, 5, 5);
+        m.enter();
+        pair(&mut m, 0, 0);
+        let (older, inner) = (m.root(5).as_object().unwrap(), m.root(0));
+        let mut refused = 0;
+        for _ in 0..5000 {
+            for v in [Value::NIL, inner] {
+                let done = m.mutator().try_store(older, 1, v);
+                if !done {
+                    refused += 1;
+                    m.mutator().store(older, 1, v);
+                }
+            }
+        }
+        assert!(refused < 10, "a full log is emptied, not passed by: {refused}");
+        m.store(5, 1, From::Root(0));
+        // Objects of an inner region that refer to the outer one: noted, too, and there is always room.
+        m.enter();
+        for n in 0..5000 {
+            m.new_values(1, TUPLE, &[From::Root(0), From::Int(n)]).unwrap();
+        }
+        m.set(1, From::Int(0));
+        m.leave(0);
+        m.leave(5);
+        m.check();
+        assert_eq!((m.counter("promoted_objects"), m.counter("region_enters")), (1, 2));
+    }
+}
+
+/// A region that ends on the fast path leaves its chunk and its place to the next one, and its token to
+/// nobody.
+#[test]
+fn regions_that_let_nothing_out_cost_nothing() {
+    for mut m in
+        machines(|config| (config.checks, config.poison) = (CheckOptions::default(), false))
+    {
+        for n in 0..100 {
+            m.enter();
+            pair(&mut m, 0, n);
+            m.set(0, From::Int(0));
+            m.leave(5);
+        }
+        let used = |m: &mut Machine| {
+            let nothing = LiveRegisters { window: &[], live: 0, other: Value::NIL };
+            let region = m.mutator().try_enter().expect("one is prepared");
+            (region, m.mutator().try_leave(region, nothing), nothing)
+        };
+        let (first, left, nothing) = used(&mut m);
+        assert!(left && !m.mutator().try_leave(first, nothing), "left once");
+        let (second, left, _) = used(&mut m);
+        assert!(left && first != second && !m.mutator().try_leave(first, nothing));
+        // One live word, a watch, or a slot outside: each takes the slow path.
+        pair(&mut m, 4, 4);
+        for way in 0..3 {
+            m.enter();
+            pair(&mut m, 0, 7);
+            match way {
+                0 => m.set(1, From::Root(0)),
+                1 => m.new_weak(2, 0).unwrap(),
+                _ => m.store(4, 0, From::Root(0)),
+            }
+            m.set(0, From::Int(0));
+            m.leave(5);
+        }
+        m.check();
+        assert_eq!(m.counter("promoted_objects"), 3);
+    }
+}
+
 #[test]
 fn more_than_the_pool_goes_to_the_parent() {
     for mut m in machines(|config| config.parameters = vec![("regions".into(), "32KiB".into())]) {
@@ -203,6 +278,25 @@ fn a_retired_region_gets_the_copies_of_what_was_around_it() {
         m.load(0, 1, 1);
         m.store(1, 0, From::Int(7));
         m.check();
+    }
+}
+
+/// An object that refers to a retired region is gone with its own region, the slot is still remembered.
+#[test]
+fn a_slot_that_is_gone_with_its_region_is_no_root() {
+    for mut m in machines(|config| config.poison = false) {
+        m.enter();
+        pair(&mut m, 4, 4);
+        m.pin(4).unwrap().unwrap();
+        m.leave(5);
+        assert_eq!(m.counter("region_retired"), 1);
+        m.enter();
+        m.new_values(0, TUPLE, &[From::Root(4), From::Int(0)]).unwrap();
+        m.leave(0);
+        m.collect_and_check();
+        m.unpin(0);
+        drop_registers(&mut m);
+        m.collect_and_check();
     }
 }
 

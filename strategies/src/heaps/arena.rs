@@ -16,7 +16,8 @@
 //! Invariants
 //! - I1. A region belongs to one task; its objects are used by others only after an escape.
 //! - I2. A slot that refers into a region, and lies neither in it nor in a region inside of it, is
-//!   *remembered*: (object, slot number). Remembered objects are roots until the region ends.
+//!   *remembered*: (object, slot number), or in the log of what has to be looked at (parts/regions/log.rs).
+//!   Remembered objects are roots until the region ends.
 //! - I3. Roots other than the registers of the region's own task refer into it only if it is
 //!   `shared`: `escape` said so, or its task gave way while something was remembered. When a shared
 //!   region ends, all roots are looked at.
@@ -29,6 +30,9 @@
 //!   in a region.
 //! - I7. Local objects (over a parent that does not count) are in their task's stack: a region that is
 //!   popped frame by frame and never promoted from (parts/regions/frames.rs, F1–F5).
+//!
+//! - I8. A region that nobody but its mutator knows of is *open* (parts/regions/entry.rs): it ends without
+//!   any of the steps when neither the block's value nor a live word refers into it.
 //!
 //! Leaving a region
 //! 1. Sources: the block's value, live words of the task, remembered slots, watched objects; all
@@ -44,22 +48,23 @@
 //! 6. Counting parents: what the region's objects hold is dropped. The chunks go back.
 //!
 //! Costs: allocation as in the parent's nursery-less best case, one compare more outside of regions;
-//! a store = one compare, and a load if it stores a reference into a region. Leaving is O(1) when
-//! nothing escaped (a counting parent: O(objects), when one of them held a counted reference), else
-//! in proportion to what did, plus all roots if the region is shared.
+//! a store = one compare, and three loads if it stores a reference into a region; a write to the log if
+//! that is one from outside. Entering and leaving are some thirty instructions each while a region fits its
+//! first chunk and nothing escapes, and O(chunks) after that (a counting parent: O(objects), when one of
+//! them held a counted reference), else in proportion to what did, plus all roots if the region is shared.
 //! Source: Tofte, Talpin 1997 (regions); Hanson 1990 (chunks); promotion as in the request arenas of
 //! servers, with a remembered set as in Ungar 1984. Departs from all: escapes need not be known
 //! statically, and identity is kept.
 //! Parameters: `regions`, `frames`, `frame-words`, and the parent's.
-//! Its steps are in parts/regions/: remembered.rs, promotion.rs, collection.rs, over table.rs.
+//! Its steps are in parts/regions/: entry.rs, remembered.rs, promotion.rs, collection.rs, over table.rs.
 //! It does not promote into an outer region, and does not free inside of a region.
 
 use std::cell::RefCell;
 use std::rc::Rc;
 
 use menagerie::heap::{
-    Barrier, Cause, Collection, Heap, HeapConfig, HeapError, HeapInfo, LiveWords, Mutator, Oom,
-    Parameter, Region, Roots, Safepoint, Usage, Watch,
+    Barrier, Cause, Collection, Heap, HeapConfig, HeapError, HeapInfo, LiveRegisters, LiveWords,
+    Mutator, Oom, Parameter, Region, Roots, Safepoint, Usage, Watch,
 };
 use menagerie::object::{Obj, ObjectLayout};
 use menagerie::value::Value;
@@ -68,7 +73,9 @@ use super::mark_sweep::MarkSweep;
 use crate::parts::bump::Bump;
 use crate::parts::bytes::bytes_of;
 use crate::parts::regions::collection::{LIVE, ParentRoots, mark_live};
+use crate::parts::regions::entry::Entry;
 use crate::parts::regions::frames::{Frames, Limits};
+use crate::parts::regions::log::SlotLog;
 use crate::parts::regions::mutator::{RegionMutator, may_be_local};
 use crate::parts::regions::promotion::Leaving;
 use crate::parts::regions::table::{Counters, RegionTable};
@@ -177,6 +184,8 @@ unsafe impl<P: Parent> Heap for Arena<P> {
             has_room: false,
             holds: false,
             current: NOBODY,
+            entry: Entry::NONE,
+            log: SlotLog::new(),
             start: table.pool.start(),
             bytes: table.pool.bytes(),
             parent: self.parent.mutator(),
@@ -185,6 +194,8 @@ unsafe impl<P: Parent> Heap for Arena<P> {
             table: self.table.clone(),
             frames: Frames::NONE,
             frame_limits: self.frames,
+            enters: 0,
+            region_bytes: 0,
             frame_bytes: 0,
             frame_fallbacks: 0,
             poisons: table.pool.poisons(),
@@ -275,6 +286,8 @@ unsafe impl<M: Mutator> Mutator for RegionMutator<M> {
     #[cold]
     fn alloc_slow(&mut self, layout: ObjectLayout, at: &mut Safepoint<'_>) -> Result<Obj, Oom> {
         self.promoted.clear();
+        // Without a region, a full log has asked for this.
+        self.has_room &= self.current != NOBODY;
         if self.has_room
             && may_be_local(layout.kind)
             && let Some(o) = self.alloc_in_region(layout)
@@ -351,7 +364,7 @@ unsafe impl<M: Mutator> Mutator for RegionMutator<M> {
     }
     #[inline(always)]
     fn init(&mut self, o: Obj, i: usize, v: Value) {
-        self.note(o, i, v);
+        self.note_init(o, i, v);
         if Self::COUNTS && self.is_local(v) {
             o.set_slot(i, v);
         } else {
@@ -359,8 +372,27 @@ unsafe impl<M: Mutator> Mutator for RegionMutator<M> {
         }
     }
     #[inline(always)]
+    fn init_local_slots(&mut self, o: Obj, first: usize, values: &[Value]) {
+        if !Self::LOCALS || !self.frames.contain(o) {
+            return self.init_slots(o, first, values);
+        }
+        // F4. (An iterator's `fold` would be a call.)
+        for (n, &v) in values.iter().enumerate() {
+            o.set_slot(first + n, v);
+        }
+    }
     fn store(&mut self, o: Obj, i: usize, v: Value) {
-        self.note(o, i, v);
+        if !self.try_store(o, i, v) {
+            self.drain_log();
+            let done = self.try_store(o, i, v);
+            debug_assert!(done, "the log is empty");
+        }
+    }
+    #[inline(always)]
+    fn try_store(&mut self, o: Obj, i: usize, v: Value) -> bool {
+        if !self.note_store(o, i, v) {
+            return false;
+        }
         if Self::COUNTS {
             let mut word = o.slot(i);
             if self.is_local(word) {
@@ -379,6 +411,14 @@ unsafe impl<M: Mutator> Mutator for RegionMutator<M> {
         } else {
             self.parent.store(o, i, v);
         }
+        true
+    }
+    #[inline(always)]
+    fn relieve(&mut self) {
+        if self.log.is_full() {
+            self.drain_log();
+        }
+        self.parent.relieve();
     }
     #[inline(always)]
     fn pending(&self) -> bool {
@@ -392,6 +432,7 @@ unsafe impl<M: Mutator> Mutator for RegionMutator<M> {
     }
     fn watch(&mut self, o: Obj, why: Watch) {
         if self.is_local_object(o) {
+            self.settle();
             let owner = self.owner(o);
             let mut table = self.table.borrow_mut();
             let region = table.region(owner);
@@ -401,16 +442,33 @@ unsafe impl<M: Mutator> Mutator for RegionMutator<M> {
             self.parent.watch(o, why);
         }
     }
+    #[inline(always)]
+    fn try_enter(&mut self) -> Option<Region> {
+        self.try_enter_prepared()
+    }
+    #[inline(always)]
+    fn try_leave(&mut self, region: Region, live: LiveRegisters<'_>) -> bool {
+        self.try_leave_open(region, live)
+    }
     fn enter(&mut self) -> Region {
+        self.settle();
         self.flush_bump();
         self.release_finished();
+        let (owner, token) = {
+            let mut table = self.table.borrow_mut();
+            let owner = table.open(self.current);
+            (owner, table.token(owner))
+        };
+        if self.entry.owner == NOBODY {
+            self.entry = Entry::new(owner, token, Bump::EMPTY);
+            if let Some(token) = self.try_enter_prepared() {
+                return token;
+            }
+            self.entry = Entry::NONE;
+        }
+        self.enters += 1;
         let locals = Self::LOCALS.then(|| self.locals_at_enter());
-        let mut table = self.table.borrow_mut();
-        table.counters.region_enters += 1;
-        let owner = table.open(self.current);
-        table.region(owner).locals_before = locals;
-        let token = table.token(owner);
-        drop(table);
+        self.table.borrow_mut().region(owner).locals_before = locals;
         self.enter_owner(owner);
         token
     }
@@ -421,29 +479,35 @@ unsafe impl<M: Mutator> Mutator for RegionMutator<M> {
         live: &mut LiveWords<'_>,
         at: &mut Safepoint<'_>,
     ) {
+        self.settle();
         let owner = self.table.borrow().of_token(region);
         assert_eq!(owner, self.current, "regions are left innermost first");
+        self.drain_log();
         if Self::LOCALS {
             let locals = self.table.borrow_mut().region(owner).locals_before.take();
             self.end_locals_since(locals.expect("kept since `enter`"));
         }
         self.promoted.clear();
-        let untouched = self.table.borrow_mut().close_untouched(owner);
-        if let Some(outer) = untouched {
-            return self.enter_owner(outer);
-        }
         self.flush_region();
         let mut leaving = Leaving { owner, live };
         let sources = self.sources(&mut leaving, *result, at);
-        let outer = self.table.borrow_mut().region(owner).outer;
+        let (outer, pinned) = {
+            let mut table = self.table.borrow_mut();
+            let region = table.region(owner);
+            (region.outer, region.pins > 0)
+        };
         // Copies go to the parent, also where the outer region would have room.
-        let pinned = self.table.borrow_mut().region(owner).pins > 0;
-        if !pinned && (sources.is_empty() || self.promote(&mut leaving, sources, result, at)) {
-            self.release(owner);
-        } else {
+        if pinned || !(sources.is_empty() || self.promote(&mut leaving, sources, result, at)) {
             self.retire(owner);
+        } else if outer == NOBODY && self.entry.owner == NOBODY && !self.poisons {
+            self.renew(owner);
+        } else {
+            self.release(owner);
         }
         self.enter_owner(outer);
+        if outer == NOBODY {
+            self.frames.holds = false;
+        }
     }
     fn promoted(&self, f: &mut dyn FnMut(Obj)) {
         self.promoted.iter().for_each(|&o| f(o));
@@ -453,6 +517,10 @@ unsafe impl<M: Mutator> Mutator for RegionMutator<M> {
         if self.is_local(v) {
             self.share(v);
         }
+    }
+    #[inline(always)]
+    fn try_escape(&mut self, v: Value) -> bool {
+        !self.is_local(v)
     }
     #[inline(always)]
     fn suspend(&mut self) -> Region {
@@ -470,6 +538,7 @@ unsafe impl<M: Mutator> Mutator for RegionMutator<M> {
         if innermost == Region::NONE {
             return;
         }
+        self.drain_log();
         let first = self.table.borrow().of_token(innermost);
         let (mut owner, stack) = self.table.borrow_mut().region_and_stack(first);
         while owner != NOBODY {
@@ -493,6 +562,7 @@ unsafe impl<M: Mutator> Mutator for RegionMutator<M> {
         if !self.is_local_object(o) {
             return self.parent.pin(o, at);
         }
+        self.settle();
         let owner = self.owner(o);
         self.table.borrow_mut().region(owner).pins += 1;
         Ok(())
@@ -507,6 +577,12 @@ unsafe impl<M: Mutator> Mutator for RegionMutator<M> {
     fn flush(&mut self) {
         self.promoted.clear();
         self.flush_region();
+        self.put_prepared_away();
+        {
+            let counters = &mut self.table.borrow_mut().counters;
+            counters.region_enters += std::mem::take(&mut self.enters);
+            counters.region_bytes += std::mem::take(&mut self.region_bytes);
+        }
         if Self::LOCALS {
             self.publish_frames();
         }

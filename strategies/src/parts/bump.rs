@@ -35,6 +35,10 @@ impl Bump {
     pub fn left(self) -> usize {
         self.limit - self.cursor
     }
+    /// The same place, without the memory behind it.
+    pub fn without_room(self) -> Bump {
+        Bump { limit: self.cursor, ..self }
+    }
     /// A new object: the header is written, the body is not. One subtraction, one compare, one
     /// addition, two stores.
     #[inline(always)]

@@ -15,7 +15,9 @@
 //! - R3. What the range does not hold, no region holds.
 
 pub(crate) mod collection;
+pub(crate) mod entry;
 pub(crate) mod frames;
+pub(crate) mod log;
 pub mod mutator;
 pub(crate) mod promotion;
 mod remembered;
@@ -182,10 +184,6 @@ impl RegionMemory {
         }
         o
     }
-    /// Whether it never had an object.
-    pub fn is_empty(&self) -> bool {
-        self.spans.is_empty()
-    }
     /// Bytes between the starts of spans and their ends.
     pub fn bytes(&self, pool: &ChunkPool) -> usize {
         self.spans.iter().map(|span| span.end - pool.address(span.first)).sum()
@@ -223,6 +221,14 @@ impl RegionMemory {
         self.spans.iter().for_each(|span| pool.give_back(span));
         self.spans.clear();
         self.open = None;
+    }
+    /// As `release`, but a first chunk stays, empty; its memory.
+    pub fn release_but_first(&mut self, pool: &mut ChunkPool) -> Bump {
+        let kept = usize::from(self.spans.first().is_some_and(|span| span.count == 1));
+        self.spans.drain(kept..).for_each(|span| pool.give_back(&span));
+        self.spans.iter_mut().for_each(|span| span.end = pool.address(span.first));
+        self.open = self.spans.first().map(|_| 0);
+        self.resume(pool)
     }
 }
 

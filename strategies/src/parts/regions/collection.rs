@@ -125,8 +125,19 @@ impl RegionTable {
         }
         sources
     }
+    /// Forgets slots of objects that have gone with their region: what is there now is none of theirs.
+    fn forget_ended(&mut self) {
+        for n in 0..self.regions.len() {
+            let holders = std::mem::take(&mut self.regions[n].holders);
+            let remembered = std::mem::take(&mut self.regions[n].remembered);
+            let all = holders.into_iter().zip(remembered);
+            let current = all.filter(|(holder, slot)| self.is_current(*holder, slot)).unzip();
+            (self.regions[n].holders, self.regions[n].remembered) = current;
+        }
+    }
     /// Takes references into regions out of the parent's objects (I4).
     pub(crate) fn hide(&mut self) -> Vec<Value> {
+        self.forget_ended();
         let mut held = std::mem::take(&mut self.copies);
         let mut regions = std::mem::take(&mut self.regions);
         for region in &mut regions {

@@ -19,8 +19,10 @@
 //! - F3. A slot outside of the stack that refers into it is remembered, with the region that the
 //!   stack is. When a frame ends, remembered slots that refer above its mark are set to nil: what they
 //!   lie in is garbage (H11), but a collection may still look at it.
-//! - F4. A slot in the stack that refers into a region is not remembered: `holds` is set, and whoever
-//!   moves a region's objects looks at the whole stack.
+//! - F4. A slot in the stack that refers into a region is not remembered. When one is overwritten with
+//!   such a reference, `holds` is set, and whoever moves a region's objects looks at the whole stack. What
+//!   an object is made with does not count: the object is gone before the region is, unless that is
+//!   shared, and then all of all stacks are looked at.
 //! - F5. After a collection, objects of the stack that nothing reaches hold nothing.
 
 use menagerie::heap::Mutator;
@@ -94,6 +96,57 @@ impl Frames {
     pub(crate) fn are_open(&self) -> bool {
         self.mark != 0 || self.unmarked != 0
     }
+    /// Whether one found no room for a mark.
+    #[inline(always)]
+    pub(super) fn has_unmarked(&self) -> bool {
+        self.unmarked > 0
+    }
+    /// The innermost frame's mark; 0 = none.
+    #[inline(always)]
+    pub(super) fn mark(&self) -> usize {
+        self.mark
+    }
+    /// The stack as it was when the innermost mark was this one, and the cursor and the limit these.
+    pub(super) fn as_before(self, mark: usize, bump: Bump) -> Frames {
+        Frames { mark, bump, unmarked: 0, ..self }
+    }
+    /// A region begins: what is local in it has a budget of its own.
+    #[inline(always)]
+    pub(super) fn begin_region(&mut self, budget: usize) {
+        if self.mark != 0 {
+            self.allow(budget);
+        }
+    }
+    /// Whether a region may end with a `drop_to` this mark and cursor, and that is all: no frame is left
+    /// open, no object refers to the region (F4), none that goes is remembered (F3).
+    #[inline(always)]
+    pub(super) fn may_drop_to(&self, mark: usize, cursor: usize) -> bool {
+        self.mark == mark
+            && self.unmarked == 0
+            && !self.holds
+            && (mark == 0 || self.bump.cursor() == cursor || self.guard < cursor)
+    }
+    /// What is local in a region ends with it; how many bytes that is.
+    #[inline(always)]
+    pub(super) fn drop_to(&mut self, mark: usize, before: Bump) -> usize {
+        if mark == 0 {
+            return 0;
+        }
+        let bytes = self.bump.cursor() - before.cursor();
+        self.bump = before;
+        bytes
+    }
+    /// A slot that is not remembered yet may refer to an object: frames end on the slow path.
+    #[inline(always)]
+    pub(super) fn guard_all(&mut self) {
+        self.guard = usize::MAX;
+    }
+    /// Whether an object lies in the stack.
+    #[inline(always)]
+    pub(crate) fn contain(&self, o: Obj) -> bool {
+        let address = o.address();
+        self.start <= address && address < self.end
+    }
     fn has_memory(&self) -> bool {
         self.end > self.start
     }
@@ -139,12 +192,19 @@ impl<M: Mutator> RegionMutator<M> {
 
     #[inline(always)]
     pub(crate) fn try_push(&mut self) -> bool {
-        self.frames.push(self.frame_limits.frame_bytes)
+        self.frames.push(self.frame_limits.frame_bytes) || self.has_no_stacks()
+    }
+    #[inline(always)]
+    fn has_no_stacks(&self) -> bool {
+        self.frame_limits.stack_chunks == 0
     }
     /// Opens the stack, or counts the frame instead of marking it.
     #[cold]
     #[inline(never)]
     pub(crate) fn push_slow(&mut self) {
+        if self.has_no_stacks() {
+            return;
+        }
         if self.frames.owner == NOBODY {
             let table = &mut *self.table.borrow_mut();
             let owner = table.open_stack();
@@ -161,7 +221,7 @@ impl<M: Mutator> RegionMutator<M> {
     #[inline(always)]
     pub(crate) fn try_pop(&mut self) -> bool {
         if self.frames.mark <= self.frames.guard {
-            return false;
+            return self.has_no_stacks();
         }
         self.frame_bytes += self.frames.pop() as u64;
         true
@@ -169,6 +229,10 @@ impl<M: Mutator> RegionMutator<M> {
     #[cold]
     #[inline(never)]
     pub(crate) fn pop_slow(&mut self) {
+        if self.has_no_stacks() {
+            return;
+        }
+        self.drain_log();
         if self.frames.unmarked > 0 {
             self.frames.unmarked -= 1;
         } else {
@@ -223,8 +287,8 @@ impl<M: Mutator> RegionMutator<M> {
         self.frames.highest = self.frames.highest.max(local.address());
         self.set_guard();
     }
-    fn set_guard(&mut self) {
-        let always = self.frames.unmarked > 0 || self.poisons;
+    pub(super) fn set_guard(&mut self) {
+        let always = self.frames.unmarked > 0 || self.poisons || !self.log.is_empty();
         self.frames.guard = if always { usize::MAX } else { self.frames.highest };
     }
 
@@ -233,9 +297,7 @@ impl<M: Mutator> RegionMutator<M> {
     /// A region begins: its local objects end with it, and have a budget of their own.
     pub(crate) fn locals_at_enter(&mut self) -> Frames {
         let before = self.frames;
-        if self.frames.mark != 0 {
-            self.frames.allow(self.frame_limits.frame_bytes);
-        }
+        self.frames.begin_region(self.frame_limits.frame_bytes);
         before
     }
     /// The region ends that has begun with the stack like this.

@@ -8,7 +8,9 @@ use menagerie::heap::{Mutator, Region};
 use menagerie::object::{Obj, ObjectKind, ObjectLayout};
 use menagerie::value::Value;
 
+use super::entry::Entry;
 use super::frames::{Frames, Limits};
+use super::log::SlotLog;
 use super::table::RegionTable;
 use super::{CHUNK, NOBODY, Owner, Owners};
 use crate::parts::bump::Bump;
@@ -22,6 +24,10 @@ pub struct RegionMutator<M: Mutator> {
     /// Whether an object of a region may hold a counted reference.
     pub(crate) holds: bool,
     pub(crate) current: Owner,
+    /// The region that is prepared, or open.
+    pub(crate) entry: Entry,
+    /// What may have to be remembered.
+    pub(crate) log: SlotLog,
     pub(crate) start: usize,
     pub(crate) bytes: usize,
     pub(crate) parent: M,
@@ -32,6 +38,9 @@ pub struct RegionMutator<M: Mutator> {
     /// Local objects of the running task.
     pub(crate) frames: Frames,
     pub(crate) frame_limits: Limits,
+    /// Regions entered on the fast path, and bytes in those that were left on it, since the last flush.
+    pub(crate) enters: u64,
+    pub(crate) region_bytes: u64,
     /// Bytes of local objects that have ended, since the last flush.
     pub(crate) frame_bytes: u64,
     /// Local objects that found no room in their frame, since the last flush.
@@ -56,15 +65,32 @@ impl<M: Mutator> RegionMutator<M> {
     }
     #[inline(always)]
     pub(crate) fn is_local(&self, v: Value) -> bool {
-        // SAFETY: just tested.
-        v.is_object() && self.is_local_object(unsafe { v.object_unchecked() })
+        // The word of an object is its address and a tag. Hardly anything else lies in the range, so one
+        // compare does for most words; a counting parent needs the tag anyway.
+        (!Self::COUNTS || v.is_object())
+            && v.bits().wrapping_sub(self.start as u64) < self.bytes as u64
+            && v.is_object()
     }
+    /// The region of a local object.
     #[inline(always)]
     pub(crate) fn owner(&self, o: Obj) -> Owner {
-        self.owners[(o.address() - self.start) / CHUNK].get()
+        debug_assert!(self.is_local_object(o));
+        // SAFETY: there is an owner for each chunk of the range (R1).
+        unsafe { self.owners.get_unchecked((o.address() - self.start) / CHUNK) }.get()
     }
-    /// The buffer goes back to the region.
+    /// The region that a value lies in; nobody's, if in none.
+    #[inline(always)]
+    pub(crate) fn owner_of_value(&self, v: Value) -> Owner {
+        if !self.is_local(v) {
+            return NOBODY;
+        }
+        // SAFETY: just tested.
+        self.owner(unsafe { v.object_unchecked() })
+    }
+    /// All that is known here alone is made known, and the buffer goes back to the region.
     pub(crate) fn flush_region(&mut self) {
+        self.settle();
+        self.drain_log();
         self.flush_frames();
         self.flush_bump();
     }
@@ -128,18 +154,20 @@ impl<M: Mutator> RegionMutator<M> {
                 for i in 0..o.traced_slots() {
                     let target = o.slot(i).as_object();
                     let elsewhere = |&t: &Obj| ![NOBODY, owner].contains(&table.owner_of(t));
-                    outward.extend(target.filter(elsewhere).map(|target| (o, i, target)));
+                    outward.extend(target.filter(elsewhere).map(|_| (o, i)));
                 }
             });
         }
-        for (o, i, target) in outward {
-            let to = self.owner(target);
-            self.remember(o, i, target, to);
+        let shared = self.table.clone();
+        let table = &mut *shared.borrow_mut();
+        for (o, i) in outward {
+            self.remember(table, Value::object(o), i);
         }
     }
     #[cold]
     #[inline(never)]
     pub(crate) fn share(&mut self, v: Value) {
+        self.settle();
         let owner = self.owner(v.as_object().expect("an object"));
         self.table.borrow_mut().region(owner).shared = true;
     }

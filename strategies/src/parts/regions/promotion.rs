@@ -205,6 +205,20 @@ impl<M: Mutator> RegionMutator<M> {
     }
     /// Step 6.
     pub(crate) fn release(&mut self, owner: Owner) {
+        self.drop_held(owner);
+        let table = &mut *self.table.borrow_mut();
+        table.close(owner);
+        self.holds &= !table.is_idle();
+    }
+    /// As `release`, for the next region that has none around it.
+    pub(crate) fn renew(&mut self, owner: Owner) {
+        self.drop_held(owner);
+        let table = &mut *self.table.borrow_mut();
+        self.entry = table.renew(owner);
+        self.holds &= !table.is_idle();
+    }
+    /// What a region's objects hold, and what is remembered for them.
+    fn drop_held(&mut self, owner: Owner) {
         let shared = self.table.clone();
         let table = &mut *shared.borrow_mut();
         if Self::COUNTS && self.holds {
@@ -220,8 +234,6 @@ impl<M: Mutator> RegionMutator<M> {
         for (mut holder, slot) in holders.into_iter().zip(std::mem::take(&mut region.remembered)) {
             self.forget(&mut holder, slot);
         }
-        table.close(owner);
-        self.holds &= !table.is_idle();
     }
     /// Step 2 has failed before: once more, for those that a collection has made room for. Copies that
     /// do not fit now have to wait for the next one.

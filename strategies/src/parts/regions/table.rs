@@ -4,6 +4,7 @@ use menagerie::heap::{Region, Watch};
 use menagerie::object::Obj;
 use menagerie::value::Value;
 
+use super::entry::Entry;
 use super::frames::{Frames, MARK};
 use super::{ChunkPool, NOBODY, Owner, RegionMemory};
 
@@ -88,9 +89,7 @@ pub(crate) struct RegionTable {
 impl RegionTable {
     /// Whether no region holds anything.
     pub(crate) fn is_idle(&self) -> bool {
-        let empty =
-            |r: &RegionEntry| r.serial == 0 || r.is_stack && r.memory.bytes(&self.pool) == 0;
-        self.regions.iter().all(empty)
+        self.regions.iter().all(|region| region.memory.bytes(&self.pool) == 0)
     }
     pub(crate) fn region(&mut self, owner: Owner) -> &mut RegionEntry {
         &mut self.regions[owner as usize - 1]
@@ -124,10 +123,7 @@ impl RegionTable {
     pub(crate) fn token(&self, owner: Owner) -> Region {
         match owner {
             NOBODY => Region::NONE,
-            _ => {
-                let generation = self.regions[owner as usize - 1].generation;
-                Region(u64::from(owner) | u64::from(generation) << 32)
-            }
+            _ => token(owner, self.regions[owner as usize - 1].generation),
         }
     }
     /// The region's number; a token of a region that has ended is an error of the interpreter.
@@ -184,33 +180,36 @@ impl RegionTable {
             }
         }
     }
-    /// Ends a region in which nothing has been made, so that nothing can refer to it; the one outside.
-    pub(crate) fn close_untouched(&mut self, owner: Owner) -> Option<Owner> {
-        let region = self.region(owner);
-        if !region.memory.is_empty() {
-            return None;
-        }
-        region.generation = (region.generation + 1) & GENERATIONS;
-        (region.serial, region.shared) = (0, false);
-        let outer = region.outer;
-        self.free.push(owner);
-        Some(outer)
-    }
     /// The chunks go back; the region's place is free for another.
     pub(crate) fn close(&mut self, owner: Owner) {
+        self.end(owner);
+        let region = &mut self.regions[owner as usize - 1];
+        region.memory.release(&mut self.pool);
+        region.serial = 0;
+        self.free.push(owner);
+    }
+    /// As `close`, but the place and the first chunk are for the next region without one around it.
+    pub(crate) fn renew(&mut self, owner: Owner) -> Entry {
+        self.end(owner);
+        self.serial += 1;
+        let region = &mut self.regions[owner as usize - 1];
+        (region.serial, region.outer, region.tidy_at) = (self.serial, NOBODY, TIDY);
+        let memory = region.memory.release_but_first(&mut self.pool);
+        Entry::new(owner, token(owner, region.generation), memory)
+    }
+    /// A region ends, but for its memory.
+    fn end(&mut self, owner: Owner) {
         let region = &mut self.regions[owner as usize - 1];
         let bytes = region.memory.bytes(&self.pool) as u64;
         self.counters.region_bytes += if region.is_stack { 0 } else { bytes };
         self.counters.frame_bytes += std::mem::take(&mut region.local_bytes);
-        region.memory.release(&mut self.pool);
         region.generation = (region.generation + 1) & GENERATIONS;
         region.holders.clear();
         region.remembered.clear();
         region.watched.clear();
-        (region.serial, region.shared, region.retired) = (0, false, false);
+        (region.shared, region.retired) = (false, false);
         (region.stack, region.is_stack) = (NOBODY, false);
         (region.locals_before, region.frames) = (None, None);
-        self.free.push(owner);
     }
     /// Whether the object of a remembered slot is still there.
     pub(crate) fn is_current(&self, holder: Value, remembered: &Remembered) -> bool {
@@ -220,6 +219,19 @@ impl RegionTable {
             owner => self.regions[owner as usize - 1].serial == remembered.serial,
         }
     }
+}
+
+fn token(owner: Owner, generation: u32) -> Region {
+    Region(u64::from(owner) | u64::from(generation) << 32)
+}
+/// The generation of a region's token.
+pub(super) fn generation(token: Region) -> u32 {
+    (token.0 >> 32) as u32
+}
+/// The token of whoever comes next.
+#[inline(always)]
+pub(super) fn next_token(last: Region) -> Region {
+    token(last.0 as Owner, (generation(last) + 1) & GENERATIONS)
 }
 
 /// What an object of a stack counts for: marks are no objects of the program.
