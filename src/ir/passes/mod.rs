@@ -26,8 +26,9 @@ pub struct Pass {
     pub run: fn(&mut Program),
 }
 
-/// The passes, in order. What is no tail call comes first, once and for all. Folding a branch makes parameters trivial, which makes more constants, so
-/// that pair comes twice; the jumps come late, when no more blocks empty out.
+/// The passes, in order. What is no tail call comes first, once and for all. Folding a branch makes
+/// parameters trivial, which makes more constants, so that pair comes twice; the jumps come late, when
+/// no more blocks empty out.
 pub const PASSES: &[Pass] = &[
     Pass { name: "tails", run: tails::run },
     Pass { name: "dead", run: dead::run },
