@@ -119,12 +119,21 @@ pub(crate) fn wall(f: impl FnOnce()) -> Duration {
 
 /// CPU nanoseconds of this thread.
 pub(crate) fn cpu(f: impl FnOnce()) -> f64 {
-    fn now() -> f64 {
+    clocked(libc::CLOCK_THREAD_CPUTIME_ID, f)
+}
+
+/// CPU nanoseconds of all threads.
+pub(crate) fn cpu_of_all(f: impl FnOnce()) -> f64 {
+    clocked(libc::CLOCK_PROCESS_CPUTIME_ID, f)
+}
+
+fn clocked(clock: libc::clockid_t, f: impl FnOnce()) -> f64 {
+    let now = || {
         let mut t = libc::timespec { tv_sec: 0, tv_nsec: 0 };
         // SAFETY: writes the time into `t`.
-        unsafe { libc::clock_gettime(libc::CLOCK_THREAD_CPUTIME_ID, &mut t) };
+        unsafe { libc::clock_gettime(clock, &mut t) };
         t.tv_sec as f64 * 1e9 + t.tv_nsec as f64
-    }
+    };
     let start = now();
     f();
     now() - start

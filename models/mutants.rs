@@ -283,9 +283,8 @@ pub(crate) const PROTOCOLS: &[Protocol] = &[
                 model: "wake_or_suspend",
                 failure: LOST,
                 edits: &[(
-                    "let idle = self.0.compare_exchange(RUNNING, 0, Ordering::AcqRel, \
-                     Ordering::Acquire).is_ok();",
-                    "let idle = { self.0.swap(0, Ordering::AcqRel); true };",
+                    "self.0.compare_exchange(RUNNING, 0, Ordering::AcqRel, Ordering::Acquire).is_ok()",
+                    "self.0.swap(0, Ordering::AcqRel);\n                true",
                 )],
             },
             Mutant {
@@ -343,10 +342,9 @@ pub(crate) const PROTOCOLS: &[Protocol] = &[
                 model: "wake_or_suspend",
                 failure: LOST,
                 edits: &[(
-                    "let idle = self.0.compare_exchange(RUNNING, 0, Ordering::AcqRel, \
-                     Ordering::Acquire).is_ok();",
-                    "let idle = self.0.load(Ordering::Acquire) == RUNNING;\n        \
-                     if idle {\n            self.0.store(0, Ordering::Release);\n        }",
+                    "self.0.compare_exchange(RUNNING, 0, Ordering::AcqRel, Ordering::Acquire).is_ok()",
+                    "let idle = self.0.load(Ordering::Acquire) == RUNNING;\n                \
+                     if idle {\n self.0.store(0, Ordering::Release);\n }\n idle",
                 )],
             },
         ],

@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use crate::builtins::{FUNCTIONS, PRELUDE};
 use crate::bytecode::emit::emit;
 use crate::bytecode::verify::{Limits, Verified, verify};
+use crate::host::functions::HostFunctions;
 use crate::ir::build::{NativeSig, build};
 use crate::ir::{Program, escape, passes};
 use crate::lang::ast::{Module, Span};
@@ -30,6 +31,8 @@ pub struct Compilation {
     ///
     /// [`Mutator::FRAMES`]: crate::heap::Mutator::FRAMES
     pub mark_frames: bool,
+    /// What the host adds to the builtins.
+    pub functions: HostFunctions,
     /// What there is to say; errors end the compilation.
     pub diagnostics: Vec<Diagnostic>,
     /// Paths of the files, by file number.
@@ -92,15 +95,16 @@ impl Compilation {
             }
         };
         let files = Files::load(prelude, main_file, main, &mut names, &mut load);
-        let signatures: Vec<_> = FUNCTIONS
-            .iter()
-            .map(|f| NativeSig { name: f.name, min_args: f.min_args, max_args: f.max_args })
-            .collect();
+        let builtins = FUNCTIONS.iter().map(|f| (f.name, f.min_args, f.max_args));
+        let added = self.functions.iter().map(|f| (f.name(), f.min_args(), f.max_args()));
+        let signature = |(name, min_args, max_args)| NativeSig { name, min_args, max_args };
+        let signatures: Vec<_> = builtins.chain(added).map(signature).collect();
         // After a syntax error the tree has holes: names that it misses are no errors of their own.
         self.ok(())?;
         let built = files.and_then(|files| build(&files, names, &signatures));
         match built {
             Ok(mut program) => {
+                program.functions = self.functions.clone();
                 // What the prelude makes is its callers': there is nothing to find in it, and every
                 // program has it.
                 let ignored_file = Some(PRELUDE_FILE);
@@ -127,7 +131,7 @@ impl Compilation {
                 return Err(Failed);
             }
         };
-        Ok(verify(code, &Limits::of(program, FUNCTIONS.len()))
+        Ok(verify(code, &Limits::of(program, FUNCTIONS.len() + program.functions.len()))
             .unwrap_or_else(|errors| panic!("broken contract: emitted code: {errors:#?}")))
     }
 }

@@ -14,7 +14,42 @@
 //! ```
 //!
 //! What must survive an allocation is named by a [`Root`]: an argument, or a place that
-//! [`Native::root`] made.
+//! [`Native::root`] made. There is one rule of ownership for whatever a function gives, an element of a
+//! container as well as a new object: it is borrowed, until a root, or a pin, owns it. Not even an explicit
+//! collection can come in between:
+//!
+//! ```compile_fail
+//! # use menagerie::{heap::Cause, host::*};
+//! fn stale(cx: &mut Native<'_>) -> NativeResult {
+//!     let element = cx.load(cx.arg(0).object().unwrap(), 0);
+//!     cx.collect(Cause::Explicit);
+//!     Ok(element.value()) // another task may have emptied the container: error[E0502]
+//! }
+//! ```
+//!
+//! ```
+//! # use menagerie::{heap::Cause, host::*};
+//! fn kept(cx: &mut Native<'_>) -> NativeResult {
+//!     let element = cx.root(cx.load(cx.arg(0).object().unwrap(), 0));
+//!     cx.collect(Cause::Explicit);
+//!     Ok(cx.get(element).value())
+//! }
+//! ```
+//!
+//! What a function outlives, a [`Pin`] holds; who has given it back cannot look any more:
+//!
+//! ```compile_fail
+//! # use menagerie::host::*;
+//! fn let_go(cx: &mut Native<'_>, pin: Pin) -> NativeResult {
+//!     cx.unpin(pin);
+//!     Ok(cx.pinned(&pin).slot(0)) // error[E0382]
+//! }
+//! ```
+//!
+//! The types end where a plain [`Obj`] or [`Value`] is taken out of a [`Local`]: from there on it is the rule
+//! B1 of [`crate::builtins`].
+
+pub mod functions;
 
 use std::marker::PhantomData;
 
@@ -89,13 +124,45 @@ pub enum Wait {
     Join(TaskId),
     /// What the handle's `wait` slot says ([`crate::concurrency`]), at the latest until this time
     /// (nanoseconds since the start). The instruction is redone.
-    Event(Option<u64>),
+    Event(On, Option<u64>),
     /// The end of a call that runs outside of the VM ([`crate::calls`]), in words. The instruction is
     /// redone.
     Call(&'static str),
+    /// That what was printed is written ([`crate::output`]). The instruction is redone.
+    Output,
+}
+
+/// The kind of event that a task waits for.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum On {
+    /// A message on a channel, or room in it.
+    Channel,
+    /// One of several channels, or a deadline.
+    Select,
+    /// A mutex.
+    Mutex,
+    /// The reply of an actor.
+    Actor,
+    /// A point in time.
+    Sleep,
 }
 
 impl Wait {
+    /// Its one name, in events and counters.
+    pub fn name(self) -> &'static str {
+        match self {
+            Wait::Turn => "yield",
+            Wait::Join(_) => "join",
+            Wait::Event(On::Channel, _) => "channel",
+            Wait::Event(On::Select, _) => "select",
+            Wait::Event(On::Mutex, _) => "mutex",
+            Wait::Event(On::Actor, _) => "actor",
+            Wait::Event(On::Sleep, _) => "sleep",
+            Wait::Call(_) => "call",
+            Wait::Output => "output",
+        }
+    }
+
     /// Whether the instruction that waits is executed again afterwards.
     pub fn is_redone(self) -> bool {
         self != Wait::Turn
@@ -171,17 +238,21 @@ impl<'a> Native<'a> {
     /// # Safety
     /// `args` points at `arg_count` words that are roots of `host` and stay where they are while
     /// `f` runs.
-    pub unsafe fn run(
-        host: &'a mut (dyn Host + 'a),
+    #[inline]
+    pub unsafe fn run<T: Host + 'a>(
+        host: &'a mut T,
         args: *mut Value,
         arg_count: usize,
-        f: NativeFn,
+        f: impl FnOnce(&mut Native<'_>) -> NativeResult,
     ) -> NativeResult {
-        let first_temporary = host.world().temporaries.len();
-        let mut cx = Native { host, args, arg_count };
-        let result = f(&mut cx);
-        if cx.host().world().temporaries.len() > first_temporary {
-            cx.host().clear_temporaries(first_temporary);
+        let host: *mut T = host;
+        // SAFETY: exclusively borrowed for 'a, and used by one at a time.
+        let temporaries = || unsafe { (*host).world().temporaries.len() };
+        let first_temporary = temporaries();
+        let result = f(&mut Native { host, args, arg_count });
+        if temporaries() > first_temporary {
+            // SAFETY: as above.
+            unsafe { (*host).clear_temporaries(first_temporary) };
         }
         result
     }

@@ -24,7 +24,7 @@
 //! | [`heap`] | the `Heap` and `Mutator` contracts, rules H1–H10 |
 //! | [`sched`] | the `Scheduler` contract |
 //! | [`gate`], [`limit`], [`idle`], [`task_word`] | the protocols among workers, each with its model |
-//! | [`calls`], [`input`] | what may block the system's thread, on helper threads; reading lines |
+//! | [`calls`], [`input`], [`output`] | what may block the system's thread, on helper threads; reading and printing |
 //! | [`value`], [`object`], [`class`] | the value word; header, kinds, slots; classes as one number |
 //! | [`lang`] | lexer, parser, tree, name resolution, diagnostics |
 //! | [`ir`] | SSA: builder, verifier, dominance, liveness, passes, text form, oracle interpreter |
@@ -79,6 +79,7 @@ pub mod limit;
 pub mod metrics;
 pub mod names;
 pub mod object;
+pub mod output;
 pub mod report;
 pub mod requests;
 pub mod sched;

@@ -11,6 +11,8 @@
 
 use std::time::Instant;
 
+use crate::host::{On, Wait};
+
 pub use hdrhistogram::Histogram;
 
 /// The table of activities: enum, names and meanings.
@@ -124,6 +126,26 @@ macro_rules! worker_counts {
 worker_counts! {
     /// Slices that it has run.
     slices;
+    /// Of those, such as ended at the quantum.
+    preemptions;
+    /// Slices that ended with `yield`.
+    yields;
+    /// Slices that ended because the task waits for another one's end.
+    join_waits;
+    /// Slices that ended because the task waits for one channel.
+    channel_waits;
+    /// Slices that ended because the task waits in a `select`.
+    select_waits;
+    /// Slices that ended because the task waits for a mutex.
+    mutex_waits;
+    /// Slices that ended because the task waits for the reply of an actor.
+    actor_waits;
+    /// Slices that ended because the task sleeps.
+    sleep_waits;
+    /// Slices that ended because the task waits for a call that may block.
+    call_waits;
+    /// Slices that ended because the task waits until what was printed is written.
+    output_waits;
     /// Times that it went to sleep.
     parks;
     /// Times that it was woken and found nothing.
@@ -144,6 +166,42 @@ worker_counts! {
     steals;
     /// Tasks that these brought.
     stolen_tasks;
+}
+
+impl WorkerCounts {
+    /// A slice has ended with this.
+    pub fn suspended(&mut self, wait: Wait) {
+        let count = match wait {
+            Wait::Turn => &mut self.yields,
+            Wait::Join(_) => &mut self.join_waits,
+            Wait::Event(On::Channel, _) => &mut self.channel_waits,
+            Wait::Event(On::Select, _) => &mut self.select_waits,
+            Wait::Event(On::Mutex, _) => &mut self.mutex_waits,
+            Wait::Event(On::Actor, _) => &mut self.actor_waits,
+            Wait::Event(On::Sleep, _) => &mut self.sleep_waits,
+            Wait::Call(_) => &mut self.call_waits,
+            Wait::Output => &mut self.output_waits,
+        };
+        *count += 1;
+    }
+    /// How many slices have ended because their task waits, or gave way.
+    pub fn suspensions(&self) -> u64 {
+        self.suspensions_by_reason().iter().map(|&(_, n)| n).sum()
+    }
+    /// The same, by what the task waits for.
+    pub fn suspensions_by_reason(&self) -> [(&'static str, u64); 9] {
+        [
+            ("yield", self.yields),
+            ("join", self.join_waits),
+            ("channel", self.channel_waits),
+            ("select", self.select_waits),
+            ("mutex", self.mutex_waits),
+            ("actor", self.actor_waits),
+            ("sleep", self.sleep_waits),
+            ("call", self.call_waits),
+            ("output", self.output_waits),
+        ]
+    }
 }
 
 /// What one worker has done.

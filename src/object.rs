@@ -392,8 +392,20 @@ impl Obj {
     /// Bytes of header and body, without decoding the kind (for walking memory).
     #[inline(always)]
     pub fn size(self) -> usize {
-        let len = self.len();
-        HEADER_BYTES + if self.is_raw() { (len + 7) & !7 } else { len * 8 }
+        self.extent().0
+    }
+    /// [`Obj::size`] and [`Obj::traced_slots`] by one look at the header, for collectors.
+    #[inline(always)]
+    pub fn extent(self) -> (usize, usize) {
+        let header = self.header();
+        let (kind, len) = (header as u8, (header >> 32) as usize);
+        if kind < ObjectKind::FIRST_UNTRACED {
+            (HEADER_BYTES + len * 8, len)
+        } else if kind < ObjectKind::FIRST_RAW {
+            (HEADER_BYTES + len * 8, 0)
+        } else {
+            (HEADER_BYTES + ((len + 7) & !7), 0)
+        }
     }
 
     /// Slot `i` as a raw word: what heaps' `load` builds on; programs read through the mutator.

@@ -19,7 +19,7 @@ use crate::heap::Parameter;
 use crate::metrics::WorkerCounts;
 use crate::task::TaskId;
 
-pub use crate::task_word::TaskWord;
+pub use crate::task_word::{TaskWord, Workers};
 
 /// Why a task is ready.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]

@@ -37,19 +37,9 @@ pub fn task_clock_ns() -> u64 {
     now.tv_sec() as u64 * 1_000_000_000 + now.tv_nsec() as u64
 }
 
-/// How often tasks waited, for what; and what that made of workers.
+/// What tasks' waits made of workers.
 #[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
 pub struct SchedulerCounts {
-    /// Slices that ended with `yield`.
-    pub yields: u64,
-    /// Slices that ended because the task waits for another one's end.
-    pub joins: u64,
-    /// Slices that ended because the task waits for a message, a mutex, a reply, without a deadline.
-    pub events: u64,
-    /// Slices that ended because the task sleeps, or waits with a deadline.
-    pub deadlines: u64,
-    /// Slices that ended because the task waits for a call that may block.
-    pub calls: u64,
     /// Tasks that waited and were made ready.
     pub wakes: u64,
     /// How often a push woke a worker.
@@ -71,7 +61,7 @@ pub struct Stats {
     pub preemptions: u64,
     /// Tasks made, the entry included.
     pub tasks_spawned: u64,
-    /// What tasks waited for, and which workers there were.
+    /// Which workers there were.
     pub scheduler: SchedulerCounts,
     /// What each worker did, by number.
     pub workers: Vec<WorkerStats>,

@@ -6,7 +6,7 @@ use crate::concurrency;
 use crate::host::Wait;
 use crate::interp::{Loaded, TRACE_FRAMES};
 use crate::report::{self, Place};
-use crate::sched::TaskWord;
+use crate::sched::{TaskWord, Workers};
 use crate::task::{Task, TaskId};
 use crate::world::World;
 
@@ -16,25 +16,46 @@ struct Entry {
     word: TaskWord,
     /// Absent while it runs.
     task: Option<Box<Task>>,
-    /// Who joins a task that is running right now.
-    waiters: Vec<TaskId>,
-    /// When it was queued, where delays are measured.
-    ready_ns: u64,
 }
 
 /// All live tasks.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct TaskTable {
+    workers: Workers,
     entries: HashMap<TaskId, Entry>,
+    /// Who joins a task that is running right now.
+    late: HashMap<TaskId, Vec<TaskId>>,
     last_id: TaskId,
     /// The dirty tasks: those that ran since the last collection.
     recent: Vec<TaskId>,
+    /// Tasks that have ended, for new ones: spawning then takes no memory from the system's allocator.
+    #[allow(clippy::vec_box, reason = "tasks live in boxes; unboxing would copy one")]
+    spares: Vec<Box<Task>>,
 }
+
+/// How many ended tasks are kept, and how large a block (words) each may have: 64 KiB together.
+const SPARES_MAX: usize = 64;
+const SPARE_WORDS_MAX: usize = 128;
 
 /// The number of the program's entry task.
 const ENTRY: TaskId = 1;
 
 impl TaskTable {
+    /// An empty one.
+    pub fn new(workers: Workers) -> TaskTable {
+        TaskTable {
+            workers,
+            entries: HashMap::default(),
+            late: HashMap::default(),
+            last_id: 0,
+            recent: Vec::new(),
+            spares: Vec::new(),
+        }
+    }
+    /// Drops all tasks.
+    pub fn clear(&mut self) {
+        *self = TaskTable::new(self.workers);
+    }
     /// A number for a new task, counting from 1.
     pub fn reserve(&mut self) -> TaskId {
         self.last_id += 1;
@@ -58,17 +79,37 @@ impl TaskTable {
     pub fn is_empty(&self) -> bool {
         self.entries.is_empty()
     }
+    /// A task with this number that will run the function at `entry`, which uses `registers`.
+    pub fn new_task(
+        &mut self,
+        id: TaskId,
+        entry: *const u64,
+        halt: *const u64,
+        registers: usize,
+    ) -> Box<Task> {
+        if let Some(mut task) = self.spares.pop()
+            && task.restart(id, entry, halt, registers)
+        {
+            return task;
+        }
+        Box::new(Task::new(id, entry, halt, registers, &[]))
+    }
+    /// Keeps the memory of a task that has ended.
+    pub fn recycle(&mut self, task: Box<Task>) {
+        if self.spares.len() < SPARES_MAX && task.stack_words() <= SPARE_WORDS_MAX {
+            self.spares.push(task);
+        }
+    }
     /// Adds a task that its caller queues.
     pub fn add(&mut self, task: Box<Task>) {
-        let entry =
-            Entry { word: TaskWord::queued(), waiters: Vec::new(), task: None, ready_ns: 0 };
-        let entry = self.entries.entry(task.id).or_insert(entry);
         self.recent.push(task.id);
-        entry.task = Some(task);
+        self.entries.insert(task.id, Entry { word: TaskWord::queued(), task: Some(task) });
     }
-    /// Takes a task out to run it.
-    pub fn take(&mut self, id: TaskId) -> Option<Box<Task>> {
-        let mut task = self.entries.get_mut(&id)?.task.take()?;
+    /// Takes a queued task out to run it.
+    pub fn start(&mut self, id: TaskId) -> Option<Box<Task>> {
+        let entry = self.entries.get_mut(&id)?;
+        let mut task = entry.task.take()?;
+        entry.word.start(self.workers);
         if !task.dirty {
             task.dirty = true;
             self.recent.push(id);
@@ -95,12 +136,31 @@ impl TaskTable {
             running => running.is_some(),
         });
     }
-    /// Puts a task back after its slice.
-    pub fn park(&mut self, mut task: Box<Task>, wait: Option<Wait>) {
+    /// Puts a task back whose slice is over although it could go on; the caller queues it.
+    pub fn requeue(&mut self, task: Box<Task>) {
+        let workers = self.workers;
+        self.put_back(task, None).requeue(workers);
+    }
+    /// Puts a task back that waits; `false` when it was woken meanwhile: the caller queues it.
+    #[must_use]
+    pub fn suspend(&mut self, task: Box<Task>, wait: Wait) -> bool {
+        let workers = self.workers;
+        self.put_back(task, Some(wait)).suspend(workers)
+    }
+    /// Puts a task back at the end of the program.
+    pub fn put_back(&mut self, mut task: Box<Task>, wait: Option<Wait>) -> &TaskWord {
         let entry = self.entries.get_mut(&task.id).expect("running tasks stay in the table");
         task.wait = wait;
-        task.waiters.append(&mut entry.waiters);
+        if !self.late.is_empty() {
+            task.waiters.extend(self.late.remove(&task.id).into_iter().flatten());
+        }
         entry.task = Some(task);
+        &entry.word
+    }
+    /// Wakes a task; `true` when the caller must queue it.
+    #[must_use]
+    pub fn wake(&self, id: TaskId) -> bool {
+        self.entries.get(&id).is_some_and(|entry| entry.word.wake(self.workers))
     }
     /// A task that does not run.
     pub fn parked(&self, id: TaskId) -> Option<&Task> {
@@ -110,26 +170,25 @@ impl TaskTable {
     pub fn parked_mut(&mut self) -> impl Iterator<Item = &mut Task> {
         self.entries.values_mut().filter_map(|e| e.task.as_deref_mut())
     }
-    /// The task's word.
-    pub fn word(&self, id: TaskId) -> Option<&TaskWord> {
-        self.entries.get(&id).map(|e| &e.word)
-    }
-    /// When it was queued, nanoseconds since the start; for whoever measures delays.
-    pub fn ready_ns(&mut self, id: TaskId) -> &mut u64 {
-        &mut self.entries.get_mut(&id).expect("a live task").ready_ns
+    /// A task was queued at this time, nanoseconds since the start; for whoever measures delays.
+    pub fn set_ready_ns(&mut self, id: TaskId, now_ns: u64) {
+        if let Some(task) = self.entries.get_mut(&id).and_then(|entry| entry.task.as_mut()) {
+            task.ready_ns = now_ns;
+        }
     }
     /// Makes `waiter` wait for the end of `id`; `false` when that has ended already.
     pub fn add_waiter(&mut self, id: TaskId, waiter: TaskId) -> bool {
         let Some(entry) = self.entries.get_mut(&id) else { return false };
         match &mut entry.task {
             Some(task) => task.waiters.push(waiter),
-            None => entry.waiters.push(waiter),
+            None => self.late.entry(id).or_default().push(waiter),
         }
         true
     }
     /// Removes a task that has ended: who has joined it while it ran.
     pub fn remove(&mut self, id: TaskId) -> Vec<TaskId> {
-        self.entries.remove(&id).map_or_else(Vec::new, |entry| entry.waiters)
+        self.entries.remove(&id);
+        if self.late.is_empty() { Vec::new() } else { self.late.remove(&id).unwrap_or_default() }
     }
 
     /// Bytes of all tasks outside of the heap.
@@ -192,8 +251,9 @@ impl TaskTable {
         match self.parked(id).and_then(|task| Some((task, task.wait?))) {
             Some((_, Wait::Join(other))) if other == id => ("its own end".into(), Some(id)),
             Some((_, Wait::Join(other))) => (format!("the end of task {other}"), Some(other)),
-            Some((task, Wait::Event(_))) => concurrency::report::waits_for(task.handle),
+            Some((task, Wait::Event(..))) => concurrency::report::waits_for(task.handle),
             Some((_, Wait::Call(what))) => (what.into(), None),
+            Some((_, Wait::Output)) => ("what was printed to be written".into(), None),
             Some((_, Wait::Turn)) | None => ("its turn".into(), None),
         }
     }

@@ -71,12 +71,21 @@ impl Drop for Stack {
 }
 
 /// The smallest block, words: a task that sleeps in a small function needs no more.
-const MIN_WORDS: usize = 24;
+const MIN_WORDS: usize = 12;
 
 /// The number of a task; never reused within a VM.
 pub type TaskId = u64;
 
-/// A task.
+/// The stack trace of an error that nobody may catch.
+#[derive(Debug)]
+pub struct Trace {
+    /// The thrown value: a root.
+    pub of: Value,
+    /// Word indices of the frames at the throw, innermost first.
+    pub frames: Vec<u32>,
+}
+
+/// A task. A million of them may wait: what only few of them have is in boxes.
 #[derive(Debug)]
 pub struct Task {
     /// Its number.
@@ -98,11 +107,10 @@ pub struct Task {
     pub charged: usize,
     /// Whether it ran since the last collection.
     pub dirty: bool,
-    /// Word indices of the frames at the last throw, innermost first, and the thrown value's bits:
-    /// the stack trace of an uncaught error.
-    pub trace: Vec<u32>,
-    /// The value that `trace` belongs to.
-    pub trace_of: Value,
+    /// When it was queued, nanoseconds since the start; where delays are measured.
+    pub ready_ns: u64,
+    /// Where the last thrown value came from.
+    pub trace: Option<Box<Trace>>,
     /// The innermost region that it is in, while it does not run.
     pub region: Region,
     /// Where it was spawned (index of the word), for reports.
@@ -124,7 +132,7 @@ impl Task {
         registers: usize,
         values: &[Value],
     ) -> Task {
-        let stack = Stack::new((registers + FRAME_WORDS).max(MIN_WORDS));
+        let stack = Stack::new(Self::words_for(registers));
         let base = stack.low.cast::<Value>();
         // SAFETY: the block has room for `registers` values and one frame (T2).
         let frame_top = unsafe {
@@ -147,11 +155,44 @@ impl Task {
             waiters: Vec::new(),
             charged: 0,
             dirty: true,
-            trace: Vec::new(),
-            trace_of: Value::NIL,
+            trace: None,
+            ready_ns: 0,
             region: Region::NONE,
             spawned_at: None,
         }
+    }
+
+    fn words_for(registers: usize) -> usize {
+        (registers + FRAME_WORDS).max(MIN_WORDS)
+    }
+    /// Makes a task that has ended a new one, in the same memory; `false` when its block is too small.
+    /// Nothing may be left that a heap counts.
+    #[must_use]
+    pub fn restart(
+        &mut self,
+        id: TaskId,
+        entry: *const u64,
+        halt: *const u64,
+        registers: usize,
+    ) -> bool {
+        if self.stack.words < Self::words_for(registers) {
+            return false;
+        }
+        debug_assert!(self.handle == Value::NIL && self.trace.is_none());
+        let base = self.low();
+        // SAFETY: the block has as many words, and the last ones are a frame; nobody else uses them (T2,
+        // T3).
+        unsafe {
+            std::slice::from_raw_parts_mut(self.stack.low, self.stack.words)
+                .fill(Value::NIL.bits());
+            self.frame_top = self.stack.high().cast::<Frame>().sub(1);
+            *self.frame_top = Frame { pc: halt, base };
+        }
+        (self.id, self.pc, self.base) = (id, entry, base);
+        (self.wait, self.charged, self.dirty) = (None, 0, true);
+        (self.region, self.spawned_at) = (Region::NONE, None);
+        self.waiters.clear();
+        true
     }
 
     /// Bytes that this task takes outside of the heap.

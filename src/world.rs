@@ -2,15 +2,19 @@
 //! references, finalizers, output, clock.
 
 use std::collections::BTreeMap;
-use std::io::Write;
 use std::sync::Arc;
 use std::time::Instant;
 
+use rustc_hash::FxHashMap as HashMap;
+
 use crate::calls::Job;
 use crate::heap::Dirty;
+use crate::host::functions::Pending;
 use crate::input::Input;
 use crate::ir::Program;
+use crate::output::Output;
 use crate::requests::RequestLog;
+use crate::task::TaskId;
 use crate::value::Value;
 
 /// Words of [`World::scratch`].
@@ -49,14 +53,14 @@ pub struct World {
     pub handles: u64,
     /// (object, function) pairs flattened: found dead, revived, to be called at the next poll.
     pub ready_finalizers: Vec<Value>,
-    /// Where `print` writes.
-    pub output: Box<dyn Write + Send>,
-    /// Where `eprint` writes.
-    pub error_output: Box<dyn Write + Send>,
+    /// Where `print` and `eprint` write.
+    pub output: Arc<Output>,
     /// Where `read_line` reads.
     pub input: Arc<Input>,
     /// What the builtin that has just said [`Wait::Call`](crate::host::Wait) asks for.
     pub call: Option<Job>,
+    /// Calls of the host's blocking functions that have not been given their result, by task.
+    pub host_calls: HashMap<TaskId, Pending>,
     /// Arguments of the program.
     pub args: Vec<String>,
     /// `--param name=value`.
@@ -95,10 +99,10 @@ impl World {
             registry: BTreeMap::new(),
             handles: 0,
             ready_finalizers: Vec::new(),
-            output: Box::new(std::io::BufWriter::with_capacity(1 << 16, std::io::stdout())),
-            error_output: Box::new(std::io::stderr()),
+            output: Output::of_process(),
             input: Input::new(std::io::stdin()),
             call: None,
+            host_calls: HashMap::default(),
             args: Vec::new(),
             params: BTreeMap::new(),
             requests: RequestLog::default(),

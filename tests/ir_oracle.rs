@@ -7,7 +7,7 @@ use menagerie::builtins::FUNCTIONS;
 use menagerie::ir::text::{Style, parse, print};
 use menagerie::ir::verify::{assert_well_formed, verify};
 use menagerie::ir::{Program, oracle, passes};
-use std::panic::catch_unwind;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::PathBuf;
 use support::{compile_text, complaint, expected, programs_below, workloads};
 
@@ -54,7 +54,8 @@ fn the_oracle_gives_what_the_workloads_expect() {
             continue;
         }
         // A broken contract in one program does not hide the others.
-        let Ok(plain) = catch_unwind(|| oracle::run(&program, &expected.config)) else {
+        let Ok(plain) = catch_unwind(AssertUnwindSafe(|| oracle::run(&program, &expected.config)))
+        else {
             wrong += &format!("{}: panic\n", path.display());
             continue;
         };

@@ -7,6 +7,7 @@ use common::{Workload, compile, workloads};
 use menagerie::event::NullSink;
 use menagerie::heap::{Heap, HeapConfig};
 use menagerie::input::Input;
+use menagerie::output::Output;
 use menagerie::sched::SchedulerConfig;
 use menagerie::sync::ManyThreads;
 use menagerie::vm::{Vm, VmConfig};
@@ -21,8 +22,7 @@ use menagerie_strategies::schedulers::green::Green;
 fn left_over<H: Heap>(workload: &Workload, parameters: &[(&str, &str)]) -> usize {
     let compiled = compile(&workload.path, &workload.source).expect("a correct program");
     let mut world = World::new(compiled.program);
-    world.output = Box::new(std::io::sink());
-    world.error_output = Box::new(std::io::sink());
+    world.output = Output::immediate(std::io::sink(), std::io::sink());
     world.input = Input::new(std::io::empty());
     world.params = workload.small_params().into_iter().collect();
     let mut how = common::How::on(H::INFO.name);

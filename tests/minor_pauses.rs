@@ -88,7 +88,7 @@ fn run(tasks: usize) -> ((usize, u64), usize, usize) {
     let source = std::fs::read_to_string(&path).expect("the program");
     let compiled = common::compile(&path, &source).expect("a correct program");
     let mut world = World::new(compiled.program);
-    world.output = Box::new(std::io::sink());
+    world.output = menagerie::output::Output::immediate(std::io::sink(), std::io::sink());
     let params = [("tasks", tasks), ("rounds", 200_000)];
     world.params = params.map(|(name, n)| (name.to_owned(), n.to_string())).into();
     let config = VmConfig {

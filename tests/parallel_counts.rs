@@ -31,7 +31,7 @@ where
 {
     let compiled = compile(path, source).expect("a correct program");
     let mut world = World::new(compiled.program);
-    world.output = Box::new(std::io::sink());
+    world.output = menagerie::output::Output::immediate(std::io::sink(), std::io::sink());
     world.params = params.into_iter().collect();
     let config = VmConfig {
         heap: HeapConfig { limit_bytes: 64 << 20, ..HeapConfig::default() },

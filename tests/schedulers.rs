@@ -203,13 +203,15 @@ print(tasks.map(|t| t.join()).len(), read_line())";
             let how = How { quantum: "max", measure, ..on("mark-sweep", scheduler) };
             let (ending, stats) = end_of_into(&compiled, &how, Box::new(std::io::sink())).unwrap();
             assert_eq!(ending, Ending::Finished, "{}", scheduler.name);
-            let (counts, all) = (stats.scheduler, stats.all_workers());
+            let all = stats.all_workers();
             assert_eq!(stats.tasks_spawned, 11);
-            assert_eq!((counts.yields, counts.deadlines, counts.calls), (50, 1, 1));
-            assert_eq!(all.counts.slices, stats.slices);
+            let counts = all.counts;
+            assert_eq!((counts.yields, counts.sleep_waits, counts.call_waits), (50, 1, 1));
+            assert!(counts.channel_waits > 0, "a channel without room: {counts:?}");
+            assert_eq!(counts.select_waits + counts.mutex_waits + counts.actor_waits, 0);
+            assert_eq!(counts.slices, stats.slices);
             // A slice ends with its task, or for one of these reasons; a child that goes first is one more.
-            let ended =
-                counts.yields + counts.joins + counts.events + counts.deadlines + counts.calls;
+            let ended = counts.suspensions();
             let gave_way = if scheduler.name == "inline" { 10 } else { 0 };
             if scheduler.name != "deterministic" {
                 assert_eq!(stats.preemptions, 0, "{}", scheduler.name);
@@ -220,6 +222,45 @@ print(tasks.map(|t| t.join()).len(), read_line())";
             assert_eq!(delays.map(|d| d.slice.len()), measure.then_some(stats.slices));
             let ran = all.times.of(Activity::Run) > 0;
             assert_eq!(ran, measure, "{}", scheduler.name);
+        }
+    }
+}
+
+/// Each way to wait has a counter of its own, and that one alone counts it.
+#[test]
+fn waits_are_counted_by_what_the_task_waits_for() {
+    // What runs first differs, so each program waits whoever does: for a child that sleeps.
+    let programs = [
+        ("join_waits", "spawn { sleep(2) }.join()"),
+        ("channel_waits", "let c = channel()\nspawn { sleep(2); c.send(1) }\nc.recv()"),
+        (
+            "select_waits",
+            "let c = channel()\nspawn { sleep(2); c.send(1) }\nselect { c.recv() => 1 }",
+        ),
+        (
+            "mutex_waits",
+            "let m = mutex(0)\nlet t = spawn { m.lock(|v| { sleep(2); v }) }\nsleep(1)\nm.get()",
+        ),
+        ("actor_waits", "actor(0, |s, x| { sleep(2); (s, x) }).ask(1)"),
+        ("call_waits", "read_line()"),
+        ("yields", "yield"),
+    ];
+    for scheduler in SCHEDULERS.iter().map(|(info, _)| info) {
+        for (counter, source) in programs {
+            let compiled = compile(Path::new("waits.mena"), source).expect("it compiles");
+            let how = How { quantum: "max", ..on("mark-sweep", scheduler) };
+            let (ending, stats) = end_of_into(&compiled, &how, Box::new(std::io::sink())).unwrap();
+            assert_eq!(ending, Ending::Finished, "{}: {source}", scheduler.name);
+            let waits = stats.all_workers().counts.table().into_iter();
+            let waits = waits.filter(|(name, ..)| name.ends_with("_waits") || *name == "yields");
+            let seen: Vec<_> = waits.filter(|&(_, n, _)| n > 0).map(|(name, ..)| name).collect();
+            let sleeps = !["call_waits", "yields"].contains(&counter);
+            let mut wanted = Vec::from_iter(sleeps.then_some("sleep_waits"));
+            wanted.push(counter);
+            let all_there = wanted.iter().all(|name| seen.contains(name));
+            // A task may have to wait for its child's end in passing.
+            let no_other = seen.iter().all(|name| wanted.contains(name) || *name == "join_waits");
+            assert!(all_there && no_other, "{}: {source}: {seen:?}", scheduler.name);
         }
     }
 }

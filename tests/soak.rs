@@ -9,9 +9,11 @@
 //! - the heap: when every root is dropped, nothing is left.
 //!
 //! `MENAGERIE_SOAK_SECONDS=600 cargo test --test soak` soaks for ten minutes, `MENAGERIE_SOAK_SEED=n`
-//! begins at that seed.
+//! begins at that seed. `mutants` shows that it can fail.
 
 mod common;
+#[path = "soak/mutants.rs"]
+mod mutants;
 
 use std::collections::HashMap;
 use std::path::Path;
@@ -23,6 +25,7 @@ use common::{Capture, Compiled, collects, compile};
 use menagerie::event::{Event, FnSink};
 use menagerie::heap::{CheckOptions, HeapConfig, Parameter, Sizer};
 use menagerie::input::Input;
+use menagerie::output::Output;
 use menagerie::report::Ending;
 use menagerie::sched::SchedulerConfig;
 use menagerie::task::TaskId;
@@ -30,8 +33,8 @@ use menagerie::vm::VmConfig;
 use menagerie::world::World;
 use menagerie_strategies::{SCHEDULERS, SHARED_HEAPS, run_and_drop_roots};
 
-/// A round that takes longer than this, on any machine, has lost a wake-up.
-const ROUND_MAX: Duration = Duration::from_secs(100);
+/// A round that takes longer than this many seconds, on any machine, has lost a wake-up.
+const ROUND_SECONDS: u64 = 100;
 
 /// Where a task is, as the events tell it.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -115,7 +118,7 @@ impl Round {
             rng /= n;
             drawn
         };
-        Round {
+        let round = Round {
             seed,
             heap,
             scheduler: scheduler.name,
@@ -125,7 +128,15 @@ impl Round {
             deque: ["chase-lev", "crossbeam"][draw(2) as usize],
             stress: [None, None, None, Some(101)][draw(4) as usize],
             virtual_time: draw(2) == 0,
+        };
+        if mutants::ASKED.is_none() {
+            return round;
         }
+        // Mistakes are planted around one heap and one scheduler.
+        let (heap, name) = mutants::AROUND;
+        let around = parallel.iter().find(|(info, _)| info.name == name);
+        let parameters = around.expect("it is registered").0.parameters;
+        Round { heap, scheduler: name, parameters, stress: None, ..round }
     }
 
     /// Runs it; what is wrong.
@@ -133,8 +144,7 @@ impl Round {
         let capture = Capture::default();
         let ledger = Arc::new(Mutex::new(Ledger::default()));
         let mut world = World::new(compiled.program.clone());
-        world.output = Box::new(capture.clone());
-        world.error_output = Box::new(std::io::sink());
+        world.output = Output::immediate(capture.clone(), std::io::sink());
         world.input = Input::new(std::io::empty());
         world.params = [("seed", self.seed), ("n", if self.stress.is_some() { 20 } else { 60 })]
             .map(|(name, value)| (name.to_owned(), value.to_string()))
@@ -165,7 +175,10 @@ impl Round {
             FnSink(Box::new(move |_, event| ledger.lock().unwrap().note(event)))
         };
         let code = compiled.code.clone();
-        let done = run_and_drop_roots(self.heap, self.scheduler, &config, code, world, Some(sink));
+        let done = match *mutants::ASKED {
+            Some(_) => mutants::run_and_drop_roots(&config, code, world, sink),
+            None => run_and_drop_roots(self.heap, self.scheduler, &config, code, world, Some(sink)),
+        };
         let (ending, stats, left) = done.expect("the program can be loaded");
 
         let mut ledger = std::mem::take(&mut *ledger.lock().unwrap());
@@ -211,14 +224,15 @@ fn shared_heaps_and_parallel_schedulers_soak() {
 
     // A lost wake-up hangs; the seed must be told all the same.
     let (tell, told) = channel::<String>();
+    let round_max = Duration::from_secs(number("MENAGERIE_SOAK_ROUND_SECONDS", ROUND_SECONDS));
     let watch = std::thread::spawn(move || {
         let mut last = String::new();
         loop {
-            match told.recv_timeout(ROUND_MAX) {
+            match told.recv_timeout(round_max) {
                 Ok(round) => last = round,
                 Err(RecvTimeoutError::Disconnected) => return,
                 Err(RecvTimeoutError::Timeout) => {
-                    eprintln!("soak: after {ROUND_MAX:?} not over: {last}");
+                    eprintln!("soak: after {round_max:?} not over: {last}");
                     std::process::abort();
                 }
             }

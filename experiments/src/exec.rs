@@ -22,7 +22,7 @@ use menagerie_strategies::SCHEDULERS;
 use crate::catalogue;
 use crate::cli::{EngineArg, ExecArgs};
 use crate::dumps::OnSignal;
-use crate::output::{say, say_error};
+use crate::output::{self, say, say_error};
 use crate::record::{self, Iteration, Record, Stopwatch};
 use crate::summary::summary;
 
@@ -148,6 +148,7 @@ fn iterate(
     let mut world = World::new(program);
     world.args = args.args.clone();
     world.params = params.clone();
+    output::runs(&world.output);
     let requests = world.requests.clone();
     let sink = events.map(EventFile::sink);
     let config = &VmConfig { dumps: Some(dumps.of(&compilation.sources)), ..config.clone() };

@@ -209,8 +209,11 @@ impl Builder<'_> {
                     let flavour =
                         menagerie_strategies::flavour(&cell.heap.name, &cell.scheduler.name);
                     cell.heap.name = flavour.to_owned();
-                    block.push(self.cells.len());
-                    self.cells.push(cell);
+                    // A specification may name both: then they are one cell.
+                    if !block.iter().any(|&n: &usize| self.cells[n] == cell) {
+                        block.push(self.cells.len());
+                        self.cells.push(cell);
+                    }
                 }
             }
             blocks.push((level[n], block));
@@ -291,7 +294,24 @@ fn coarse_to_fine(n: usize) -> Vec<usize> {
 
 #[cfg(test)]
 mod tests {
-    use super::coarse_to_fine;
+    use super::*;
+    use crate::catalogue::Catalogue;
+    use crate::spec;
+
+    /// `rc` under a parallel scheduler is `arc`: with both in a specification that cell exists once.
+    #[test]
+    fn a_heap_and_its_shared_flavour_make_no_cell_twice() {
+        let text = "schema = 1\nname = \"x\"\nabout = \"x\"\n[matrix]\nworkloads = [\"forkjoin/fib\"]\n\
+            heaps = [\"mark-sweep\", \"rc\", \"arc\"]\nschedulers = [\"green\", \"work-stealing\"]\n\
+            workers = [1, 2]\nheap_bytes = [\"64MiB\"]\n[reference]\nheap = \"mark-sweep\"\n\
+            scheduler = \"green\"\n[run]\ninvocations = 2\niterations = 2\nseed = 1\n";
+        let spec = spec::parse(text, "x.toml", &Catalogue::embedded()).expect("a specification");
+        let plan = spec.plan(&Minima::new()).expect("sizes in bytes need no minimum");
+        let cells = plan.cells.iter().filter(|c| c.scheduler.name == "work-stealing");
+        let names: Vec<_> = cells.map(|c| (c.heap.name.as_str(), c.workers)).collect();
+        assert_eq!(names, [("mark-sweep", 1), ("mark-sweep", 2), ("arc", 1), ("arc", 2)]);
+        assert_eq!(plan.invocations.len(), 2 * plan.cells.len());
+    }
 
     /// methodology: 0, 4, 8 | 2, 6 | 1, 3, 5, 7.
     #[test]

@@ -4,6 +4,9 @@
 use std::io::Write;
 use std::path::Path;
 use std::process::ExitCode;
+use std::sync::{Arc, Mutex, PoisonError, Weak};
+
+use menagerie::output::Output;
 
 /// The exit status of a broken contract.
 const BROKEN_CONTRACT: i32 = 101;
@@ -31,9 +34,19 @@ pub(crate) fn show(text: &str) -> ExitCode {
     }
 }
 
+/// What the program that runs prints.
+static RUNNING: Mutex<Weak<Output>> = Mutex::new(Weak::new());
+
+/// From now on this comes out even when the virtual machine panics.
+pub(crate) fn runs(output: &Arc<Output>) {
+    *RUNNING.lock().unwrap_or_else(PoisonError::into_inner) = Arc::downgrade(output);
+}
+
 /// Makes every panic, which is a broken contract by definition, end with the documented status.
 pub(crate) fn exit_on_panic() {
     std::panic::set_hook(Box::new(|panic| {
+        let running = RUNNING.lock().unwrap_or_else(PoisonError::into_inner).upgrade();
+        running.inspect(|output| output.write_before_a_crash());
         let backtrace = std::backtrace::Backtrace::capture();
         say(&format!("{panic}\n{backtrace}\n"));
         say_error("a contract inside the virtual machine is broken; please report this text");

@@ -113,7 +113,8 @@ pub(crate) fn details(experiment: &Experiment, run_id: &str, invoked: &Invoked) 
 /// What a worker did in an iteration; `activity` says whether running and searching were timed.
 fn worker(run_id: &str, (iteration, number): (u32, u32), of: &Worker, activity: bool) -> WorkerRow {
     let ns = |name: &str| of.times_ns.get(name).copied().unwrap_or(0);
-    let count = |name: &str| of.counts.get(name).copied().unwrap_or(0);
+    let reason = |name: &str| of.counts.get(name).copied();
+    let count = |name: &str| reason(name).unwrap_or(0);
     WorkerRow {
         run_id: run_id.to_owned(),
         iteration,
@@ -126,6 +127,16 @@ fn worker(run_id: &str, (iteration, number): (u32, u32), of: &Worker, activity: 
         collect_ns: ns("collect"),
         native_ns: ns("native"),
         slices: count("slices"),
+        preemptions: reason("preemptions"),
+        yields: reason("yields"),
+        join_waits: reason("join_waits"),
+        channel_waits: reason("channel_waits"),
+        select_waits: reason("select_waits"),
+        mutex_waits: reason("mutex_waits"),
+        actor_waits: reason("actor_waits"),
+        sleep_waits: reason("sleep_waits"),
+        call_waits: reason("call_waits"),
+        output_waits: reason("output_waits"),
         parks: count("parks"),
         vain_wakes: count("vain_wakes"),
         slot_hits: count("slot_hits"),

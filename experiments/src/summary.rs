@@ -61,17 +61,15 @@ fn activity(worker: &WorkerStats) -> String {
 /// Lines about tasks and workers.
 fn scheduling(stats: &Stats, line: &mut dyn FnMut(&str, String)) {
     let counts = stats.scheduler;
-    line(
-        "  slices ended by",
-        format!(
-            "yield {}, join {}, event {}, deadline {}, call {}",
-            counts.yields, counts.joins, counts.events, counts.deadlines, counts.calls
-        ),
-    );
-    line("  wakes", format!("{}, workers woken {}", counts.wakes, counts.notifications));
     let all = stats.all_workers();
+    let reasons = all.counts.suspensions_by_reason();
+    let seen = reasons.iter().filter(|&&(_, n)| n > 0);
+    let seen: Vec<_> = seen.map(|(reason, n)| format!("{reason} {n}")).collect();
+    line("  slices ended by", if seen.is_empty() { "-".into() } else { seen.join(", ") });
+    line("  wakes", format!("{}, workers woken {}", counts.wakes, counts.notifications));
     for (name, n, _) in all.counts.table() {
-        if n > 0 && name != "slices" {
+        let shown_above = ["slices", "preemptions", "yields"].contains(&name);
+        if n > 0 && !shown_above && !name.ends_with("_waits") {
             line(&format!("  {}", name.replace('_', " ")), n.to_string());
         }
     }

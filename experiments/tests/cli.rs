@@ -684,6 +684,38 @@ c.send(1)";
     }
 }
 
+/// A pipe that nobody reads stops who prints into it: dumps are answered, tasks sleep, collect and end, and
+/// nothing is lost when it is read at last.
+#[test]
+fn a_full_pipe_stops_nobody_but_who_prints() {
+    let source = "eprint(\"ready\")
+let others = spawn { for _ in 0..20 { sleep(1); gc() } }
+let prints = spawn { for i in 0..100000 { print(i) } }
+prints.join()
+print(others.join())";
+    let wanted: String = (0..100_000).map(|i| format!("{i}\n")).collect();
+    for words in [
+        &["--sched", "green"][..],
+        &["--sched", "work-stealing", "--workers", "2"],
+        &["--sched", "threads"],
+    ] {
+        let bench = Bench::with("full_pipe", source);
+        let words = [&["exec", "--stats"], words, &["prog.mena"]].concat();
+        let (mut running, _input, mut said) = background(&bench, &words);
+        let waits = "waits for what was printed to be written";
+        while dump(&running, &mut said, waits).len() > 2 {
+            std::thread::sleep(std::time::Duration::from_millis(2));
+        }
+        let child = running.0.take().expect("it was not waited for");
+        let output = child.wait_with_output().expect("the binary ends");
+        assert_eq!(output.status.code(), Some(0));
+        assert!(output.stdout == (wanted.clone() + "nil\n").into_bytes(), "all lines, in order");
+        let mut reasons = said.map(|line| line.expect("UTF-8"));
+        let reasons = reasons.find(|line| line.contains("slices ended by")).expect("statistics");
+        assert!(["join ", "sleep 20", "output "].iter().all(|r| reasons.contains(r)), "{reasons}");
+    }
+}
+
 #[test]
 fn a_dump_comes_from_a_loop_that_never_gives_way_and_from_a_sleep() {
     for (source, wanted) in [

@@ -3,7 +3,7 @@
 use crate::concurrency::channel::{self, Attempt};
 use crate::concurrency::waiter::{self, State};
 use crate::concurrency::{Critical, queue};
-use crate::host::{Exit, Native, NativeResult, Wait};
+use crate::host::{Exit, Native, NativeResult, On, Wait};
 use crate::object::{Obj, ObjectKind, slots};
 use crate::value::Value;
 
@@ -56,7 +56,7 @@ fn attempt(cs: &mut Critical<'_>, side: usize, channel: Obj, v: Value) -> Attemp
 /// Sends argument 1 to the channel in argument 0, or receives from it; waits if it has to. `None`:
 /// the channel is closed.
 fn operate(cx: &mut Native<'_>, side: usize) -> Result<Option<Value>, Exit> {
-    match resumed(cx)? {
+    match resumed(cx, On::Channel)? {
         Step::Completed(_, State::Closed, _) => return Ok(None),
         Step::Completed(_, _, v) => return Ok(Some(v)),
         Step::Try | Step::TimedOut => {}
@@ -73,7 +73,7 @@ fn operate(cx: &mut Native<'_>, side: usize) -> Result<Option<Value>, Exit> {
         if tried == Attempt::Wait {
             queue::push(cs, channel, side, waiter);
             waiter::begin(cs, task, Some(waiter), None);
-            return Err(Exit::Block(Wait::Event(None)));
+            return Err(Exit::Block(Wait::Event(On::Channel, None)));
         }
     }
     match tried {
@@ -195,7 +195,7 @@ pub(super) fn select(cx: &mut Native<'_>) -> NativeResult {
         Some(after) if after == Otherwise::After as i64 => Some(deadline(cx, "`after`", at + 1)?),
         _ => None,
     };
-    match resumed(cx)? {
+    match resumed(cx, On::Select)? {
         Step::Completed(n, state, v) => return chosen(cx, n, state, v),
         Step::TimedOut => return size_result(count),
         Step::Try => {}
@@ -234,7 +234,7 @@ fn wait_for_one(cx: &mut Native<'_>, count: usize, until: Option<u64>) -> Native
         waiter = cs.object(at, slots::WAITER_SIBLING);
     }
     waiter::begin(cs, task, first, until);
-    Err(Exit::Block(Wait::Event(until)))
+    Err(Exit::Block(Wait::Event(On::Select, until)))
 }
 
 /// The first case, in source order, that does not have to wait.

@@ -1,10 +1,10 @@
 //! Output, input, arguments and parameters of the program.
 
-use std::io::{self, Write};
+use std::io;
 
-use crate::host::{Exit, Native, NativeResult};
+use crate::host::functions::{Called, Data, Failure, called, hand_over, result};
+use crate::host::{Exit, Native, NativeResult, Wait};
 use crate::value::Value;
-use crate::world::World;
 
 use super::format::{Style, to_text, write_arg};
 use super::lists;
@@ -16,13 +16,8 @@ fn io_error(cx: &mut Native<'_>, what: &str, e: &io::Error) -> Exit {
     cx.throw("Io", &format!("{what}: {e}"))
 }
 
-/// Writes the arguments' display forms, joined by spaces, then `end`.
-fn write_args(
-    cx: &mut Native<'_>,
-    what: &str,
-    end: &str,
-    stream: fn(&mut World) -> &mut Box<dyn Write + Send>,
-) -> NativeResult {
+/// The arguments' display forms, joined by spaces, then `end`.
+fn joined_args(cx: &mut Native<'_>, end: &str) -> Result<String, Exit> {
     let mut text = String::new();
     for i in 0..cx.arg_count() {
         if i > 0 {
@@ -31,22 +26,43 @@ fn write_args(
         write_arg(cx, i, Style::Display, &mut text)?;
     }
     text.push_str(end);
-    let world = cx.world();
-    // What was printed before comes first, whichever stream it went to.
-    let flushed = if what == "`eprint`" { world.output.flush() } else { Ok(()) };
-    match flushed.and_then(|()| stream(world).write_all(text.as_bytes())) {
-        Ok(()) => Ok(Value::NIL),
+    Ok(text)
+}
+/// Prints; waits while what was printed before has to be written.
+fn print_args(cx: &mut Native<'_>, what: &str, end: &str) -> NativeResult {
+    let text = joined_args(cx, end)?;
+    match cx.world_ref().output.print(&text) {
+        Ok(true) => Ok(Value::NIL),
+        Ok(false) => Err(Exit::Block(Wait::Output)),
         Err(e) => Err(io_error(cx, what, &e)),
     }
 }
 pub(super) fn print(cx: &mut Native<'_>) -> NativeResult {
-    write_args(cx, "`print`", "\n", |world| &mut world.output)
-}
-pub(super) fn eprint(cx: &mut Native<'_>) -> NativeResult {
-    write_args(cx, "`eprint`", "\n", |world| &mut world.error_output)
+    print_args(cx, "`print`", "\n")
 }
 pub(super) fn write(cx: &mut Native<'_>) -> NativeResult {
-    write_args(cx, "`write`", "", |world| &mut world.output)
+    print_args(cx, "`write`", "")
+}
+/// `eprint(…)`: has been written when it returns.
+pub(super) fn eprint(cx: &mut Native<'_>) -> NativeResult {
+    const WHAT: &str = "its error to be written";
+    match called(cx) {
+        Called::Given(given) => return result(cx, given),
+        Called::InFlight => return Err(Exit::Block(Wait::Call(WHAT))),
+        Called::Not => {}
+    }
+    let text = joined_args(cx, "\n")?;
+    match cx.world_ref().output.print_error(&text) {
+        Some(Ok(())) => Ok(Value::NIL),
+        Some(Err(e)) => Err(io_error(cx, "`eprint`", &e)),
+        None => {
+            let output = cx.world_ref().output.clone();
+            Err(hand_over(cx, WHAT, move || match output.write_error(&text) {
+                Ok(()) => Ok(Data::Nil),
+                Err(e) => Err(Failure::new("Io", format!("`eprint`: {e}"))),
+            }))
+        }
+    }
 }
 
 /// `repr(v)`
@@ -61,9 +77,12 @@ pub(super) fn read_line(cx: &mut Native<'_>) -> NativeResult {
     let input = cx.world().input.clone();
     match input.line() {
         None => {
-            // What was printed should be seen before the program waits for an answer.
-            let _ = cx.world().output.flush();
-            Err(cx.call("a line of the input", move || input.fill()))
+            let output = cx.world_ref().output.clone();
+            Err(cx.call("a line of the input", move || {
+                // What was printed should be seen before the program waits for an answer.
+                output.write_for_another();
+                input.fill();
+            }))
         }
         Some(Ok(None)) => Ok(Value::NIL),
         Some(Ok(Some(line))) => {

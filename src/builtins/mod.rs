@@ -59,6 +59,7 @@ pub use hash::{hash_bytes, hash_value};
 pub use ordering::{NoOrder, compare, partial_order};
 pub use registry::{FUNCTIONS, METHODS};
 pub use support::{Number, int_of, number_of};
+pub(crate) use waiting::cancellation_point;
 pub use waiting::give_way;
 
 /// The methods that take functions, in Mena: compiled in front of every program.
@@ -159,7 +160,7 @@ fn class_word(world: &World, class: ClassId) -> String {
 }
 
 /// What a value is, with its article: `an int`, `a list`, `nil`.
-fn describe(world: &World, v: Value) -> String {
+pub(crate) fn describe(world: &World, v: Value) -> String {
     match type_word(world, v) {
         nil if nil == "nil" => nil,
         function if function == "fn" => "a function".to_owned(),

@@ -1,7 +1,7 @@
 //! Mutexes: see [`crate::concurrency::mutex`]. The methods that take functions are in the prelude.
 
 use crate::concurrency::{mutex, queue, waiter};
-use crate::host::{Exit, Native, NativeResult, Wait};
+use crate::host::{Exit, Native, NativeResult, On, Wait};
 use crate::object::{ObjectKind, slots};
 use crate::value::Value;
 
@@ -21,7 +21,7 @@ pub(super) fn mutex(cx: &mut Native<'_>) -> NativeResult {
 
 /// `%mutex_lock(m)`: its value, once the running task owns it.
 pub(super) fn lock(cx: &mut Native<'_>) -> NativeResult {
-    if let Step::Completed(_, _, v) = resumed(cx)? {
+    if let Step::Completed(_, _, v) = resumed(cx, On::Mutex)? {
         return Ok(v);
     }
     let (mutex, task) = (receiver(cx), running(cx));
@@ -36,7 +36,7 @@ pub(super) fn lock(cx: &mut Native<'_>) -> NativeResult {
     }
     queue::push(cs, mutex, slots::MUTEX_WAITERS, waiter);
     waiter::begin(cs, task, Some(waiter), None);
-    Err(Exit::Block(Wait::Event(None)))
+    Err(Exit::Block(Wait::Event(On::Mutex, None)))
 }
 
 /// `%mutex_set(m, v)`: by its owner.

@@ -7,7 +7,7 @@
 //! 3. otherwise allocate a waiter (a safepoint), try again, and wait in the same section.
 
 use crate::concurrency::waiter::{self, DEADLINE_MAX, Resumed, State};
-use crate::host::{Exit, Native, NativeResult, Root, Wait};
+use crate::host::{Exit, Native, NativeResult, On, Root, Wait};
 use crate::object::{Obj, ObjectKind, slots};
 use crate::value::Value;
 
@@ -31,19 +31,23 @@ pub(super) fn running(cx: &Native<'_>) -> Obj {
 }
 
 /// Step 1.
-pub(super) fn resumed(cx: &mut Native<'_>) -> Result<Step, Exit> {
+pub(super) fn resumed(cx: &mut Native<'_>, on: On) -> Result<Step, Exit> {
     let task = running(cx);
+    let nothing = |slot| cx.load(task, slot).value() == Value::NIL;
+    if nothing(slots::TASK_WAIT) && nothing(slots::TASK_CANCEL) {
+        return Ok(Step::Try);
+    }
     match waiter::resume(&mut cx.critical(), task) {
         Resumed::Fresh => Ok(Step::Try),
         Resumed::Completed(case, state, v) => Ok(Step::Completed(case, state, v)),
         Resumed::TimedOut => Ok(Step::TimedOut),
-        Resumed::Pending(until) => Err(Exit::Block(Wait::Event(until))),
+        Resumed::Pending(until) => Err(Exit::Block(Wait::Event(on, until))),
         Resumed::Cancelled => Err(cancelled(cx)),
     }
 }
 
 /// Throws `Cancelled` if the running task was cancelled: for what waits in another way.
-pub(super) fn cancellation_point(cx: &mut Native<'_>) -> Result<(), Exit> {
+pub(crate) fn cancellation_point(cx: &mut Native<'_>) -> Result<(), Exit> {
     match cx.task() {
         Some(task) if waiter::take_cancellation(&mut cx.critical(), task) => Err(cancelled(cx)),
         _ => Ok(()),
@@ -91,12 +95,12 @@ pub(super) fn sleep(cx: &mut Native<'_>) -> NativeResult {
 }
 
 fn wait_until(cx: &mut Native<'_>, until: u64) -> NativeResult {
-    if resumed(cx)? == Step::TimedOut {
+    if resumed(cx, On::Sleep)? == Step::TimedOut {
         return Ok(Value::NIL);
     }
     let task = running(cx);
     waiter::begin(&mut cx.critical(), task, None, Some(until));
-    Err(Exit::Block(Wait::Event(Some(until))))
+    Err(Exit::Block(Wait::Event(On::Sleep, Some(until))))
 }
 
 /// `%period_ns(ms)`: the time between two ticks.

@@ -273,7 +273,7 @@ impl Op {
         Self::ALL.get(number as usize).copied()
     }
     /// Its row of the table.
-    pub fn info(self) -> &'static OpInfo {
+    pub const fn info(self) -> &'static OpInfo {
         &Self::INFO[self as usize]
     }
     /// Whether the frame ends with it, unless it fails.

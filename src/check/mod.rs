@@ -155,8 +155,10 @@ pub mod checked;
 pub mod counted;
 pub mod erased;
 mod locals;
+mod shadow;
 pub mod stress;
 pub mod test_heap;
+mod walks;
 
 /// All wrappers around any heap (with `ManyThreads`, any shared one); each is inactive unless its option is set.
 pub type Wrapped<L = OneThread> =

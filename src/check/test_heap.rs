@@ -9,7 +9,7 @@ use std::rc::Rc;
 use std::sync::atomic::AtomicU64;
 
 use crate::heap::*;
-use crate::host::{Host, Native, NativeFn, NativeResult};
+use crate::host::{Host, Native, NativeResult};
 use crate::object::{Obj, ObjectLayout};
 use crate::task::TaskId;
 use crate::value::Value;
@@ -126,7 +126,11 @@ impl TestHost {
         TestHost { world, task: None, woken: Vec::new(), mutator: heap.mutator() }
     }
     /// Calls a builtin.
-    pub fn call(&mut self, f: NativeFn, args: &[Value]) -> NativeResult {
+    pub fn call(
+        &mut self,
+        f: impl FnOnce(&mut Native<'_>) -> NativeResult,
+        args: &[Value],
+    ) -> NativeResult {
         let mut args = args.to_vec();
         // SAFETY: the words stay where they are; a heap that never collects needs no roots.
         unsafe { Native::run(self, args.as_mut_ptr(), args.len(), f) }

@@ -39,14 +39,18 @@ pub fn unlink(cs: &mut Critical<'_>, waiter: Obj) {
     let next = cs.object(waiter, slots::WAITER_NEXT);
     let previous = cs.object(waiter, slots::WAITER_PREVIOUS);
     match previous {
-        Some(previous) => cs.store_object(previous, slots::WAITER_NEXT, next),
+        Some(previous) => {
+            cs.store_object(previous, slots::WAITER_NEXT, next);
+            cs.store(waiter, slots::WAITER_PREVIOUS, Value::NIL);
+        }
         None => cs.store_object(owner, side, next),
     }
     match next {
-        Some(next) => cs.store_object(next, slots::WAITER_PREVIOUS, previous),
+        Some(next) => {
+            cs.store_object(next, slots::WAITER_PREVIOUS, previous);
+            cs.store(waiter, slots::WAITER_NEXT, Value::NIL);
+        }
         None => cs.store_object(owner, side + 1, previous),
     }
-    for slot in [slots::WAITER_NEXT, slots::WAITER_PREVIOUS, slots::WAITER_SIDE] {
-        cs.store(waiter, slot, Value::NIL);
-    }
+    cs.store(waiter, slots::WAITER_SIDE, Value::NIL);
 }

@@ -67,10 +67,18 @@ pub fn begin(cs: &mut Critical<'_>, task: Obj, first: Option<Obj>, deadline: Opt
 pub fn complete(cs: &mut Critical<'_>, waiter: Obj, state: State, value: Value) {
     debug_assert_eq!(State::of(cs, waiter), State::Pending, "C2");
     let task = cs.object(waiter, slots::WAITER_TASK).expect("somebody waits");
-    abandon(cs, task);
+    if cs.load(waiter, slots::WAITER_SIBLING) == Value::NIL
+        && cs.load(task, slots::TASK_WAIT) == Value::object(waiter)
+    {
+        // Its only one: the task's slot has it already.
+        queue::unlink(cs, waiter);
+        cs.store(waiter, slots::WAITER_TASK, Value::NIL);
+    } else {
+        abandon(cs, task);
+        cs.store(task, slots::TASK_WAIT, Value::object(waiter));
+    }
     cs.store_int(waiter, slots::WAITER_STATE, state as usize);
     cs.store(waiter, slots::WAITER_VALUE, value);
-    cs.store(task, slots::TASK_WAIT, Value::object(waiter));
     cs.wake(task);
 }
 

@@ -5,7 +5,7 @@ use crate::builtins;
 use crate::bytecode::HandlerRange;
 use crate::heap::{Heap, Mutator};
 use crate::host::{Exit, Host, new_error};
-use crate::task::Frame;
+use crate::task::{Frame, Trace};
 use crate::value::Value;
 
 /// How many frames a stack trace keeps.
@@ -161,15 +161,18 @@ impl<H: Heap> Ctx<H> {
         let frame_top = self.frame_top;
         let task = self.task();
         task.frame_top = frame_top;
-        if task.trace_of == error && !task.trace.is_empty() {
+        if task.trace.as_ref().is_some_and(|trace| trace.of == error) {
             return;
         }
         let callers = task.frames().filter(|f| f.pc != loaded.halt());
         // SAFETY: frames return behind their call.
         let callers = callers.map(|f| loaded.index_of(unsafe { f.pc.sub(1) }));
         let trace = [loaded.index_of(task.pc)].into_iter().chain(callers).take(TRACE_FRAMES);
-        task.trace = trace.collect();
-        let trace_of: *mut Value = &mut task.trace_of;
+        let frames = trace.collect();
+        let noted =
+            task.trace.get_or_insert_with(|| Trace { of: Value::NIL, frames: Vec::new() }.into());
+        noted.frames = frames;
+        let trace_of: *mut Value = &mut noted.of;
         // SAFETY: the task's own word; disjoint from the mutator.
         self.mutator.set(unsafe { &mut *trace_of }, error);
     }

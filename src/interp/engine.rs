@@ -6,7 +6,7 @@
 //! a script checks that every handler of a release binary ends in a jump.
 
 use super::handlers as h;
-use super::slow::slow;
+use super::slow::{Next, call_builtin, slow};
 use super::{Ctx, Outcome, R, Resume, St};
 use crate::bytecode::ops::Op;
 use crate::for_each_op;
@@ -57,6 +57,13 @@ pub(super) unsafe fn run<H: Heap>(engine: Engine, s: St<H>) -> u64 {
     unsafe { run_loop(s.pc, s.base, s.reds, s.ctx) }
 }
 
+/// What a call of a builtin adds to the reductions: methods are polled, because a class of the program
+/// may have one of that name.
+#[inline(always)]
+fn counts_reduction(w: u64) -> u64 {
+    u64::from(w as u8 == Op::CallMethod as u8)
+}
+
 #[cfg(tail_calls)]
 mod tail {
     use super::*;
@@ -96,6 +103,28 @@ mod tail {
         }
     }
 
+    /// Calls a builtin and goes on.
+    #[inline(never)]
+    unsafe extern "sysv64" fn builtin<H: Heap>(
+        w: u64,
+        pc: *const u64,
+        base: *mut Value,
+        reds: u64,
+        ctx: *mut Ctx<H>,
+    ) -> u64 {
+        // SAFETY: the state is the handler's.
+        unsafe {
+            match call_builtin::<H>(w, pc.sub(1), base, reds, ctx) {
+                Next::Behind => go(St { pc, base, reds: reds + counts_reduction(w), ctx }),
+                Next::Resume => {
+                    let Resume { pc, base, reds } = (*ctx).resume;
+                    go(St { pc, base, reds, ctx })
+                }
+                Next::Over => (*ctx).resume.reds,
+            }
+        }
+    }
+
     /// Frees what a counting heap found dead, then goes on.
     #[cold]
     #[inline(never)]
@@ -127,6 +156,7 @@ mod tail {
                         R::Next => go(s),
                         // The ORIGINAL arguments: becomes one conditional jump.
                         R::Slow => redo::<H>(w, pc, base, reds, ctx),
+                        R::Builtin => builtin::<H>(w, pc, base, reds, ctx),
                         R::Halt => s.reds,
                     }
                 }
@@ -172,6 +202,14 @@ macro_rules! define_loop {
                         }
                         Resume { pc, base, reds } = (*ctx).resume;
                     }
+                    R::Builtin => match call_builtin::<H>(w, pc, base, reds, ctx) {
+                        Next::Behind => {
+                            pc = pc.add(1);
+                            reds += counts_reduction(w);
+                        }
+                        Next::Resume => Resume { pc, base, reds } = (*ctx).resume,
+                        Next::Over => return (*ctx).resume.reds,
+                    },
                     R::Halt => return s.reds,
                 }
             } }

@@ -69,6 +69,12 @@ fn object_of(v: Value, class: ClassId) -> Option<Obj> {
     }
 }
 
+/// The class of an object; that of nil for everything else.
+#[inline(always)]
+fn class_of_object(v: Value) -> ClassId {
+    v.as_object().map_or(ClassId::NIL, Obj::class)
+}
+
 /// Counts a reduction; `true` when the slice's limit is used up (E4): answer `Slow`. A limit of 1 still
 /// lets every slice get one poll further.
 #[inline(always)]
@@ -87,11 +93,11 @@ macro_rules! body {
         }
     };
 }
-macro_rules! slow_only {
-    ($($name:ident)*) => { $(
+macro_rules! all_answer {
+    ($answer:expr; $($name:ident)*) => { $(
         #[inline(always)]
         pub(super) unsafe fn $name<H: Heap, const T: bool>(_: u64, _: &mut St<H>) -> R {
-            R::Slow
+            $answer
         }
     )* };
 }
@@ -620,10 +626,13 @@ macro_rules! class_jump {
 class_jump!(jump_class, true);
 class_jump!(jump_not_class, false);
 
-/// Whether there is no element at a position of a list or a range of ints.
+/// Whether there is no element at a position of a list or of a chain of cons cells.
 #[inline(always)]
 unsafe fn done<H: Heap>(s: &mut St<H>, source: Value, at: Value) -> Option<bool> {
-    let list = object_of(source, ClassId::LIST)?;
+    let Some(list) = object_of(source, ClassId::LIST) else {
+        let cons = class_of_object(source) == ClassId::CONS;
+        return cons.then(|| class_of_object(at) != ClassId::CONS);
+    };
     let len = unsafe { (*s.ctx).mutator.load(list, slots::LEN) };
     Value::both_int(at, len).then(|| Value::le_ints(len, at))
 }
@@ -739,7 +748,7 @@ unsafe fn cached_method<H: Heap>(s: &St<H>, receiver: Value, site: i32) -> Optio
         }
         let entry = (*(*s.ctx).sites.add(site as usize)).load(Relaxed);
         let class = u64::from(receiver.object_unchecked().class().0);
-        // Bit 0 marks a builtin: left to the slow path.
+        // Bit 0 marks a builtin.
         if (entry >> 48 ^ class) | (entry & 1) != 0 {
             return None;
         }
@@ -762,7 +771,7 @@ body!(call_method, w, s, {
     let at = A!(w, s);
     match cached_method(s, reg(s, at), D!(w, s)) {
         Some(f) => enter(s, f, s.base.add(at)),
-        None => R::Slow,
+        None => R::Builtin,
     }
 });
 body!(tail_call_direct, w, s, {
@@ -939,20 +948,30 @@ body!(iter_done, w, s, {
     }
 });
 body!(iter_get, w, s, {
-    match list_place(s, reg(s, B!(w, s)), reg(s, C!(w, s))) {
-        Some((buffer, i)) => {
-            let v = (*s.ctx).mutator.load(buffer, i);
-            set(s, A!(w, s), v)
-        }
-        None => R::Slow,
-    }
+    let (source, at) = (reg(s, B!(w, s)), reg(s, C!(w, s)));
+    let (holder, i) = match list_place(s, source, at) {
+        Some(place) => place,
+        None => match (class_of_object(source), at.as_object()) {
+            // Where `done` has put what it received.
+            (ClassId::CHANNEL, Some(place)) if place.class() == ClassId::BUFFER => (place, 0),
+            (ClassId::CONS, Some(cell)) if cell.class() == ClassId::CONS => (cell, slots::HEAD),
+            _ => return R::Slow,
+        },
+    };
+    let v = (*s.ctx).mutator.load(holder, i);
+    set(s, A!(w, s), v)
 });
 body!(iter_next, w, s, {
-    let at = reg(s, C!(w, s));
-    match object_of(reg(s, B!(w, s)), ClassId::LIST) {
-        Some(_) if at.is_int() => set(s, A!(w, s), Value::small(at.int_unchecked() + 1)),
-        _ => R::Slow,
-    }
+    let (source, at) = (reg(s, B!(w, s)), reg(s, C!(w, s)));
+    let next = match (class_of_object(source), at.as_object()) {
+        (ClassId::LIST, None) if at.is_int() => Value::small(at.int_unchecked() + 1),
+        (ClassId::CHANNEL, _) => at,
+        (ClassId::CONS, Some(cell)) if cell.class() == ClassId::CONS => {
+            (*s.ctx).mutator.load(cell, slots::TAIL)
+        }
+        _ => return R::Slow,
+    };
+    set(s, A!(w, s), next)
 });
 
 // ---- regions and frames ----
@@ -974,7 +993,8 @@ body!(region_leave, w, s, {
         }
         let live = live & !LIVE_KNOWN;
         let window = std::slice::from_raw_parts(s.base, 32 - live.leading_zeros() as usize);
-        let live = LiveRegisters { window, live, other: (*(*s.ctx).task).trace_of };
+        let other = (*(*s.ctx).task).trace.as_ref().map_or(Value::NIL, |trace| trace.of);
+        let live = LiveRegisters { window, live, other };
         let region = Region(reg(s, B!(w, s)).int_unchecked() as u64);
         if !(*s.ctx).mutator.try_leave(region, live) {
             return R::Slow;
@@ -992,10 +1012,12 @@ body!(frame_leave, _w, s, {
     if frames && !(*s.ctx).mutator.try_pop_frame() { R::Slow } else { R::Next }
 });
 
-// ---- everything that is cold, allocates in more than one step, or calls builtins ----
+// ---- everything that is cold, or allocates in more than one step ----
 
-slow_only! {
-    call_native throw spawn yield_
+all_answer! { R::Builtin; call_native }
+all_answer! {
+    R::Slow;
+    throw spawn yield_
     get_field_any set_field_any make_list list_extend make_map map_extend make_set set_extend
     update_record make_range concat
     test_class test_tuple test_list matches list_elem list_rest

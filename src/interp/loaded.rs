@@ -205,12 +205,25 @@ impl Loaded {
         };
         Some(Self::resolve(target))
     }
-    /// A site may only cache a Mena method that takes the site's number of arguments: the fast
-    /// path does not look at it again.
+    /// A site may only cache a method that takes the site's number of arguments: the fast path does
+    /// not look at it again.
     fn cacheable(&self, target: Target, site: usize) -> bool {
+        let args = self.code().method_sites[site].args;
         match Self::resolve(target) {
-            Method::Mena(f) => f.params == self.code().method_sites[site].args,
-            Method::Native(_) => true,
+            Method::Mena(f) => f.params == args,
+            Method::Native(m) => (m.min_args..=m.max_args).contains(&args),
+        }
+    }
+    /// The builtin that a site has cached for this class.
+    #[inline(always)]
+    pub(super) fn cached_builtin(&self, class: ClassId, site: usize) -> Option<NativeFn> {
+        let cached = self.sites[site].load(Relaxed);
+        if cached >> 48 != u64::from(class.0) {
+            return None;
+        }
+        match Self::resolve(Target(cached << 16 >> 16)) {
+            Method::Mena(_) => None,
+            Method::Native(m) => Some(m.run),
         }
     }
     fn resolve(target: Target) -> Method {

@@ -61,13 +61,13 @@ pub trait Driver {
     fn collect(&mut self, running: &mut Task, why: Cause);
     /// Stops the world and shows its roots.
     fn roots(&mut self, running: &mut Task, f: &mut dyn FnMut(&mut dyn Roots));
-    /// A number for a new task.
-    fn fresh_id(&mut self) -> TaskId;
+    /// A task, with a number of its own, that will run this function.
+    fn new_task(&mut self, f: FuncInfo) -> Box<Task>;
     /// Asks for memory that a task takes outside of the heap; `false` when all tasks together would
     /// take more than the heap's limit.
     fn charge(&mut self, task: &mut Task) -> bool;
     /// Takes over a new task; whether the running one should give way to it.
-    fn spawned(&mut self, task: Task) -> bool;
+    fn spawned(&mut self, task: Box<Task>) -> bool;
     /// Makes a task ready that waits.
     fn wake(&mut self, task: TaskId);
     /// The heap's use of memory.
@@ -155,6 +155,8 @@ enum R {
     Next,
     /// Redo the instruction in the slow path.
     Slow,
+    /// Redo it, a `CallNative` or a `CallMethod`: it probably calls a builtin.
+    Builtin,
     /// The slice is over; the context holds the outcome.
     Halt,
 }
@@ -183,13 +185,13 @@ impl Driver for NoDriver {
     fn roots(&mut self, _: &mut Task, _: &mut dyn FnMut(&mut dyn Roots)) {
         unreachable!("no slice is running")
     }
-    fn fresh_id(&mut self) -> TaskId {
+    fn new_task(&mut self, _: FuncInfo) -> Box<Task> {
         unreachable!("no slice is running")
     }
     fn charge(&mut self, _: &mut Task) -> bool {
         unreachable!("no slice is running")
     }
-    fn spawned(&mut self, _: Task) -> bool {
+    fn spawned(&mut self, _: Box<Task>) -> bool {
         unreachable!("no slice is running")
     }
     fn wake(&mut self, _: TaskId) {

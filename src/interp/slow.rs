@@ -8,11 +8,10 @@ use crate::builtins::{self, operators};
 use crate::bytecode::ops::{Instruction, Op};
 use crate::class::ClassId;
 use crate::heap::{Heap, Mutator, Region, Safepoint};
-use crate::host::{Exit, Native, NativeFn, Wait};
+use crate::host::{Exit, Native, NativeFn, NativeResult, Wait};
 use crate::ir::NativeId;
 use crate::names::Name;
 use crate::object::{Obj, ObjectKind, ObjectLayout, TaskState, slots};
-use crate::task::Task;
 use crate::value::Value;
 use crate::world::SCRATCH;
 
@@ -36,6 +35,10 @@ pub(super) unsafe fn slow<H: Heap>(
 ) -> bool {
     // SAFETY: the context is valid for the slice; nobody else uses it meanwhile.
     let ctx = unsafe { &mut *ctx };
+    if word as u8 == Op::Yield as u8 && ctx.gives_way(word, pc, base) {
+        ctx.resume.reds = reds;
+        return false;
+    }
     // SAFETY: by the caller.
     let (resume, goes_on) = match unsafe { redo(word, pc, base, reds, ctx) } {
         Ok(s) => (Resume { pc: s.pc, base: s.base, reds: s.reds }, true),
@@ -43,6 +46,99 @@ pub(super) unsafe fn slow<H: Heap>(
     };
     ctx.resume = resume;
     goes_on
+}
+
+/// How a run goes on after a builtin.
+#[derive(Clone, Copy)]
+pub(super) enum Next {
+    /// With the next instruction, in the same window.
+    Behind,
+    /// Where [`Ctx::resume`] says.
+    Resume,
+    /// The slice ends; the reductions are in [`Ctx::resume`].
+    Over,
+}
+
+/// The slow path of `CallNative`, and of `CallMethod` where the site holds a builtin, without what other
+/// instructions need: most slow paths are these.
+///
+/// # Safety
+/// As [`slow`].
+#[inline(never)]
+pub(super) unsafe fn call_builtin<H: Heap>(
+    word: u64,
+    pc: *const u64,
+    base: *mut Value,
+    reds: u64,
+    ctx: *mut Ctx<H>,
+) -> Next {
+    // SAFETY: as `slow`.
+    let run = unsafe { &mut *ctx };
+    let [_, a, b, ..] = word.to_le_bytes();
+    let d = (word >> 32) as usize;
+    let is_method = word as u8 == Op::CallMethod as u8;
+    // SAFETY: the window is verified to lie in the frame (E3).
+    let args = unsafe { base.add(a as usize) };
+    let f = match is_method {
+        // SAFETY: as above: a method has a receiver.
+        true => run.loaded().cached_builtin(builtins::class_of(unsafe { *args }), d),
+        // Beyond the builtins are the functions of the host.
+        false => builtins::FUNCTIONS.get(d).map(|builtin| builtin.run),
+    };
+    let over = is_method && run.limit.reached(reds + 1);
+    let Some(f) = f.filter(|_| !over) else {
+        // SAFETY: by the caller.
+        return if unsafe { slow(word, pc, base, reds, ctx) } { Next::Resume } else { Next::Over };
+    };
+    run.save(pc, base);
+    run.leave_fast();
+    // SAFETY: as `Slow::native_window`.
+    match unsafe { Native::run(run, args, b as usize, f) } {
+        Ok(v) => {
+            // SAFETY: as above.
+            run.mutator.set(unsafe { &mut *args }, v);
+            if <H::Mutator as Mutator>::COUNTS && run.mutator.unsettled() {
+                // SAFETY: a word follows the instruction.
+                run.drain(unsafe { pc.add(1) }, base);
+            }
+            run.enter_fast();
+            Next::Behind
+        }
+        Err(Exit::Block(wait)) if wait.is_redone() => {
+            run.outcome = Outcome::Blocked(wait);
+            run.resume.reds = reds + u64::from(is_method);
+            Next::Over
+        }
+        // SAFETY: by the caller.
+        Err(exit) => unsafe {
+            leave_builtin(word, pc, base, reds + u64::from(is_method), ctx, exit)
+        },
+    }
+}
+
+/// A builtin throws, waits, or ends the program.
+#[cold]
+#[inline(never)]
+unsafe fn leave_builtin<H: Heap>(
+    word: u64,
+    pc: *const u64,
+    base: *mut Value,
+    reds: u64,
+    ctx: *mut Ctx<H>,
+    exit: Exit,
+) -> Next {
+    let i = Instruction::decode(word).expect("verified code decodes");
+    // SAFETY: as in `redo`.
+    let next = unsafe { pc.add(1) };
+    // SAFETY: as `slow`.
+    let run = Slow { ctx: unsafe { &mut *ctx }, i, pc, next, base, reds };
+    let (resume, next) = match run.settle(Err(exit)) {
+        Ok(s) => (Resume { pc: s.pc, base: s.base, reds: s.reds }, Next::Resume),
+        Err(reds) => (Resume { pc, base, reds }, Next::Over),
+    };
+    // SAFETY: as above.
+    unsafe { (*ctx).resume = resume };
+    next
 }
 
 unsafe fn redo<H: Heap>(
@@ -67,42 +163,55 @@ unsafe fn redo<H: Heap>(
         }
     }
     // SAFETY: by the caller.
-    match unsafe { run.execute() } {
-        Ok(()) => {
-            let (pc, base) = (run.next, run.base);
-            if <H::Mutator as Mutator>::COUNTS && run.ctx.mutator.unsettled() {
-                run.ctx.drain(pc, base);
-            }
-            run.ctx.enter_fast();
-            Ok(St { pc, base, reds: run.reds, ctx: run.ctx })
-        }
-        Err(Exit::Throw(error)) => {
-            // SAFETY: the task's state was saved above; helpers that move the stack save again.
-            let s = unsafe { run.ctx.unwind(error, run.reds + 1) }?;
-            run.ctx.enter_fast();
-            Ok(s)
-        }
-        Err(Exit::Block(wait)) => Err(run.block(wait)),
-        Err(Exit::Fatal(fatal)) => {
-            run.ctx.outcome = Outcome::Fatal(fatal);
-            Err(run.reds)
-        }
-    }
+    let result = unsafe { run.execute() };
+    run.settle(result)
 }
 
 /// Ops whose fast body counts a reduction.
 fn polls(op: Op) -> bool {
     use crate::bytecode::ops::Role;
-    let calls = matches!(
-        op,
-        Op::Call
-            | Op::CallDirect
-            | Op::CallMethod
-            | Op::TailCall
-            | Op::TailCallDirect
-            | Op::TailCallMethod
-    );
-    calls || op.info().roles[3] == Role::Back
+    const POLLS: [bool; Op::ALL.len()] = {
+        let mut polls = [false; Op::ALL.len()];
+        let mut i = 0;
+        while i < polls.len() {
+            let op = Op::ALL[i];
+            let calls = matches!(
+                op,
+                Op::Call
+                    | Op::CallDirect
+                    | Op::CallMethod
+                    | Op::TailCall
+                    | Op::TailCallDirect
+                    | Op::TailCallMethod
+            );
+            polls[i] = calls || matches!(op.info().roles[3], Role::Back);
+            i += 1;
+        }
+        polls
+    };
+    POLLS[op as usize]
+}
+
+impl<H: Heap> Ctx<H> {
+    /// What almost every `Yield` comes to: the slice ends, and the next one begins behind it. `false`: the
+    /// task was cancelled, or there is none; nothing has happened.
+    fn gives_way(&mut self, word: u64, pc: *const u64, base: *mut Value) -> bool {
+        self.save(pc, base);
+        self.leave_fast();
+        let task = self.task().handle.as_object();
+        if task.is_none_or(|task| self.mutator.load(task, slots::TASK_CANCEL) != Value::NIL) {
+            self.enter_fast();
+            return false;
+        }
+        let [_, a, ..] = word.to_le_bytes();
+        // SAFETY: verified code: a register of the window, and a word follows (E3).
+        unsafe {
+            self.mutator.set(&mut *base.add(a as usize), Value::NIL);
+            self.save(pc.add(1), base);
+        }
+        self.outcome = Outcome::Blocked(Wait::Turn);
+        true
+    }
 }
 
 /// An instruction being redone.
@@ -120,6 +229,31 @@ struct Slow<'a, H: Heap> {
 type Step = Result<(), Exit>;
 
 impl<H: Heap> Slow<'_, H> {
+    /// How the run goes on; `Err`: the slice ends, with these reductions. The task's state is saved.
+    #[inline]
+    fn settle(mut self, result: Step) -> Result<St<H>, u64> {
+        match result {
+            Ok(()) => {
+                let (pc, base) = (self.next, self.base);
+                if <H::Mutator as Mutator>::COUNTS && self.ctx.mutator.unsettled() {
+                    self.ctx.drain(pc, base);
+                }
+                self.ctx.enter_fast();
+                Ok(St { pc, base, reds: self.reds, ctx: self.ctx })
+            }
+            Err(Exit::Throw(error)) => {
+                // SAFETY: the task's state is saved; helpers that move the stack save again.
+                let s = unsafe { self.ctx.unwind(error, self.reds + 1) }?;
+                self.ctx.enter_fast();
+                Ok(s)
+            }
+            Err(Exit::Block(wait)) => Err(self.block(wait)),
+            Err(Exit::Fatal(fatal)) => {
+                self.ctx.outcome = Outcome::Fatal(fatal);
+                Err(self.reds)
+            }
+        }
+    }
     fn reg(&self, r: u8) -> Value {
         // SAFETY: operands of verified code lie within the window (E3).
         unsafe { *self.base.add(r as usize) }
@@ -147,13 +281,25 @@ impl<H: Heap> Slow<'_, H> {
     }
 
     /// Calls a builtin on words of the window.
-    fn native_window(&mut self, f: NativeFn, from: u8, count: u8) -> Result<Value, Exit> {
+    fn native_window(
+        &mut self,
+        f: impl FnOnce(&mut Native<'_>) -> NativeResult,
+        from: u8,
+        count: u8,
+    ) -> NativeResult {
         // SAFETY: the window is verified to lie in the frame; the stack does not move, because
         // builtins never call Mena code.
         unsafe {
             let args = self.base.add(from as usize);
             Native::run(&mut *self.ctx, args, count as usize, f)
         }
+    }
+    /// Calls a function of the host.
+    #[cold]
+    fn host_function(&mut self, id: NativeId) -> NativeResult {
+        let functions = self.ctx.world().program.functions.clone();
+        let function = functions.get(id).expect("verified against the program's functions");
+        self.native_window(|cx| function.call(cx), self.i.a, self.i.b)
     }
     /// Calls a builtin on these values.
     fn native(&mut self, f: NativeFn, args: &[Value]) -> Result<Value, Exit> {
@@ -300,13 +446,13 @@ impl<H: Heap> Slow<'_, H> {
             // SAFETY: as above.
             Op::CallMethod | Op::TailCallMethod => unsafe { self.call_method() },
             Op::CallNative => {
-                let f = builtins::FUNCTIONS[NativeId(i.d as u32).index()].run;
-                let v = self.native_window(f, i.a, i.b)?;
+                // `call_builtin` has called what is no function of the host.
+                let v = self.host_function(NativeId(i.d as u32))?;
                 self.set(i.a, v)
             }
             Op::Throw => Err(Exit::Throw(self.a())),
             Op::Spawn => self.spawn(),
-            Op::Yield => self.native(builtins::give_way, &[]).map(drop),
+            Op::Yield => self.native_window(builtins::give_way, 0, 0).map(drop),
             Op::GetField => self.get_field(Name(i.d as u32 & 0xffff), true),
             Op::GetFieldAny => self.get_field(Name(i.d as u32), false),
             Op::SetField => self.set_field(Name(i.d as u32 & 0xffff), true),
@@ -564,11 +710,11 @@ impl<H: Heap> Slow<'_, H> {
         let handle = self.ctx.alloc(layout).map_err(Exit::Throw)?;
         let driver = self.ctx.driver;
         // SAFETY: the driver is valid for the slice.
-        let id = unsafe { (*driver).fresh_id() };
+        let mut task = unsafe { (*driver).new_task(f) };
         let state = Value::small(TaskState::Pending as i64);
         for slot in 0..slots::TASK_LEN as usize {
             let v = match slot {
-                slots::TASK_ID => Value::small(id as i64),
+                slots::TASK_ID => Value::small(task.id as i64),
                 slots::TASK_STATE => state,
                 slots::TASK_OBSERVED => Value::FALSE,
                 _ => Value::NIL,
@@ -579,8 +725,6 @@ impl<H: Heap> Slow<'_, H> {
         let count = args as usize + usize::from(f.captures > 0);
         // SAFETY: the window and the callee are verified to lie in the frame.
         let values = unsafe { std::slice::from_raw_parts(self.base.add(self.i.a as usize), count) };
-        let halt = self.ctx.loaded().halt();
-        let mut task = Task::new(id, f.code, halt, f.registers as usize, &[]);
         // SAFETY: as above.
         if !unsafe { (*driver).charge(&mut task) } {
             return Err(Exit::Throw(self.ctx.world().out_of_memory));
@@ -626,7 +770,9 @@ impl<H: Heap> Slow<'_, H> {
                     loaded.live_registers(next).filter(|&r| r != target).for_each(&mut visit);
                 }
                 // SAFETY: as above.
-                f(unsafe { &mut (*task).trace_of });
+                if let Some(trace) = unsafe { &mut (*task).trace } {
+                    f(&mut trace.of);
+                }
             };
             let at = &mut Safepoint::new(&mut stop);
             self.ctx.mutator.leave(region, &mut result, &mut live, at);

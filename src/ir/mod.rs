@@ -37,6 +37,7 @@ pub mod verify;
 use std::rc::Rc;
 
 use crate::class::{ClassId, RecordClass};
+use crate::host::functions::HostFunctions;
 use crate::lang::ast::Span;
 use crate::names::{Interner, Name};
 
@@ -63,7 +64,7 @@ id!(/// A global variable (top-level `let` or `var`) of the [`Program`].
     GlobalId);
 id!(/// A frame slot of a function (rule R5).
     SlotId);
-id!(/// A builtin function: an index into `builtins::FUNCTIONS`.
+id!(/// A builtin function: an index into `builtins::FUNCTIONS`; beyond, a function of the host.
     NativeId);
 
 /// Everything the compiler knows about one loaded program.
@@ -81,6 +82,8 @@ pub struct Program {
     pub globals: Vec<Name>,
     /// All names.
     pub names: Interner,
+    /// Functions of the host; their numbers follow those of the builtins.
+    pub functions: HostFunctions,
 }
 
 /// One function.

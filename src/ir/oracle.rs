@@ -33,6 +33,7 @@ use crate::input::Input;
 use crate::lang::ast::Span;
 use crate::names::Name;
 use crate::object::{Obj, ObjectKind, ObjectLayout, TaskState, slots};
+use crate::output::Output;
 use crate::report::{Ending, Place, describe_error, own_place};
 use crate::table::Stuck;
 use crate::task::TaskId;
@@ -96,8 +97,7 @@ pub struct OracleRun {
 pub fn run(program: &Program, config: &OracleConfig) -> OracleRun {
     let (output, error_output) = (Captured::default(), Captured::default());
     let mut world = World::new(program.clone());
-    world.output = Box::new(output.clone());
-    world.error_output = Box::new(error_output.clone());
+    world.output = Output::immediate(output.clone(), error_output.clone());
     world.input = Input::new(Cursor::new(config.input.clone()));
     world.args.clone_from(&config.args);
     world.params.clone_from(&config.params);
@@ -118,6 +118,7 @@ pub fn run(program: &Program, config: &OracleConfig) -> OracleRun {
         depth_max: config.depth_max,
     };
     let ending = oracle.program();
+    oracle.host.world.output.write().expect("memory can be written");
     OracleRun {
         output: output.text(),
         error_output: error_output.text(),
@@ -367,7 +368,9 @@ impl<'p> Oracle<'p> {
 
     /// Whether a task still waits for a timer.
     fn is_due(&self, id: TaskId, due: u64) -> bool {
-        self.tasks.get(&id).is_some_and(|task| task.wait == Some(Wait::Event(Some(due))))
+        self.tasks.get(&id).is_some_and(
+            |task| matches!(task.wait, Some(Wait::Event(_, Some(until))) if until == due),
+        )
     }
 
     /// No task is ready and no timer is set: the end, or a deadlock.
@@ -404,9 +407,9 @@ impl<'p> Oracle<'p> {
         match task.wait {
             Some(Wait::Join(other)) if other == task.id => ("its own end".to_owned(), Some(other)),
             Some(Wait::Join(other)) => (format!("the end of task {other}"), Some(other)),
-            Some(Wait::Event(_)) => report::waits_for(Value::object(task.handle)),
+            Some(Wait::Event(..)) => report::waits_for(Value::object(task.handle)),
             Some(Wait::Call(what)) => (what.to_owned(), None),
-            Some(Wait::Turn) | None => ("its turn".to_owned(), None),
+            Some(Wait::Turn | Wait::Output) | None => ("its turn".to_owned(), None),
         }
     }
 
@@ -464,9 +467,10 @@ impl<'p> Oracle<'p> {
         task.wait = Some(wait);
         self.tasks.insert(id, task);
         match wait {
-            Wait::Turn => self.ready.push_back(id),
-            Wait::Event(None) => {}
-            Wait::Event(Some(due)) => {
+            // What it prints never waits.
+            Wait::Turn | Wait::Output => self.ready.push_back(id),
+            Wait::Event(_, None) => {}
+            Wait::Event(_, Some(due)) => {
                 self.timer_count += 1;
                 self.timers.push(Reverse((due, self.timer_count, id)));
             }

@@ -32,7 +32,6 @@ use crate::ir::FuncId;
 use crate::report::Ending;
 use crate::sched::{Scheduler, SchedulerConfig};
 use crate::stats::Stats;
-use crate::table::TaskTable;
 use crate::value::Value;
 use crate::world::World;
 
@@ -193,7 +192,7 @@ impl<H: Heap, S: Scheduler, E: Sink> Vm<H, S, E> {
         self.shared().calls.close();
         self.first().interpreter.mutator().flush();
         let shared = self.shared_mut();
-        let flushed = shared.world.output.flush();
+        let flushed = shared.world.output.write();
         match (shared.ending.take().expect("workers stop at the end"), flushed) {
             (Ending::Finished, Err(e)) => Ending::OutputFailed(e.to_string()),
             (ending, _) => ending,
@@ -209,7 +208,7 @@ impl<H: Heap, S: Scheduler, E: Sink> Vm<H, S, E> {
         for task in shared.table.parked_mut() {
             drop_references(mutator, task);
         }
-        shared.table = TaskTable::default();
+        shared.table.clear();
         for (handle, _) in &mut shared.failures {
             mutator.clear(std::slice::from_mut(handle));
         }
@@ -239,6 +238,7 @@ impl<H: Heap, S: Scheduler, E: Sink> Vm<H, S, E> {
         let mut stats = shared.stats.clone();
         stats.reductions += reductions;
         stats.worker(0, &worker);
+        stats.preemptions = stats.all_workers().counts.preemptions;
         stats.usage(shared.heap.usage());
         stats.counters = shared.heap.counters();
         stats

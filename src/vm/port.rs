@@ -5,17 +5,20 @@ use std::time::Instant;
 
 use super::roots::VmRoots;
 use super::shared::Shared;
-use crate::calls::{Calls, Job};
+use crate::calls::{Calls, Job, Ticket};
 use crate::event::{Event, Sink};
 use crate::heap::{Barrier, Cause, Heap, Mutator, Roots, Usage};
 use crate::host::Wait;
-use crate::interp::{Driver, Peer};
+use crate::interp::{Driver, FuncInfo, Peer};
 use crate::metrics::{Activity, Clock, WorkerCounts};
 use crate::sched::{Notify, Ready, Scheduler, SpawnOrder};
 use crate::stats::{Pause, task_clock_ns};
 use crate::sync::Stopwatch;
 use crate::task::{Task, TaskId};
 use crate::world::World;
+
+/// The ticket of what writes what was printed: no task has this number.
+const WRITTEN: Ticket = 0;
 
 /// See the file's head.
 pub(super) struct Port<H: Heap, S: Scheduler, E: Sink> {
@@ -49,7 +52,8 @@ impl<H: Heap, S: Scheduler, E: Sink> Port<H, S, E> {
         let shared = self.shared();
         shared.idle.task_queued();
         if shared.stats.delays.is_some() {
-            *shared.table.ready_ns(id) = shared.real_ns();
+            let now_ns = shared.real_ns();
+            shared.table.set_ready_ns(id, now_ns);
         }
         let notified = match shared.scheduler.push(Some(&mut self.local), id, why) {
             Notify::No => false,
@@ -87,7 +91,7 @@ impl<H: Heap, S: Scheduler, E: Sink> Port<H, S, E> {
     }
     pub(super) fn wake(&mut self, id: TaskId) {
         let shared = self.shared();
-        if shared.table.word(id).is_some_and(|word| word.wake()) {
+        if shared.table.wake(id) {
             shared.emit(|| Event::TaskWake { task: id });
             shared.stats.scheduler.wakes += 1;
             self.push(id, Ready::Wake);
@@ -107,75 +111,103 @@ impl<H: Heap, S: Scheduler, E: Sink> Port<H, S, E> {
     pub(super) fn block(&mut self, task: Box<Task>, wait: Wait) {
         let id = task.id;
         let shared = self.shared();
-        shared.emit(|| Event::TaskBlock { task: id, on: wait_name(wait) });
-        let counts = &mut shared.stats.scheduler;
+        shared.emit(|| Event::TaskBlock { task: id, on: wait.name() });
+        self.counts.suspended(wait);
         let must_wait = match wait {
             Wait::Turn => {
-                counts.yields += 1;
-                shared.table.park(task, None);
-                shared.table.word(id).expect("just parked").requeue();
+                shared.table.requeue(task);
                 self.push(id, Ready::Yield);
                 if S::DEDICATED {
                     self.give_way();
                 }
                 return;
             }
-            Wait::Event(None) => {
-                counts.events += 1;
-                true
-            }
-            Wait::Event(Some(due)) => {
-                counts.deadlines += 1;
+            Wait::Event(_, None) => true,
+            Wait::Event(_, Some(due)) => {
                 shared.add_timer(due, id);
                 true
             }
-            Wait::Join(other) => {
-                counts.joins += 1;
-                // A task that joins itself waits for ever: the deadlock report says so.
-                other == id || shared.table.add_waiter(other, id)
-            }
+            // A task that joins itself waits for ever: the deadlock report says so.
+            Wait::Join(other) => other == id || shared.table.add_waiter(other, id),
             Wait::Call(_) => {
-                counts.calls += 1;
                 shared.calling += 1;
+                true
+            }
+            Wait::Output => {
+                shared.printers.push(id);
                 true
             }
         };
         let job = shared.world.call.take();
-        shared.table.park(task, Some(wait));
-        let word = shared.table.word(id).expect("just parked");
-        if !word.suspend() || (!must_wait && word.wake()) {
+        if !shared.table.suspend(task, wait) || (!must_wait && shared.table.wake(id)) {
             self.push(id, Ready::Wake);
         }
-        if let Some(job) = job {
-            self.call(id, job);
+        match (job, wait) {
+            (Some(job), _) => self.call(id, job),
+            (None, Wait::Output) => self.write_output(),
+            _ => {}
         }
     }
-    /// A helper does the job of a task that waits for it. Where time is virtual, nothing else happens
-    /// meanwhile: when a call ends must not decide a schedule.
+    /// A helper does the job of a task that waits for it.
     #[cold]
     fn call(&mut self, id: TaskId, job: Job) {
-        let here = match S::INFO.virtual_time {
-            true => Some(job),
-            false => Calls::submit(&self.shared().calls, id, job).err(),
-        };
-        if let Some(job) = here {
-            let watch = Stopwatch::start();
-            self.without_gate(job);
-            self.clock.add(Activity::Native, watch.ns());
+        if let Some(job) = self.hand_over(id, job) {
+            self.call_here(job);
             self.wake(id);
         }
+    }
+    /// A helper does the job, if there is one to be had. Where time is virtual, nothing else happens
+    /// meanwhile: when a call ends must not decide a schedule.
+    fn hand_over(&self, ticket: Ticket, job: Job) -> Option<Job> {
+        match S::INFO.virtual_time {
+            true => Some(job),
+            false => Calls::submit(&self.shared().calls, ticket, job).err(),
+        }
+    }
+    fn call_here(&mut self, job: Job) {
+        let watch = Stopwatch::start();
+        self.without_gate(job);
+        self.clock.add(Activity::Native, watch.ns());
     }
     /// Tasks whose calls have ended go on.
     #[cold]
     pub(super) fn finish_calls(&mut self) {
         let calls = self.shared().calls.clone();
         if calls.any_done() {
-            for (id, result) in calls.take_done() {
+            for (ticket, result) in calls.take_done() {
                 if let Err(panic) = result {
                     std::panic::resume_unwind(panic);
                 }
-                self.wake(id);
+                match ticket {
+                    WRITTEN => self.output_is_written(),
+                    id => self.wake(id),
+                }
             }
+        }
+    }
+    /// Somebody writes what was printed, unless somebody does so already: a helper, or this worker, which
+    /// then gives up the gate meanwhile.
+    #[cold]
+    pub(super) fn write_output(&mut self) {
+        let shared = self.shared();
+        if std::mem::replace(&mut shared.writing, true) {
+            return;
+        }
+        shared.calling += 1;
+        let output = shared.world.output.clone();
+        let job = Box::new(move || output.write_for_another());
+        if let Some(job) = self.hand_over(WRITTEN, job) {
+            self.call_here(job);
+            self.output_is_written();
+        }
+    }
+    /// Those that wait for that may print, or will ask again.
+    fn output_is_written(&mut self) {
+        let shared = self.shared();
+        shared.writing = false;
+        shared.calling -= 1;
+        for id in std::mem::take(&mut shared.printers) {
+            self.wake(id);
         }
     }
     /// The system says whose turn it is.
@@ -255,15 +287,6 @@ impl<H: Heap, S: Scheduler, E: Sink> Port<H, S, E> {
     }
 }
 
-fn wait_name(wait: Wait) -> &'static str {
-    match wait {
-        Wait::Turn => "yield",
-        Wait::Join(_) => "join",
-        Wait::Event(_) => "event",
-        Wait::Call(_) => "call",
-    }
-}
-
 impl<H: Heap, S: Scheduler, E: Sink> Driver for Port<H, S, E> {
     fn collect(&mut self, running: &mut Task, why: Cause) {
         let asked = Instant::now();
@@ -309,8 +332,10 @@ impl<H: Heap, S: Scheduler, E: Sink> Driver for Port<H, S, E> {
         f(&mut Self::roots_of(self.shared(), running));
         self.resume_others();
     }
-    fn fresh_id(&mut self) -> TaskId {
-        self.shared().table.reserve()
+    fn new_task(&mut self, f: FuncInfo) -> Box<Task> {
+        let shared = self.shared();
+        let id = shared.table.reserve();
+        shared.table.new_task(id, f.code, shared.loaded.halt(), f.registers as usize)
     }
     fn charge(&mut self, task: &mut Task) -> bool {
         let shared = self.shared();
@@ -322,12 +347,12 @@ impl<H: Heap, S: Scheduler, E: Sink> Driver for Port<H, S, E> {
         }
         fits
     }
-    fn spawned(&mut self, task: Task) -> bool {
+    fn spawned(&mut self, task: Box<Task>) -> bool {
         let (id, parent) = (task.id, self.running);
         let shared = self.shared();
         shared.stats.tasks_spawned += 1;
         shared.emit(|| Event::TaskSpawn { task: id, parent });
-        shared.table.add(Box::new(task));
+        shared.table.add(task);
         let child_first = parent.is_some() && S::ORDER == SpawnOrder::ChildFirst;
         if child_first {
             self.push_child();

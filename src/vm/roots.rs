@@ -50,7 +50,9 @@ impl VmRoots<'_> {
         // SAFETY: see above.
         f(unsafe { &mut *registers }, dirty);
         f(std::slice::from_mut(&mut task.handle), dirty);
-        f(std::slice::from_mut(&mut task.trace_of), dirty);
+        if let Some(trace) = &mut task.trace {
+            f(std::slice::from_mut(&mut trace.of), dirty);
+        }
     }
 }
 

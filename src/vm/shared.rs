@@ -17,7 +17,7 @@ use crate::host::Wait;
 use crate::idle::Idle;
 use crate::interp::{Engine, Loaded, Peer};
 use crate::report::Ending;
-use crate::sched::Scheduler;
+use crate::sched::{Scheduler, Workers};
 use crate::stats::Stats;
 use crate::sync::thread::JoinHandle;
 use crate::table::TaskTable;
@@ -41,6 +41,8 @@ pub(super) struct Shared<H: Heap, S: Scheduler, E: Sink> {
     pub(super) stats: Stats,
     /// Failed tasks that nobody may have joined: (handle, description).
     pub(super) failures: Vec<(Value, Ending)>,
+    /// How many there may be before those that were seen are looked for.
+    pub(super) failures_kept: usize,
     pub(super) gate: Arc<Gate>,
     /// All workers that there are.
     pub(super) peers: Vec<Peer<H>>,
@@ -54,8 +56,12 @@ pub(super) struct Shared<H: Heap, S: Scheduler, E: Sink> {
     pub(super) dumps: Option<Arc<Dumps>>,
     /// What runs outside of the VM.
     pub(super) calls: Arc<Calls>,
-    /// Tasks that wait for a call.
+    /// Tasks that wait for a call, and one more while somebody writes what was printed.
     pub(super) calling: usize,
+    /// Whether somebody writes what was printed.
+    pub(super) writing: bool,
+    /// Tasks that wait for that.
+    pub(super) printers: Vec<TaskId>,
     /// Which workers are in a slice, and which sleep because there was nothing to run.
     pub(super) idle: Idle,
     /// How the program has ended; workers stop when they see it.
@@ -79,12 +85,16 @@ impl<H: Heap, S: Scheduler, E: Sink> Shared<H, S, E> {
             sink,
             world,
             loaded,
-            table: TaskTable::default(),
+            table: TaskTable::new(match S::INFO.parallel {
+                true => Workers::Several,
+                false => Workers::One,
+            }),
             timers: BinaryHeap::new(),
             timer_sequence: 0,
             task_bytes: 0,
             stats,
             failures: Vec::new(),
+            failures_kept: 16,
             gate: Arc::default(),
             peers: Vec::new(),
             setup,
@@ -92,6 +102,8 @@ impl<H: Heap, S: Scheduler, E: Sink> Shared<H, S, E> {
             threads: Vec::new(),
             calls: Arc::new(calls),
             calling: 0,
+            writing: false,
+            printers: Vec::new(),
             dumps: None,
             idle: Idle::default(),
             ending: None,
@@ -143,7 +155,7 @@ impl<H: Heap, S: Scheduler, E: Sink> Shared<H, S, E> {
     pub(super) fn next_timer(&mut self) -> Option<(u64, TaskId)> {
         while let Some(&Reverse((due, _, id))) = self.timers.peek() {
             let wait = self.table.parked(id).and_then(|task| task.wait);
-            if wait == Some(Wait::Event(Some(due))) {
+            if matches!(wait, Some(Wait::Event(_, Some(until))) if until == due) {
                 return Some((due, id));
             }
             self.timers.pop();

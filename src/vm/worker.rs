@@ -108,7 +108,8 @@ impl<H: Heap, S: Scheduler, E: Sink> Worker<H, S, E> {
         });
         let handle = handle.inspect_err(|_| self.shared().table.forget(id))?;
         let halt = self.shared().loaded.halt();
-        let mut task = Task::new(id, info.code, halt, info.registers as usize, &[]);
+        let table = &mut self.shared().table;
+        let mut task = table.new_task(id, info.code, halt, info.registers as usize);
         let mutator = self.interpreter.mutator();
         mutator.set(&mut task.handle, handle);
         for (n, &v) in values.iter().enumerate() {
@@ -179,10 +180,14 @@ impl<H: Heap, S: Scheduler, E: Sink> Worker<H, S, E> {
                 _ => {}
             }
         }
-        if shared.idle.nobody_runs() {
-            // A failing write shows again at the end of the run, where it is reported.
-            let _ = shared.world.output.flush();
+        if shared.idle.nobody_runs() && !shared.writing && !shared.world.output.try_write() {
+            self.port.write_output();
+            if !self.shared().writing {
+                // Much may have happened meanwhile.
+                return None;
+            }
         }
+        let shared = self.shared();
         let me = self.port.number;
         let due = due.filter(|_| shared.world.virtual_ns.is_none()).map(|(due, _)| due);
         let watches =
@@ -229,8 +234,7 @@ impl<H: Heap, S: Scheduler, E: Sink> Worker<H, S, E> {
 
     fn run_slice(&mut self, id: TaskId) -> Option<Ending> {
         let shared = self.shared();
-        let mut task = shared.table.take(id).expect("schedulers give out live tasks (S1)");
-        shared.table.word(id).expect("live").start();
+        let mut task = shared.table.start(id).expect("schedulers give out live tasks (S1)");
         if let Some(Wait::Call(_)) = task.wait.take() {
             shared.calling -= 1;
         }
@@ -249,7 +253,7 @@ impl<H: Heap, S: Scheduler, E: Sink> Worker<H, S, E> {
         self.port.clock.lap(Activity::Search);
         if let Some(delays) = &mut shared.stats.delays {
             let now_ns = shared.world.start.elapsed().as_nanos() as u64;
-            delays.begins(*shared.table.ready_ns(id), self.port.woken_ns, now_ns);
+            delays.begins(task.ready_ns, self.port.woken_ns, now_ns);
         }
         shared.emit(|| Event::SliceBegin { task: id });
         let before = self.interpreter.reductions;
@@ -290,21 +294,19 @@ impl<H: Heap, S: Scheduler, E: Sink> Worker<H, S, E> {
         match outcome {
             // Its child goes first.
             Outcome::Preempted if self.port.child.is_some() => {
-                shared.table.park(task, None);
-                shared.table.word(id).expect("live").requeue();
+                shared.table.requeue(task);
                 self.port.push(id, Ready::Preempt);
                 None
             }
             Outcome::Preempted => {
                 if shared.steps_left == Some(0) && shared.idle.nobody_runs() {
                     let trace = vec![shared.loaded.index_of(task.pc)];
-                    shared.table.park(task, None);
+                    shared.table.put_back(task, None);
                     return Some(Ending::StepLimit(trace_of(&shared.loaded, &trace)));
                 }
                 shared.emit(|| Event::TaskPreempt { task: id });
-                shared.stats.preemptions += 1;
-                shared.table.park(task, None);
-                shared.table.word(id).expect("live").requeue();
+                self.port.counts.preemptions += 1;
+                shared.table.requeue(task);
                 self.port.push(id, Ready::Preempt);
                 None
             }
@@ -315,7 +317,7 @@ impl<H: Heap, S: Scheduler, E: Sink> Worker<H, S, E> {
             Outcome::Done(v) => self.end(task, TaskState::Done, v),
             Outcome::Failed(v) => self.end(task, TaskState::Failed, v),
             Outcome::Fatal(fatal) => {
-                shared.table.park(task, None);
+                shared.table.put_back(task, None);
                 Some(match fatal {
                     Fatal::StepLimit => Ending::StepLimit(Vec::new()),
                     Fatal::Exit(status) => Ending::Exit(status),
@@ -325,7 +327,6 @@ impl<H: Heap, S: Scheduler, E: Sink> Worker<H, S, E> {
     }
 
     /// The task's result goes into its handle, its waiters wake, its memory goes.
-    #[allow(clippy::boxed_local, reason = "tasks live in boxes; unboxing would copy one")]
     fn end(&mut self, mut task: Box<Task>, state: TaskState, v: Value) -> Option<Ending> {
         let id = task.id;
         let failed = state == TaskState::Failed;
@@ -339,20 +340,25 @@ impl<H: Heap, S: Scheduler, E: Sink> Worker<H, S, E> {
         // Being cancelled is no failure, except for the program itself.
         let cancelled = scope::is_cancellation(&shared.world, v);
         if failed && (!cancelled || shared.table.is_entry(id)) {
-            let frames = trace_of(&shared.loaded, &task.trace);
+            let frames = task.trace.as_ref().map_or(&[][..], |trace| &trace.frames);
+            let frames = trace_of(&shared.loaded, frames);
             let description = describe_error(&shared.world, v, frames);
             // The entry task's failure ends the program; others wait for a join.
             if shared.table.is_entry(id) {
                 drop_references(mutator, &mut task);
                 return Some(description);
             }
-            shared.failures.retain_mut(|(handle, _)| {
-                let observed = observed(*handle);
-                if observed {
-                    mutator.clear(std::slice::from_mut(handle));
-                }
-                !observed
-            });
+            // Those that somebody has seen by now go, each time that the number has doubled.
+            if shared.failures.len() >= shared.failures_kept {
+                shared.failures.retain_mut(|(handle, _)| {
+                    let observed = observed(*handle);
+                    if observed {
+                        mutator.clear(std::slice::from_mut(handle));
+                    }
+                    !observed
+                });
+                shared.failures_kept = (2 * shared.failures.len()).max(16);
+            }
             shared.failures.push((Value::NIL, description));
             let (place, _) = shared.failures.last_mut().expect("just pushed");
             mutator.set(place, task.handle);
@@ -364,11 +370,12 @@ impl<H: Heap, S: Scheduler, E: Sink> Worker<H, S, E> {
         let shared = self.port.shared();
         shared.emit(|| Event::TaskEnd { task: id, failed });
         shared.scheduler.ended(&mut self.port.local, id);
-        let waiters = std::mem::take(&mut task.waiters);
         shared.task_bytes -= task.charged;
-        for waiter in waiters.into_iter().chain(shared.table.remove(id)) {
+        let late = shared.table.remove(id);
+        for &waiter in task.waiters.iter().chain(&late) {
             self.port.wake(waiter);
         }
+        self.shared().table.recycle(task);
         None
     }
 
@@ -414,7 +421,10 @@ pub(super) fn drop_references<M: Mutator>(mutator: &mut M, task: &mut Task) {
         mutator.clear(unsafe { task.registers_below(task.frame_top.cast()) });
     }
     mutator.clear(std::slice::from_mut(&mut task.handle));
-    mutator.clear(std::slice::from_mut(&mut task.trace_of));
+    task.handle = Value::NIL;
+    if let Some(mut trace) = task.trace.take() {
+        mutator.clear(std::slice::from_mut(&mut trace.of));
+    }
 }
 
 fn observed(handle: Value) -> bool {

@@ -186,7 +186,7 @@ heaps! {
     heaps::generational::Generational, (0xe6, 0x9f, 0x00), "diamond";
     heaps::rc::Rc, (0xcc, 0x79, 0xa7), "square", shared heaps::arc::Arc;
     heaps::arc::Arc, (0x88, 0x22, 0x55), "plus", shared heaps::arc::Arc;
-    heaps::arena::Arena<heaps::mark_sweep::MarkSweep>, (0x56, 0xb4, 0xe9), "pentagon";
+    heaps::arena::Arena<heaps::mark_sweep::MarkSweep>, (0x56, 0xb4, 0xe9), "down-triangle";
     heaps::hybrid::Hybrid, (0xf0, 0xe4, 0x42), "star";
 }
 schedulers! {

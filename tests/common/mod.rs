@@ -16,6 +16,7 @@ use menagerie::interp::Engine;
 use menagerie::ir::oracle::{self, OracleConfig};
 use menagerie::ir::{Program, escape};
 use menagerie::lang::diagnostics::{RenderOptions, render};
+use menagerie::output::Output;
 use menagerie::report::Ending;
 use menagerie::sched::SchedulerConfig;
 use menagerie::stats::Stats;
@@ -225,9 +226,20 @@ pub fn end_of_into(
     how: &How,
     output: Box<dyn Write + Send>,
 ) -> Result<(Ending, Stats), VmError> {
+    end_of_printing(compiled, how, Output::immediate(output, std::io::sink()))
+}
+
+/// As [`end_of_into`], with streams that may wait.
+///
+/// # Errors
+/// As [`run_compiled`].
+pub fn end_of_printing(
+    compiled: &Compiled,
+    how: &How,
+    output: Arc<Output>,
+) -> Result<(Ending, Stats), VmError> {
     let mut world = World::new(compiled.program.clone());
     world.output = output;
-    world.error_output = Box::new(std::io::sink());
     world.input = how.input.clone().unwrap_or_else(|| Input::new(std::io::empty()));
     world.params = how.params.iter().cloned().collect();
     let sizer = match how.nursery_bytes {

@@ -461,5 +461,6 @@ pub(crate) fn program(seed: u64) -> Program {
         methods: vec![],
         globals: vec![Name(0)],
         names,
+        ..Program::default()
     }
 }

@@ -168,6 +168,16 @@ rows! {
         collect_ns: u64, "ns", "collecting";
         native_ns: u64, "ns", "in calls that block, because no other thread could be had for them";
         slices: u64, "", "slices that it has run";
+        preemptions: Option<u64>, "", "of those, such as ended at the quantum";
+        yields: Option<u64>, "", "slices that ended with `yield`";
+        join_waits: Option<u64>, "", "slices that ended because the task waits for another one's end";
+        channel_waits: Option<u64>, "", "such as wait for one channel";
+        select_waits: Option<u64>, "", "such as wait in a `select`";
+        mutex_waits: Option<u64>, "", "such as wait for a mutex";
+        actor_waits: Option<u64>, "", "such as wait for the reply of an actor";
+        sleep_waits: Option<u64>, "", "such as sleep";
+        call_waits: Option<u64>, "", "such as wait for a call that may block";
+        output_waits: Option<u64>, "", "such as wait until what was printed is written";
         parks: u64, "", "times that it went to sleep";
         vain_wakes: u64, "", "times that it was woken and found nothing";
         slot_hits: u64, "", "tasks that came from its own slot";

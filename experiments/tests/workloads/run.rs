@@ -8,6 +8,7 @@ use menagerie::bytecode::verify::Verified;
 use menagerie::compile::Compilation;
 use menagerie::ir::Program;
 use menagerie::lang::diagnostics::{RenderOptions, render};
+use menagerie::output::Output;
 use menagerie::report::Ending;
 use menagerie::stats::Stats;
 use menagerie::vm::VmConfig;
@@ -62,8 +63,7 @@ impl Compiled<'_> {
     ) -> Ran {
         let output = Capture::default();
         let mut world = World::new(self.program.clone());
-        world.output = Box::new(output.clone());
-        world.error_output = Box::new(std::io::sink());
+        world.output = Output::immediate(output.clone(), std::io::sink());
         world.params = params;
         let code = self.code.clone();
         let ran = menagerie_strategies::run(heap, scheduler, config, code, world, None);

@@ -3,7 +3,7 @@
 use loom::cell::UnsafeCell;
 use loom::thread;
 
-use super::protocol::TaskWord;
+use super::protocol::{TaskWord, Workers};
 use crate::sync::atomic::{AtomicBool, Ordering};
 use crate::sync::{Arc, Mutex};
 
@@ -39,13 +39,13 @@ impl World {
     }
     fn wake(&self, event: usize) {
         self.happened[event].store(true, Ordering::Relaxed);
-        if self.word.wake() {
+        if self.word.wake(Workers::Several) {
             self.push();
         }
     }
     /// One slice: the task ends when all has happened, and waits otherwise.
     fn run_slice(&self) {
-        self.word.start();
+        self.word.start(Workers::Several);
         // SAFETY: loom fails the model when another thread accesses the cell meanwhile.
         let slices = self.slices.with_mut(|slices| unsafe {
             *slices += 1;
@@ -54,9 +54,9 @@ impl World {
         if self.happened.iter().all(|event| event.load(Ordering::Relaxed)) {
             assert!(!self.done.swap(true, Ordering::Relaxed), "the task has ended twice");
         } else if slices <= self.yields {
-            self.word.requeue();
+            self.word.requeue(Workers::Several);
             self.push();
-        } else if !self.word.suspend() {
+        } else if !self.word.suspend(Workers::Several) {
             self.push();
         }
     }

@@ -19,6 +19,7 @@ use crate::ir::{FuncId, Function, Program};
 use crate::lang::ast::Span;
 use crate::names::Name;
 use crate::object::{ObjectKind, ObjectLayout, TaskState, slots};
+use crate::output::Output;
 use crate::value::{Kind, Value};
 use crate::world::World;
 
@@ -91,8 +92,7 @@ impl T {
         let output = Sink::default();
         let mut world = World::new(program());
         world.virtual_ns = Some(0);
-        world.output = Box::new(output.clone());
-        world.error_output = Box::new(output.clone());
+        world.output = Output::immediate(output.clone(), output.clone());
         world.input = crate::input::Input::new(io::Cursor::new("first\r\nsecond"));
         world.args = vec!["one".into(), "two".into()];
         let params = [("n", "5"), ("f", "0.5"), ("s", "text")];

@@ -122,7 +122,7 @@ fn functions_of_numbers() {
     f("int", "Overflow:", &[9223372036854775808.0]);
     f("int", "InvalidArgument: NaN is no int", &[f64::NAN]);
     f("compare", "1", &[f64::NAN, f64::INFINITY]);
-    f("sleep", "Block(Event(Some(1500000)))", &[1.5]);
+    f("sleep", "Block(Event(Sleep, Some(1500000)))", &[1.5]);
     f("sleep", "InvalidArgument:", &[-1.0]);
     let i = |name: &'static str, expected: &str, args: &[i64]| {
         check(
@@ -299,7 +299,9 @@ fn output_and_input() {
             Ok(())
         }
     }
-    t.host.world.output = Box::new(Full);
+    t.host.world.output = crate::output::Output::immediate(Full, io::sink());
+    let long = t.text(&"a".repeat(crate::output::FULL)).unwrap();
+    t.f("write", &[long]).unwrap();
     let error = t.f("print", &[a]).unwrap_err();
     assert!(error.starts_with("Io: `print`: "), "{error}");
 }

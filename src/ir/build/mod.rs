@@ -85,6 +85,7 @@ pub fn build(
         classes: std::mem::take(&mut tree.classes),
         methods: std::mem::take(&mut tree.methods),
         names: std::mem::take(&mut tree.names),
+        ..Program::default()
     };
     if cfg!(debug_assertions) {
         super::verify::assert_well_formed(&program, natives.len());

@@ -330,7 +330,8 @@ impl<'a> Body<'a> {
                 self.call_method(*receiver, *name, args, result, span);
             }
             Op::CallNative(native, args) => {
-                let effect = effects::of_function(&FUNCTIONS[native.index()]);
+                let effect =
+                    FUNCTIONS.get(native.index()).map_or(Effect::Keeps, effects::of_function);
                 let why = match effect {
                     Effect::Watches => Reason::Watched,
                     _ => Reason::Builtin(*native),
@@ -416,8 +417,8 @@ impl<'a> Body<'a> {
         }
     }
 
-    /// A tail call ends the frame before the callee looks at its arguments; so does one of a builtin, and
-    /// one that fails because there is no such method.
+    /// A tail call ends the frame before the callee looks at its arguments; so does one that turns out to be
+    /// a builtin's, and one that fails because the receiver has no such method.
     fn passed_on(&mut self, values: &[ValueId], span: Span) {
         for value in self.values(values) {
             self.leaves.push((value, Why::new(Reason::TailCall, span)));

@@ -24,7 +24,8 @@
 //! - A thrown value escapes, even when it is caught in the same function; a caught one may be
 //!   anything.
 //! - A weak reference or a finalizer observes when an object ends, so it must be one (a real one).
-//! - Arguments of a tail call outlive the frame that made them.
+//! - Arguments of a tail call outlive the frame that made them. (What can only end in a builtin is no tail
+//!   call any more: `passes::tails`.)
 //! - A task may be stopped at any poll, its frames and registers stay: that is no escape. What is
 //!   passed to another task is one.
 

@@ -134,10 +134,10 @@ impl Words<'_> {
             Reason::UnknownCall => "passed to an unknown function".to_owned(),
             Reason::Call(function, _) => format!("passed to `{}`", self.function(function)),
             Reason::TailCall => "passed on by a tail call".to_owned(),
-            Reason::Builtin(native) => {
-                let builtin = crate::builtins::FUNCTIONS.get(native.index());
-                format!("passed to builtin `{}`", builtin.map_or("?", |builtin| builtin.name))
-            }
+            Reason::Builtin(native) => match crate::builtins::FUNCTIONS.get(native.index()) {
+                Some(builtin) => format!("passed to builtin `{}`", builtin.name),
+                None => "passed to a function of the host".to_owned(),
+            },
             Reason::Method(method) => format!("passed to method `{}`", name(method)),
             Reason::Task => "passed to a task".to_owned(),
             Reason::Watched => "watched by a weak reference or a finalizer".to_owned(),

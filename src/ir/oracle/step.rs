@@ -3,7 +3,7 @@
 use super::*;
 use crate::builtins::{self, operators};
 use crate::class::RecordClass;
-use crate::host::NativeFn;
+use crate::host::{Native, NativeFn, NativeResult};
 use crate::ir::{BinaryOp, Const, Inst, Op, Terminator, UnaryOp};
 
 impl<'p> Oracle<'p> {
@@ -174,7 +174,14 @@ impl<'p> Oracle<'p> {
             }
             Op::CallNative(native, args) => {
                 let args = frame.list(args);
-                return self.native(builtins::FUNCTIONS[native.index()].run, args);
+                return match builtins::FUNCTIONS.get(native.index()) {
+                    Some(builtin) => self.native(builtin.run, args),
+                    None => {
+                        let function = self.program.functions.get(*native);
+                        let function = function.expect("the program was compiled with it");
+                        self.native(|cx| function.call(cx), args)
+                    }
+                };
             }
             Op::Field(a, name) => {
                 let record = get(a);
@@ -257,7 +264,11 @@ impl<'p> Oracle<'p> {
 
     // ---- Parts of instructions --------------------------------------------------------------
 
-    fn native(&mut self, f: NativeFn, args: Vec<Value>) -> Result<Step, Exit> {
+    fn native(
+        &mut self,
+        f: impl FnOnce(&mut Native<'_>) -> NativeResult,
+        args: Vec<Value>,
+    ) -> Result<Step, Exit> {
         let result = self.host.call(f, &args);
         self.wake_all();
         result.map(Step::Value)

@@ -56,7 +56,7 @@ fn run_on_vm(program: &Program, oracle: &OracleConfig) -> (String, Ending) {
         .unwrap_or_else(|errors| panic!("{errors:?}"));
     let output = Captured::default();
     let mut world = World::new(program.clone());
-    world.output = Box::new(output.clone());
+    world.output = Output::immediate(output.clone(), std::io::sink());
     world.params.clone_from(&oracle.params);
     let mut config = VmConfig { virtual_time: true, ..VmConfig::default() };
     // The other engine relies on an optimisation that a test build does not always make.

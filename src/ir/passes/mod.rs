@@ -15,6 +15,7 @@ pub mod regions;
 pub mod renumber;
 pub mod simplify;
 pub(crate) mod slots;
+pub mod tails;
 
 /// A pass over a whole program.
 #[derive(Clone, Copy, Debug)]
@@ -25,9 +26,10 @@ pub struct Pass {
     pub run: fn(&mut Program),
 }
 
-/// The passes, in order. Folding a branch makes parameters trivial, which makes more constants, so
+/// The passes, in order. What is no tail call comes first, once and for all. Folding a branch makes parameters trivial, which makes more constants, so
 /// that pair comes twice; the jumps come late, when no more blocks empty out.
 pub const PASSES: &[Pass] = &[
+    Pass { name: "tails", run: tails::run },
     Pass { name: "dead", run: dead::run },
     Pass { name: "simplify", run: simplify::run },
     Pass { name: "fold", run: fold::run },
@@ -43,7 +45,7 @@ pub const PASSES: &[Pass] = &[
 ];
 
 /// How many of [`PASSES`] are not worth while again after escape analysis.
-const FIRST_ONLY: usize = 4;
+const FIRST_ONLY: usize = 5;
 
 /// Runs every pass once, in the order of [`PASSES`], on a well-formed program; then escape
 /// analysis, and what cleans up behind it.
@@ -254,6 +256,28 @@ mod tests {
             "b0: v0 = const 1 v1 = const true v2 = const false v3 = const false
              v4 = const false v5 = const false v6 = const -1 v7 = const -2 return v7",
         );
+    }
+
+    #[test]
+    fn tail_calls_that_end_in_builtins_are_calls() {
+        let program = |main: &str| {
+            let text = format!(
+                "{HEAD} method c64 len f1
+                 fn f0 main(v0) {{ {main} }} fn f1 len(v0) {{ b0: return v0 }}"
+            );
+            text::parse(&text).unwrap_or_else(|e| panic!("{e}"))
+        };
+        let changes = |before: &str, after: &str| {
+            let mut program_after = program(before);
+            tails::run(&mut program_after);
+            verify::assert_well_formed(&program_after, 1);
+            let print = |program| text::print(program, text::Style::default());
+            assert_eq!(print(&program_after), print(&program(after)));
+        };
+        changes("b0: tail_call_method v0.push(v0)", "b0: v1 = call_method v0.push(v0) return v1");
+        // By name and number of arguments: this may be the one of the program.
+        changes("b0: tail_call_method v0.len()", "b0: tail_call_method v0.len()");
+        changes("b0: tail_call_method v0.len(v0)", "b0: v1 = call_method v0.len(v0) return v1");
     }
 
     #[test]

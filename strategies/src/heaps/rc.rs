@@ -270,13 +270,26 @@ impl State {
                 self.limbo.push(o);
                 continue;
             }
-            for i in counted_slots(o) {
-                if let Some(child) = o.slot(i).as_object() {
-                    self.drop_reference::<L>(child);
-                }
+            let slots = o.traced_slots();
+            self.drop_slots::<L>(o, 0..slots);
+            if slots == 0 && o.header() as u8 == ObjectKind::Ephemerons as u8 {
+                self.drop_values::<L>(o);
             }
             self.bury(o);
         }
+    }
+    #[inline(always)]
+    fn drop_slots<L: Sharing>(&mut self, o: Obj, slots: impl Iterator<Item = usize>) {
+        for i in slots {
+            if let Some(child) = o.slot(i).as_object() {
+                self.drop_reference::<L>(child);
+            }
+        }
+    }
+    /// Drops the values of a weak map's entries (I10): every other slot; what else is in there are numbers.
+    #[cold]
+    fn drop_values<L: Sharing>(&mut self, o: Obj) {
+        self.drop_slots::<L>(o, (1..o.len()).step_by(2));
     }
     /// Frees an object that refers to nothing any more, or leaves that to the lists it is in (I2).
     fn bury(&mut self, o: Obj) {
@@ -312,15 +325,6 @@ impl State {
 
 // ---- cycles ----
 
-/// Slots that hold counted references: the traced ones, and the values of a weak map's entries (every
-/// other slot; what else is in there are numbers).
-fn counted_slots(o: Obj) -> std::iter::StepBy<std::ops::Range<usize>> {
-    if o.header() as u8 == ObjectKind::Ephemerons as u8 {
-        (1..o.len()).step_by(2)
-    } else {
-        (0..o.traced_slots()).step_by(1)
-    }
-}
 /// The world has lists of weak references and weak maps (I3).
 fn is_listed_by_the_world(o: Obj) -> bool {
     let kind = o.header() as u8;

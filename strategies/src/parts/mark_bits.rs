@@ -12,7 +12,7 @@ use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use menagerie::object::Obj;
 
 use super::mark_word;
-use super::memory::{Pages, Reservation};
+use super::memory::{Pages, Reservation, prefetch};
 
 const GRANULE: usize = 8;
 /// Bytes of the covered range per byte of the bitmap.
@@ -73,6 +73,11 @@ impl MarkBits {
     pub fn mark_shared(&self, o: Obj) -> bool {
         let (word, bit) = self.place(o.address());
         mark_word::set(self.word(word), bit)
+    }
+    /// Asks the processor to bring the mark of a covered address.
+    #[inline(always)]
+    pub fn prefetch(&self, address: usize) {
+        prefetch(self.place(address).0 as usize);
     }
     /// Whether the covered address is marked.
     #[inline(always)]
