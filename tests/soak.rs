@@ -90,6 +90,7 @@ struct Round {
     workers: usize,
     quantum: &'static str,
     deque: &'static str,
+    notify: &'static str,
     stress: Option<u64>,
     virtual_time: bool,
 }
@@ -126,6 +127,7 @@ impl Round {
             workers: 2 + draw(3) as usize,
             quantum: ["4000", "50", "3"][draw(3) as usize],
             deque: ["chase-lev", "crossbeam"][draw(2) as usize],
+            notify: ["each", "first"][draw(2) as usize],
             stress: [None, None, None, Some(101)][draw(4) as usize],
             virtual_time: draw(2) == 0,
         };
@@ -149,11 +151,12 @@ impl Round {
         world.params = [("seed", self.seed), ("n", if self.stress.is_some() { 20 } else { 60 })]
             .map(|(name, value)| (name.to_owned(), value.to_string()))
             .into();
-        let parameters = [("quantum", self.quantum), ("deque", self.deque)]
-            .into_iter()
-            .filter(|(name, _)| self.parameters.iter().any(|p| p.name == *name))
-            .map(|(name, value)| (name.to_owned(), value.to_owned()))
-            .collect();
+        let parameters =
+            [("quantum", self.quantum), ("deque", self.deque), ("notify", self.notify)]
+                .into_iter()
+                .filter(|(name, _)| self.parameters.iter().any(|p| p.name == *name))
+                .map(|(name, value)| (name.to_owned(), value.to_owned()))
+                .collect();
         let checks = CheckOptions {
             check: self.stress.is_some(),
             stress: self.stress,
@@ -219,7 +222,7 @@ fn shared_heaps_and_parallel_schedulers_soak() {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("experiments/workloads/racy/soak.mena");
     let source = std::fs::read_to_string(&path).expect("the program");
     let compiled = compile(&path, &source).unwrap_or_else(|text| panic!("{text}"));
-    let time = Duration::from_secs(number("MENAGERIE_SOAK_SECONDS", 20));
+    let time = Duration::from_secs(number("MENAGERIE_SOAK_SECONDS", 60));
     let first = number("MENAGERIE_SOAK_SEED", 1);
 
     // A lost wake-up hangs; the seed must be told all the same.

@@ -49,6 +49,7 @@ pub struct WorkStealing {
     use_slots: bool,
     random_victims: bool,
     batch: bool,
+    notify_each: bool,
     injector_every: u64,
     quantum: u64,
 }
@@ -72,6 +73,11 @@ impl WorkStealing {
                 Steal::Retry => std::hint::spin_loop(),
             }
         }
+    }
+    /// For a task that others may take; `first`: no other was there. Where one was, somebody has been told,
+    /// and whoever looks for work looks there again before it sleeps.
+    fn notify(&self, first: bool) -> Notify {
+        if first || self.notify_each { Notify::One } else { Notify::No }
     }
     fn steal(&self, local: &mut Local) -> Option<TaskId> {
         let workers = self.stealers.len();
@@ -151,6 +157,11 @@ impl Scheduler for WorkStealing {
                 doc: "random, or sequential from worker 0",
             },
             Parameter {
+                name: "notify",
+                default: "each",
+                doc: "each: every task that others may take wakes a worker; first: only where none waited",
+            },
+            Parameter {
                 name: "injector-every",
                 default: "61",
                 doc: "every how many slices the injector comes first, at least 1",
@@ -181,6 +192,7 @@ impl Scheduler for WorkStealing {
             use_slots: choice(config, "slot", &["on", "off"])? == "on",
             random_victims: choice(config, "victims", &["random", "sequential"])? == "random",
             batch: choice(config, "steal", &["one", "batch"])? == "batch",
+            notify_each: choice(config, "notify", &["each", "first"])? == "each",
             injector_every,
             quantum: super::quantum(config, &Self::INFO)?,
         };
@@ -194,15 +206,17 @@ impl Scheduler for WorkStealing {
     }
     fn push(&self, local: Option<&mut Local>, task: TaskId, why: Ready) -> Notify {
         let Some(local) = local.filter(|_| matches!(why, Ready::Spawn | Ready::Wake)) else {
+            let first = self.injector.is_empty();
             self.injector.push(task);
-            return Notify::One;
+            return self.notify(first);
         };
         let displaced =
             if self.use_slots { self.slots[local.number].put(task) } else { Some(task) };
         let Some(displaced) = displaced else { return Notify::No };
         local.counts.slot_expiries += u64::from(self.use_slots);
+        let first = local.deque.len() == 0;
         local.deque.push(displaced);
-        Notify::One
+        self.notify(first)
     }
     fn next(&self, local: &mut Local, pick: Pick) -> Option<TaskId> {
         let injected = || Self::insist(|| self.injector.steal());
@@ -290,10 +304,30 @@ mod tests {
         assert_eq!(sched.next(&mut locals[1], Pick { tick: 2 }), Some(2));
     }
 
+    /// `each` wakes somebody for every task in the deque or the injector, `first` for the first there.
+    #[test]
+    fn the_rule_says_for_which_tasks_somebody_is_woken() {
+        for (rule, second) in [("each", Notify::One), ("first", Notify::No)] {
+            let (sched, mut locals) = with(&[("notify", rule), ("slot", "off")]);
+            for why in [Ready::Spawn, Ready::Yield] {
+                let mut push = |task| sched.push(Some(&mut locals[0]), task, why);
+                assert_eq!([push(1), push(2)], [Notify::One, second], "{rule} {why:?}");
+                sched.drain(&mut locals[1], &mut |_| ());
+                assert_eq!(sched.push(Some(&mut locals[0]), 3, why), Notify::One, "{rule} {why:?}");
+                sched.drain(&mut locals[1], &mut |_| ());
+            }
+        }
+    }
+
     #[test]
     fn bad_parameters_are_refused() {
-        for bad in [("deque", "list"), ("slot", "maybe"), ("steal", "all"), ("injector-every", "0")]
-        {
+        for bad in [
+            ("deque", "list"),
+            ("slot", "maybe"),
+            ("steal", "all"),
+            ("notify", "all"),
+            ("injector-every", "0"),
+        ] {
             let parameters = vec![(bad.0.to_owned(), bad.1.to_owned())];
             let config = SchedulerConfig { workers: 2, parameters };
             assert!(WorkStealing::new(&config).is_err(), "{bad:?}");
