@@ -280,6 +280,10 @@ impl Machine {
         for (i, &from) in slots.iter().enumerate() {
             let v = self.value(from);
             self.mutator.init(o, i, v);
+            // No instruction fills more at once; builtins say so after each.
+            if i % 256 == 255 {
+                self.mutator.relieve();
+            }
         }
         let words = slots.iter().map(|&from| self.word(from)).collect();
         let n = self.node(layout, words, Vec::new());
@@ -627,7 +631,13 @@ impl Machine {
         for (pair, &(n, _)) in self.world.ready_finalizers.chunks(2).zip(&self.ready) {
             walk.pair(pair[0], Word::Node(n), &|| "a due finalizer's object".into());
         }
-        walk.all(self.entries(), &self.nodes, &mut self.mutator);
+        // An entry whose key was dead may have gone, although a finalizer keeps the key now.
+        let dead_key = |store: usize, at: usize| {
+            node_of(self.nodes[store].slots[at]).is_some_and(|key| !live[key])
+        };
+        let mut entries = self.entries();
+        entries.retain(|&(_, store, at)| !dead_key(store, at));
+        walk.all(entries, &self.nodes, &mut self.mutator);
         for &holder in &self.weak {
             let slot = &mut self.nodes[holder].slots[slots::TARGET];
             let dead = node_of(*slot).is_some_and(|target| !live[target]);

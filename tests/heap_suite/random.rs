@@ -141,7 +141,8 @@ fn source(from: u8) -> From {
     if from % 4 == 3 { From::Int(from.into()) } else { From::Root(from as usize / 4 % ROOTS) }
 }
 
-fn step(m: &mut Machine, op: &Op) {
+/// The `n`-th step: a finalizer is told from others by its number.
+fn step(m: &mut Machine, n: usize, op: &Op) {
     let root = |n: u8| n as usize % ROOTS;
     // An allocation that fails leaves everything as it was: the model notices if not.
     let _ = match *op {
@@ -169,7 +170,7 @@ fn step(m: &mut Machine, op: &Op) {
         Op::Entry { map, entry, key, from } => {
             Ok(m.set_entry(root(map), entry.into(), root(key), source(from)))
         }
-        Op::Finalizer { root: r } => Ok(m.add_finalizer(root(r), r.into())),
+        Op::Finalizer { root: r } => Ok(m.add_finalizer(root(r), n as i64)),
         Op::Pin { root: r } => m.pin(root(r)).transpose().map(drop),
         Op::Unpin { pin } => Ok(m.unpin(pin.into())),
         Op::RunFinalizers => Ok(drop(m.finish_finalizers())),
@@ -189,7 +190,7 @@ fn step(m: &mut Machine, op: &Op) {
 fn run(config: &HeapConfig, ops: &[Op]) {
     // One more root: for garbage.
     let mut m = Machine::new(config, ROOTS + 1).unwrap();
-    ops.iter().for_each(|op| step(&mut m, op));
+    ops.iter().enumerate().for_each(|(n, op)| step(&mut m, n, op));
     m.check();
     while m.in_region() {
         m.leave(0);
