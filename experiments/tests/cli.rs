@@ -624,7 +624,7 @@ fn background(
 fn dump(
     Running(child): &Running,
     said: &mut Lines<BufReader<ChildStderr>>,
-    wanted: &str,
+    wanted: &[&str],
 ) -> Vec<String> {
     loop {
         let pid = child.as_ref().expect("it was not waited for").id().to_string();
@@ -645,7 +645,7 @@ fn dump(
                 tasks.push(line);
             }
         }
-        if tasks.iter().any(|task| task.contains(wanted)) {
+        if wanted.iter().all(|wanted| tasks.iter().any(|task| task.contains(wanted))) {
             return tasks;
         }
     }
@@ -668,7 +668,7 @@ c.send(1)";
         let bench = Bench::with("dump", source);
         let words = [&["exec"], words, &["prog.mena"]].concat();
         let (mut running, mut input, mut said) = background(&bench, &words);
-        let tasks = dump(&running, &mut said, "a line of the input");
+        let tasks = dump(&running, &mut said, &["a line of the input", "a message on"]);
         assert_eq!(tasks.len(), 3, "{tasks:?}");
         // Which word of the loop it is at, the moment decides.
         assert!(tasks[0].starts_with("  task 1 in <entry> at prog.mena:5:"), "{tasks:?}");
