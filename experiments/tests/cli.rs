@@ -620,7 +620,7 @@ fn background(
     (Running(Some(child)), input, said)
 }
 
-/// Asks for a dump until there is one that says this; its lines.
+/// Asks for a dump until there is one that says all of this; its lines.
 fn dump(
     Running(child): &Running,
     said: &mut Lines<BufReader<ChildStderr>>,
@@ -703,7 +703,7 @@ print(others.join())";
         let words = [&["exec", "--stats"], words, &["prog.mena"]].concat();
         let (mut running, _input, mut said) = background(&bench, &words);
         let waits = "waits for what was printed to be written";
-        while dump(&running, &mut said, waits).len() > 2 {
+        while dump(&running, &mut said, &[waits]).len() > 2 {
             std::thread::sleep(std::time::Duration::from_millis(2));
         }
         let child = running.0.take().expect("it was not waited for");
@@ -728,7 +728,7 @@ fn a_dump_comes_from_a_loop_that_never_gives_way_and_from_a_sleep() {
                 if sched == "threads" { &[] } else { &["--sched-param", "quantum=max"] };
             let words = [&["exec", "--sched", sched], quantum, &["prog.mena"]].concat();
             let (running, _input, mut said) = background(&bench, &words);
-            let tasks = dump(&running, &mut said, wanted);
+            let tasks = dump(&running, &mut said, &[wanted]);
             assert_eq!(tasks.len(), 1, "{tasks:?}");
         }
     }
