@@ -62,15 +62,26 @@ fn a_run_takes_no_more_instructions_than_without_the_feature() {
     {
         // A counting heap's cold paths are inlined differently in the two builds: within 10 %, either way.
         for (info, _) in HEAPS.iter().filter(|(info, _)| info.barrier != Barrier::Counting) {
-            let counts = [ours, &silent].map(|binary| {
-                let count = |n| instructions(binary, info.name, program, n);
-                count(large) - count(small)
-            });
-            assert!(counts[0] > 100_000, "{}, {program}: too little to compare", info.name);
-            // Cold code is inlined differently in the two builds, which is worth 0.12 % of `fib` either
-            // way. One instruction per event would be 0.3 %.
-            let [with, without] = counts;
-            let free = with <= without + without / 500;
+            // Of the small size, then of the large one: with events, without. Some runs take a few
+            // ten thousand instructions more (pages of the system's allocator): the least of a few counts.
+            let mut least = [[u64::MAX; 2]; 2];
+            let mut free = false;
+            let (mut with, mut without) = (0, 0);
+            for _attempt in 0..5 {
+                for (least, n) in least.iter_mut().zip([small, large]) {
+                    for (least, binary) in least.iter_mut().zip([ours, &silent]) {
+                        *least = (*least).min(instructions(binary, info.name, program, n));
+                    }
+                }
+                [with, without] = [0, 1].map(|build| least[1][build] - least[0][build]);
+                // Cold code is inlined differently in the two builds, which is worth 0.12 % of `fib`
+                // either way. One instruction per event would be 0.3 %.
+                free = with <= without + without / 500;
+                if free {
+                    break;
+                }
+            }
+            assert!(with > 100_000, "{}, {program}: too little to compare", info.name);
             assert!(free, "{}, {program}: {with} with events, {without} without", info.name);
         }
     }
