@@ -187,7 +187,7 @@ heaps! {
     heaps::rc::Rc, (0xcc, 0x79, 0xa7), "square", shared heaps::arc::Arc;
     heaps::arc::Arc, (0x88, 0x22, 0x55), "plus", shared heaps::arc::Arc;
     heaps::arena::Arena<heaps::mark_sweep::MarkSweep>, (0x56, 0xb4, 0xe9), "down-triangle";
-    heaps::hybrid::Hybrid, (0xf0, 0xe4, 0x42), "star";
+    heaps::hybrid::Hybrid, (0x99, 0x99, 0x33), "star";
 }
 schedulers! {
     schedulers::green::Green, run_one, (0x00, 0x9e, 0x73), "circle";

@@ -171,22 +171,27 @@ pub(crate) fn small_print(analysis: &Analysis, interval: &str) -> String {
     out
 }
 
-/// Crosses for cells that failed, each heap in a row of its own.
+/// Crosses for cells that failed, each heap in a row of its own; the last of those that failed alike has the
+/// word.
 pub(crate) fn failures<'a>(
     cells: impl Iterator<Item = &'a CellData>,
     heaps: &[String],
     x: impl Fn(&CellData) -> Option<f64>,
 ) -> Vec<Mark> {
-    cells
+    let failed: Vec<(usize, f64, String, Look)> = cells
         .filter(|c| c.failures() > 0)
         .filter_map(|c| {
             let row = heaps.iter().position(|h| *h == c.key.heap)?;
-            Some(Mark::Failure {
-                x: x(c)?,
-                row,
-                word: failure_word(c),
-                look: Look::heap(&c.key.heap),
-            })
+            Some((row, x(c)?, failure_word(c), Look::heap(&c.key.heap)))
         })
-        .collect()
+        .collect();
+    let is_last = |(row, x, word): (usize, f64, &str)| {
+        !failed.iter().any(|(r, other, w, _)| (*r, w.as_str()) == (row, word) && *other > x)
+    };
+    let mark = |(row, x, word, look): &(usize, f64, String, Look)| {
+        let (row, x) = (*row, *x);
+        let word = if is_last((row, x, word)) { word.clone() } else { String::new() };
+        Mark::Failure { x, row, word, look: *look }
+    };
+    failed.iter().map(mark).collect()
 }
