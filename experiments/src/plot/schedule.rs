@@ -345,6 +345,9 @@ fn joint_ratio(analysis: &Analysis, heap: &str, scheduler: &str) -> Option<Estim
 pub(crate) fn interaction(analysis: &Analysis) -> Option<Figure> {
     let (mut heaps, schedulers) = (all_heaps(analysis), schedulers(analysis));
     heaps.retain(|h| schedulers.iter().any(|s| joint_ratio(analysis, h, s).is_some()));
+    if heaps.len() < 2 || schedulers.len() < 2 {
+        return None;
+    }
     let mut values = Vec::new();
     for (y, scheduler) in schedulers.iter().enumerate() {
         for (x, heap) in heaps.iter().enumerate() {
