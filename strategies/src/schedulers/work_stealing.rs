@@ -214,7 +214,7 @@ impl Scheduler for WorkStealing {
             if self.use_slots { self.slots[local.number].put(task) } else { Some(task) };
         let Some(displaced) = displaced else { return Notify::No };
         local.counts.slot_expiries += u64::from(self.use_slots);
-        let first = local.deque.len() == 0;
+        let first = local.deque.is_empty();
         local.deque.push(displaced);
         self.notify(first)
     }
