@@ -92,7 +92,7 @@ impl TaskTable {
         {
             return task;
         }
-        Box::new(Task::new(id, entry, halt, registers, &[]))
+        Box::new(Task::new(id, entry, halt, registers))
     }
     /// Keeps the memory of a task that has ended.
     pub fn recycle(&mut self, task: Box<Task>) {
@@ -147,7 +147,7 @@ impl TaskTable {
         let workers = self.workers;
         self.put_back(task, Some(wait)).suspend(workers)
     }
-    /// Puts a task back at the end of the program.
+    /// Puts a task back after its slice; its word.
     pub fn put_back(&mut self, mut task: Box<Task>, wait: Option<Wait>) -> &TaskWord {
         let entry = self.entries.get_mut(&task.id).expect("running tasks stay in the table");
         task.wait = wait;

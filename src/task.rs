@@ -52,10 +52,14 @@ impl Stack {
         if low.is_null() {
             handle_alloc_error(layout);
         }
-        // Registers must hold valid values (T3): nil.
+        let mut stack = Stack { low, words };
+        stack.clear();
+        stack
+    }
+    /// Registers must hold valid values (T3): nil.
+    fn clear(&mut self) {
         // SAFETY: the block has `words` words.
-        unsafe { std::slice::from_raw_parts_mut(low, words) }.fill(Value::NIL.bits());
-        Stack { low, words }
+        unsafe { std::slice::from_raw_parts_mut(self.low, self.words) }.fill(Value::NIL.bits());
     }
     fn high(&self) -> *mut u64 {
         // SAFETY: one past the end of the block.
@@ -122,46 +126,36 @@ pub struct Task {
 unsafe impl Send for Task {}
 
 impl Task {
-    /// A task that will run the function at `entry` with `values` in its first registers.
-    ///
-    /// `registers` is what that function uses.
-    pub fn new(
-        id: TaskId,
-        entry: *const u64,
-        halt: *const u64,
-        registers: usize,
-        values: &[Value],
-    ) -> Task {
-        let stack = Stack::new(Self::words_for(registers));
-        let base = stack.low.cast::<Value>();
-        // SAFETY: the block has room for `registers` values and one frame (T2).
-        let frame_top = unsafe {
-            for (i, &v) in values.iter().enumerate() {
-                debug_assert!(i < registers);
-                *base.add(i) = v;
-            }
-            let frame = stack.high().cast::<Frame>().sub(1);
-            *frame = Frame { pc: halt, base };
-            frame
-        };
-        Task {
+    /// A task that will run the function at `entry`, which uses `registers`.
+    pub fn new(id: TaskId, entry: *const u64, halt: *const u64, registers: usize) -> Task {
+        let mut task = Task {
             id,
             pc: entry,
-            base,
-            frame_top,
-            stack,
+            base: std::ptr::null_mut(),
+            frame_top: std::ptr::null_mut(),
+            stack: Stack::new(Self::words_for(registers)),
             handle: Value::NIL,
             wait: None,
             waiters: Vec::new(),
             charged: 0,
             dirty: true,
-            trace: None,
             ready_ns: 0,
+            trace: None,
             region: Region::NONE,
             spawned_at: None,
+        };
+        task.begin(halt);
+        task
+    }
+    /// The outermost frame, on an empty block.
+    fn begin(&mut self, halt: *const u64) {
+        self.base = self.low();
+        // SAFETY: the block has room for a frame (T2).
+        unsafe {
+            self.frame_top = self.stack.high().cast::<Frame>().sub(1);
+            *self.frame_top = Frame { pc: halt, base: self.base };
         }
     }
-
     fn words_for(registers: usize) -> usize {
         (registers + FRAME_WORDS).max(MIN_WORDS)
     }
@@ -179,16 +173,9 @@ impl Task {
             return false;
         }
         debug_assert!(self.handle == Value::NIL && self.trace.is_none());
-        let base = self.low();
-        // SAFETY: the block has as many words, and the last ones are a frame; nobody else uses them (T2,
-        // T3).
-        unsafe {
-            std::slice::from_raw_parts_mut(self.stack.low, self.stack.words)
-                .fill(Value::NIL.bits());
-            self.frame_top = self.stack.high().cast::<Frame>().sub(1);
-            *self.frame_top = Frame { pc: halt, base };
-        }
-        (self.id, self.pc, self.base) = (id, entry, base);
+        self.stack.clear();
+        self.begin(halt);
+        (self.id, self.pc) = (id, entry);
         (self.wait, self.charged, self.dirty) = (None, 0, true);
         (self.region, self.spawned_at) = (Region::NONE, None);
         self.waiters.clear();

@@ -90,7 +90,7 @@ impl<H: Heap, S: Scheduler, E: Sink> Worker<H, S, E> {
     /// Runs `f` with the facade of builtins, outside of any task.
     pub(super) fn with_host<T>(&mut self, f: impl FnOnce(&mut dyn Host) -> T) -> T {
         let halt = self.shared().loaded.halt();
-        let mut nobody = Task::new(0, halt, halt, 1, &[]);
+        let mut nobody = Task::new(0, halt, halt, 1);
         self.interpreter.with_host(&mut self.port, &mut nobody, f)
     }
 
