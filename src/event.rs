@@ -18,7 +18,7 @@ macro_rules! shown {
         }
     })* };
 }
-shown! { u64 usize bool &'static str }
+shown! { u64 usize bool &'static str TaskId }
 impl Shown for Option<TaskId> {
     fn shown(&self) -> Option<String> {
         self.map(|task| task.to_string())
@@ -185,12 +185,14 @@ mod tests {
 
     #[test]
     fn details_leave_out_the_task_and_what_is_not_there() {
-        let spawn = |parent| Event::TaskSpawn { task: 7, parent };
-        assert_eq!((spawn(None).detail(), spawn(Some(1)).detail()), ("".into(), "parent=1".into()));
-        let end = Event::SliceEnd { task: 7, reductions: 3 };
+        let (parent, task) = (TaskId::new(1, 0), TaskId::new(7, 1));
+        let spawn = |parent| Event::TaskSpawn { task, parent };
+        let details = (spawn(None).detail(), spawn(Some(parent)).detail());
+        assert_eq!(details, ("".into(), "parent=1".into()));
+        let end = Event::SliceEnd { task, reductions: 3 };
         assert_eq!(
             (end.name(), end.task(), end.detail()),
-            ("slice_end", Some(7), "reductions=3".into())
+            ("slice_end", Some(task), "reductions=3".into())
         );
         let begin = Event::CollectionBegin { cause: Cause::LastResort };
         assert_eq!(begin.detail(), "cause=last_resort");

@@ -71,7 +71,12 @@ impl Idle {
         !self.nothing_runs()
     }
     /// Wakes a sleeper, the watcher last; whether there was one.
+    #[inline]
     pub fn wake_one(&mut self) -> bool {
+        !self.sleepers.is_empty() && self.wake_last()
+    }
+    #[cold]
+    fn wake_last(&mut self) -> bool {
         let last = self.sleepers.len().checked_sub(1);
         let is_watcher = |i: usize| self.watcher.is_some_and(|(w, _)| w == self.sleepers[i].0);
         let place = match last {

@@ -10,22 +10,29 @@ use crate::sched::{TaskWord, Workers};
 use crate::task::{Task, TaskId};
 use crate::world::World;
 
-/// One live task.
+/// A place for a live task. Most tasks are joined by one other at most: that one is here.
 #[derive(Debug)]
 struct Entry {
-    word: TaskWord,
-    /// Absent while it runs.
+    /// Whose place it is; `None`: nobody's.
+    id: Option<TaskId>,
+    /// Absent while it runs, and before it is added.
     task: Option<Box<Task>>,
+    /// The first task that waits for its end.
+    waiter: Option<TaskId>,
+    word: TaskWord,
 }
 
-/// All live tasks.
+/// All live tasks, each at the place that its id names.
 #[derive(Debug)]
 pub struct TaskTable {
     workers: Workers,
-    entries: HashMap<TaskId, Entry>,
-    /// Who joins a task that is running right now.
-    late: HashMap<TaskId, Vec<TaskId>>,
-    last_id: TaskId,
+    entries: Vec<Entry>,
+    /// Places of tasks that have ended, the last one used next: its cache lines are warm.
+    free: Vec<u32>,
+    live: usize,
+    last_number: u64,
+    /// Further tasks that wait for an end, after the first.
+    more_waiters: HashMap<TaskId, Vec<TaskId>>,
     /// The dirty tasks: those that ran since the last collection.
     recent: Vec<TaskId>,
     /// Tasks that have ended, for new ones: spawning then takes no memory from the system's allocator.
@@ -38,16 +45,18 @@ const SPARES_MAX: usize = 64;
 const SPARE_WORDS_MAX: usize = 128;
 
 /// The number of the program's entry task.
-const ENTRY: TaskId = 1;
+const ENTRY: u64 = 1;
 
 impl TaskTable {
     /// An empty one.
     pub fn new(workers: Workers) -> TaskTable {
         TaskTable {
             workers,
-            entries: HashMap::default(),
-            late: HashMap::default(),
-            last_id: 0,
+            entries: Vec::new(),
+            free: Vec::new(),
+            live: 0,
+            last_number: 0,
+            more_waiters: HashMap::default(),
             recent: Vec::new(),
             spares: Vec::new(),
         }
@@ -56,43 +65,61 @@ impl TaskTable {
     pub fn clear(&mut self) {
         *self = TaskTable::new(self.workers);
     }
-    /// A number for a new task, counting from 1.
-    pub fn reserve(&mut self) -> TaskId {
-        self.last_id += 1;
-        self.last_id
-    }
-    /// Gives back a number that was not used.
-    pub fn forget(&mut self, id: TaskId) {
-        if id == self.last_id {
-            self.last_id -= 1;
-        }
-    }
     /// Whether this is the program's entry task.
     pub fn is_entry(&self, id: TaskId) -> bool {
-        id == ENTRY
+        id.number() == ENTRY
     }
     /// How many tasks are live.
     pub fn len(&self) -> usize {
-        self.entries.len()
+        self.live
     }
     /// Whether no task is live.
     pub fn is_empty(&self) -> bool {
-        self.entries.is_empty()
+        self.live == 0
     }
-    /// A task with this number that will run the function at `entry`, which uses `registers`.
+    fn entry(&self, id: TaskId) -> Option<&Entry> {
+        self.entries.get(id.place()).filter(|entry| entry.id == Some(id))
+    }
+    fn entry_mut(&mut self, id: TaskId) -> Option<&mut Entry> {
+        self.entries.get_mut(id.place()).filter(|entry| entry.id == Some(id))
+    }
+    /// A task, with an id of its own, that will run the function at `entry`, which uses `registers`. It is
+    /// live from here on. `None`: [`TaskId::PLACES`] tasks are.
     pub fn new_task(
         &mut self,
-        id: TaskId,
         entry: *const u64,
         halt: *const u64,
         registers: usize,
-    ) -> Box<Task> {
+    ) -> Option<Box<Task>> {
+        let id = self.reserve()?;
         if let Some(mut task) = self.spares.pop()
             && task.restart(id, entry, halt, registers)
         {
-            return task;
+            return Some(task);
         }
-        Box::new(Task::new(id, entry, halt, registers))
+        Some(Box::new(Task::new(id, entry, halt, registers)))
+    }
+    #[inline]
+    fn reserve(&mut self) -> Option<TaskId> {
+        let place = match self.free.pop() {
+            Some(place) => place as usize,
+            None => self.new_place()?,
+        };
+        self.last_number = self.last_number % TaskId::NUMBER_MAX + 1;
+        let id = TaskId::new(self.last_number, place);
+        let entry = &mut self.entries[place];
+        (entry.id, entry.word) = (Some(id), TaskWord::queued());
+        self.live += 1;
+        Some(id)
+    }
+    #[cold]
+    fn new_place(&mut self) -> Option<usize> {
+        let place = self.entries.len();
+        if place == TaskId::PLACES {
+            return None;
+        }
+        self.entries.push(Entry { id: None, task: None, waiter: None, word: TaskWord::queued() });
+        Some(place)
     }
     /// Keeps the memory of a task that has ended.
     pub fn recycle(&mut self, task: Box<Task>) {
@@ -100,16 +127,18 @@ impl TaskTable {
             self.spares.push(task);
         }
     }
-    /// Adds a task that its caller queues.
+    /// Adds a new task, which its caller queues.
     pub fn add(&mut self, task: Box<Task>) {
-        self.recent.push(task.id);
-        self.entries.insert(task.id, Entry { word: TaskWord::queued(), task: Some(task) });
+        let id = task.id;
+        self.recent.push(id);
+        self.entry_mut(id).expect("made by `new_task`").task = Some(task);
     }
     /// Takes a queued task out to run it.
     pub fn start(&mut self, id: TaskId) -> Option<Box<Task>> {
-        let entry = self.entries.get_mut(&id)?;
+        let workers = self.workers;
+        let entry = self.entry_mut(id)?;
         let mut task = entry.task.take()?;
-        entry.word.start(self.workers);
+        entry.word.start(workers);
         if !task.dirty {
             task.dirty = true;
             self.recent.push(id);
@@ -118,8 +147,9 @@ impl TaskTable {
     }
     /// The parked ones among the tasks that ran since the last collection.
     pub fn recent_mut(&mut self, f: &mut dyn FnMut(&mut Task)) {
-        for id in &self.recent {
-            if let Some(task) = self.entries.get_mut(id).and_then(|e| e.task.as_deref_mut()) {
+        for i in 0..self.recent.len() {
+            let id = self.recent[i];
+            if let Some(task) = self.entry_mut(id).and_then(|entry| entry.task.as_deref_mut()) {
                 f(task);
             }
         }
@@ -127,14 +157,15 @@ impl TaskTable {
     /// After a collection: only what runs from here on can hold references that the next minor one
     /// must see.
     pub fn all_seen(&mut self) {
-        let entries = &mut self.entries;
-        self.recent.retain(|id| match entries.get_mut(id) {
-            Some(Entry { task: Some(task), .. }) => {
+        let mut recent = std::mem::take(&mut self.recent);
+        recent.retain(|&id| match self.entry_mut(id).map(|entry| &mut entry.task) {
+            Some(Some(task)) => {
                 task.dirty = false;
                 false
             }
             running => running.is_some(),
         });
+        self.recent = recent;
     }
     /// Puts a task back whose slice is over although it could go on; the caller queues it.
     pub fn requeue(&mut self, task: Box<Task>) {
@@ -149,56 +180,76 @@ impl TaskTable {
     }
     /// Puts a task back after its slice; its word.
     pub fn put_back(&mut self, mut task: Box<Task>, wait: Option<Wait>) -> &TaskWord {
-        let entry = self.entries.get_mut(&task.id).expect("running tasks stay in the table");
+        let entry = self.entry_mut(task.id).expect("running tasks stay in the table");
         task.wait = wait;
-        if !self.late.is_empty() {
-            task.waiters.extend(self.late.remove(&task.id).into_iter().flatten());
-        }
         entry.task = Some(task);
         &entry.word
     }
     /// Wakes a task; `true` when the caller must queue it.
     #[must_use]
     pub fn wake(&self, id: TaskId) -> bool {
-        self.entries.get(&id).is_some_and(|entry| entry.word.wake(self.workers))
+        self.entry(id).is_some_and(|entry| entry.word.wake(self.workers))
     }
     /// A task that does not run.
     pub fn parked(&self, id: TaskId) -> Option<&Task> {
-        self.entries.get(&id)?.task.as_deref()
+        self.entry(id)?.task.as_deref()
+    }
+    /// A task that waits for the end of `joined`, to be given what that left: it counts as one that ran.
+    pub fn joining(&mut self, id: TaskId, joined: TaskId) -> Option<&mut Task> {
+        let entry = self.entries.get_mut(id.place()).filter(|entry| entry.id == Some(id))?;
+        let task = entry.task.as_deref_mut()?;
+        if task.wait != Some(Wait::Join(joined)) {
+            return None;
+        }
+        if !std::mem::replace(&mut task.dirty, true) {
+            self.recent.push(id);
+        }
+        Some(task)
     }
     /// All tasks that do not run.
     pub fn parked_mut(&mut self) -> impl Iterator<Item = &mut Task> {
-        self.entries.values_mut().filter_map(|e| e.task.as_deref_mut())
+        self.entries.iter_mut().filter_map(|entry| entry.task.as_deref_mut())
     }
     /// A task was queued at this time, nanoseconds since the start; for whoever measures delays.
     pub fn set_ready_ns(&mut self, id: TaskId, now_ns: u64) {
-        if let Some(task) = self.entries.get_mut(&id).and_then(|entry| entry.task.as_mut()) {
+        if let Some(task) = self.entry_mut(id).and_then(|entry| entry.task.as_mut()) {
             task.ready_ns = now_ns;
         }
     }
     /// Makes `waiter` wait for the end of `id`; `false` when that has ended already.
     pub fn add_waiter(&mut self, id: TaskId, waiter: TaskId) -> bool {
-        let Some(entry) = self.entries.get_mut(&id) else { return false };
-        match &mut entry.task {
-            Some(task) => task.waiters.push(waiter),
-            None => self.late.entry(id).or_default().push(waiter),
+        let Some(entry) = self.entry_mut(id) else { return false };
+        if entry.waiter.is_none() {
+            entry.waiter = Some(waiter);
+        } else {
+            self.more_waiters.entry(id).or_default().push(waiter);
         }
         true
     }
-    /// Removes a task that has ended: who has joined it while it ran.
-    pub fn remove(&mut self, id: TaskId) -> Vec<TaskId> {
-        self.entries.remove(&id);
-        if self.late.is_empty() { Vec::new() } else { self.late.remove(&id).unwrap_or_default() }
+    /// Removes a task that has ended: who has joined it, the first one and the others.
+    pub fn remove(&mut self, id: TaskId) -> (Option<TaskId>, Vec<TaskId>) {
+        let entry = self.entry_mut(id).expect("it was live");
+        let first = entry.waiter.take();
+        entry.id = None;
+        self.free.push(id.place() as u32);
+        self.live -= 1;
+        let none = first.is_none() || self.more_waiters.is_empty();
+        (first, if none { Vec::new() } else { self.more_waiters.remove(&id).unwrap_or_default() })
     }
 
+    /// The tasks that do not run, and their places.
+    fn tasks(&self) -> impl Iterator<Item = (&Entry, &Task)> {
+        self.entries.iter().filter_map(|entry| Some((entry, entry.task.as_deref()?)))
+    }
     /// Bytes of all tasks outside of the heap.
     pub fn bytes(&self) -> usize {
-        self.entries.values().filter_map(|e| e.task.as_deref()).map(Task::bytes).sum()
+        let places = self.entries.capacity() * size_of::<Entry>();
+        places + self.tasks().map(|(_, task)| task.bytes()).sum::<usize>()
     }
 
     /// Every blocked task, where it stands and what it waits for; members of a cycle first.
     pub fn deadlock_report(&self, loaded: &Loaded, world: &World) -> Vec<Stuck> {
-        let mut ids: Vec<TaskId> = self.entries.keys().copied().collect();
+        let mut ids: Vec<TaskId> = self.entries.iter().filter_map(|entry| entry.id).collect();
         ids.sort_unstable();
         let cycle = self.wait_cycle(&ids);
         ids.sort_by_key(|id| (!cycle.contains(id), *id));
@@ -210,7 +261,7 @@ impl TaskTable {
         let (waits_for, _) = self.waits_for(id);
         let name = at.map(|place| world.program.names.text(place.function).to_owned());
         Stuck {
-            task: id,
+            task: id.number(),
             function: name.unwrap_or_default(),
             at,
             spawned_at: task.spawned_at.and_then(|i| Place::of(loaded, i)),
@@ -230,16 +281,21 @@ impl TaskTable {
             let at = place_of(task, loaded);
             let name = at.map(|place| world.program.names.text(place.function).to_owned());
             let spawned_at = task.spawned_at.and_then(|i| Place::of(loaded, i));
-            Standing { task: task.id, function: name.unwrap_or_default(), at, spawned_at, doing }
+            Standing {
+                task: task.id.number(),
+                function: name.unwrap_or_default(),
+                at,
+                spawned_at,
+                doing,
+            }
         };
-        let parked = self.entries.iter().filter_map(|(&id, entry)| {
-            let task = entry.task.as_deref()?;
+        let parked = self.tasks().map(|(entry, task)| {
             let queued = task.wait.is_none() || entry.word.is_queued();
             let doing = match queued {
                 true => Doing::WaitsForItsTurn,
-                false => Doing::WaitsFor(self.waits_for(id).0),
+                false => Doing::WaitsFor(self.waits_for(task.id).0),
             };
-            Some(standing(task, doing))
+            standing(task, doing)
         });
         let running = running.iter().map(|task| standing(task, Doing::Runs));
         let mut all: Vec<_> = parked.chain(running).collect();
@@ -259,7 +315,7 @@ impl TaskTable {
     }
     /// The members of a cycle of waits, if there is one: a task waits for at most one other.
     fn wait_cycle(&self, ids: &[TaskId]) -> HashSet<TaskId> {
-        let next = |id| self.waits_for(id).1.filter(|other| self.entries.contains_key(other));
+        let next = |id| self.waits_for(id).1.filter(|other| self.entry(*other).is_some());
         let mut done = HashSet::default();
         for &start in ids {
             let mut path = Vec::new();
@@ -303,8 +359,8 @@ pub enum Doing {
 /// One task of a dump.
 #[derive(Clone, PartialEq, Debug)]
 pub struct Standing {
-    /// The task.
-    pub task: TaskId,
+    /// The task's number.
+    pub task: u64,
     /// The function it stands in.
     pub function: String,
     /// Where it stands.
@@ -318,8 +374,8 @@ pub struct Standing {
 /// One line of a deadlock report.
 #[derive(Clone, PartialEq, Debug)]
 pub struct Stuck {
-    /// The task.
-    pub task: TaskId,
+    /// The task's number.
+    pub task: u64,
     /// The function it stands in.
     pub function: String,
     /// Where it stands.

@@ -16,6 +16,7 @@
 //! - T4. The outermost frame returns to the VM's `Halt` stub.
 
 use std::alloc::{Layout, alloc, dealloc, handle_alloc_error};
+use std::num::NonZeroU64;
 
 use crate::heap::Region;
 use crate::host::Wait;
@@ -58,8 +59,15 @@ impl Stack {
     }
     /// Registers must hold valid values (T3): nil.
     fn clear(&mut self) {
-        // SAFETY: the block has `words` words.
-        unsafe { std::slice::from_raw_parts_mut(self.low, self.words) }.fill(Value::NIL.bits());
+        const NIL: u64 = Value::NIL.bits();
+        if self.words == MIN_WORDS {
+            // Most are of this size, and a few wide stores do it.
+            // SAFETY: the block has as many words.
+            unsafe { self.low.cast::<[u64; MIN_WORDS]>().write([NIL; MIN_WORDS]) };
+        } else {
+            // SAFETY: the block has `words` words.
+            unsafe { std::slice::from_raw_parts_mut(self.low, self.words) }.fill(NIL);
+        }
     }
     fn high(&self) -> *mut u64 {
         // SAFETY: one past the end of the block.
@@ -77,8 +85,74 @@ impl Drop for Stack {
 /// The smallest block, words: a task that sleeps in a small function needs no more.
 const MIN_WORDS: usize = 12;
 
-/// The number of a task; never reused within a VM.
-pub type TaskId = u64;
+/// Which task: its number, which people see, and its place in the table of live tasks, which finds it.
+///
+/// Numbers count a VM's tasks from 1; a place is used again when its task has ended. The number tells the
+/// later task from the earlier one, so an id stays valid for ever and names nothing once its task has
+/// ended. (After 2^36 tasks numbers begin anew: an id as old as that could name another task.)
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct TaskId(NonZeroU64);
+
+const PLACE_BITS: u32 = 24;
+const NUMBER_BITS: u32 = 36;
+
+impl TaskId {
+    /// How many tasks may be live at a time.
+    pub const PLACES: usize = 1 << PLACE_BITS;
+    /// The largest number.
+    pub const NUMBER_MAX: u64 = (1 << NUMBER_BITS) - 1;
+
+    /// The task of this number (1 to [`Self::NUMBER_MAX`]) at this place (below [`Self::PLACES`]).
+    ///
+    /// # Panics
+    /// For number 0.
+    #[inline]
+    pub const fn new(number: u64, place: usize) -> TaskId {
+        debug_assert!(number <= Self::NUMBER_MAX && place < Self::PLACES);
+        TaskId(NonZeroU64::new(number << PLACE_BITS | place as u64).expect("tasks count from 1"))
+    }
+    /// Its number.
+    #[inline]
+    pub const fn number(self) -> u64 {
+        self.0.get() >> PLACE_BITS
+    }
+    /// Its place.
+    #[inline]
+    pub const fn place(self) -> usize {
+        self.0.get() as usize & (Self::PLACES - 1)
+    }
+    /// As a word; never 0.
+    #[inline]
+    pub const fn bits(self) -> u64 {
+        self.0.get()
+    }
+    /// The id of a word that [`Self::bits`] gave.
+    #[inline]
+    pub fn from_bits(bits: u64) -> Option<TaskId> {
+        NonZeroU64::new(bits).map(TaskId)
+    }
+    /// As a slot of its handle holds it.
+    #[inline]
+    pub fn value(self) -> Value {
+        Value::small(self.bits() as i64)
+    }
+    /// The id that [`Self::value`] gave; `None` for other values.
+    #[inline]
+    pub fn from_value(v: Value) -> Option<TaskId> {
+        Self::from_bits(v.as_int()? as u64)
+    }
+}
+
+impl std::fmt::Display for TaskId {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        self.number().fmt(f)
+    }
+}
+impl std::fmt::Debug for TaskId {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "task {}", self.number())
+    }
+}
 
 /// The stack trace of an error that nobody may catch.
 #[derive(Debug)]
@@ -105,8 +179,6 @@ pub struct Task {
     pub handle: Value,
     /// What it waits for, while it is blocked.
     pub wait: Option<Wait>,
-    /// Tasks that wait for its end.
-    pub waiters: Vec<TaskId>,
     /// Bytes that the driver has been asked for on its behalf.
     pub charged: usize,
     /// Whether it ran since the last collection.
@@ -136,7 +208,6 @@ impl Task {
             stack: Stack::new(Self::words_for(registers)),
             handle: Value::NIL,
             wait: None,
-            waiters: Vec::new(),
             charged: 0,
             dirty: true,
             ready_ns: 0,
@@ -178,13 +249,12 @@ impl Task {
         (self.id, self.pc) = (id, entry);
         (self.wait, self.charged, self.dirty) = (None, 0, true);
         (self.region, self.spawned_at) = (Region::NONE, None);
-        self.waiters.clear();
         true
     }
 
     /// Bytes that this task takes outside of the heap.
     pub fn bytes(&self) -> usize {
-        size_of::<Task>() + self.stack.words * 8 + self.waiters.capacity() * 8
+        size_of::<Task>() + self.stack.words * 8
     }
     /// Words of the block.
     pub fn stack_words(&self) -> usize {

@@ -1,7 +1,8 @@
 //! Task handles, scopes, and the compiler's own functions (names with `%`).
 //!
 //! Waiting is written in retry style: a builtin that finds a pending task returns
-//! `Block(Wait::Join(id))` and is called again, with the same arguments, when that task has ended.
+//! `Block(Wait::Join(id))` and is called again, with the same arguments, when that task has ended; or,
+//! if that has not failed, the driver gives `join` the result.
 
 use crate::concurrency::scope;
 use crate::host::{Exit, Native, NativeResult, Wait};
@@ -27,7 +28,8 @@ fn state(cx: &Native<'_>, task: Obj) -> TaskState {
 fn wait(cx: &mut Native<'_>, task: Obj) -> Result<TaskState, Exit> {
     match state(cx, task) {
         TaskState::Pending => {
-            Err(Exit::Block(Wait::Join(int_slot(cx, task, slots::TASK_ID) as TaskId)))
+            let id = cx.load(task, slots::TASK_ID).value();
+            Err(Exit::Block(Wait::Join(TaskId::from_value(id).expect("a handle names its task"))))
         }
         ended => {
             cx.store(task, slots::TASK_OBSERVED, Value::TRUE);

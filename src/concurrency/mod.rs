@@ -102,7 +102,7 @@ impl<'a> Critical<'a> {
     }
     /// The number of a task, by its handle.
     pub fn task_id(&mut self, handle: Obj) -> TaskId {
-        self.int(handle, slots::TASK_ID) as TaskId
+        TaskId::from_value(self.load(handle, slots::TASK_ID)).expect("a handle names its task")
     }
     /// The time, nanoseconds since the start.
     pub fn now_ns(&mut self) -> u64 {

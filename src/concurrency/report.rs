@@ -62,5 +62,5 @@ fn one(waiter: Obj) -> (String, Option<TaskId>) {
 
 fn task_of(o: Obj, slot: usize) -> Option<TaskId> {
     let handle = o.slot(slot).as_object()?;
-    Some(int(handle, slots::TASK_ID) as TaskId)
+    TaskId::from_value(handle.slot(slots::TASK_ID))
 }

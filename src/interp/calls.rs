@@ -3,8 +3,10 @@
 use super::{Ctx, FuncInfo, Outcome, St};
 use crate::builtins;
 use crate::bytecode::HandlerRange;
+use crate::class::ClassId;
 use crate::heap::{Heap, Mutator};
 use crate::host::{Exit, Host, new_error};
+use crate::object::slots;
 use crate::task::{Frame, Trace};
 use crate::value::Value;
 
@@ -77,20 +79,29 @@ impl<H: Heap> Ctx<H> {
     }
 
     /// The function behind a callable value, if it takes `args` arguments.
+    #[inline]
     pub(super) fn callable(&mut self, v: Value, args: usize) -> Result<FuncInfo, Exit> {
-        let closure = v.as_object().filter(|o| o.kind() == crate::object::ObjectKind::Closure);
-        let Some(closure) = closure else {
-            let text = builtins::type_name(self, v);
-            return Err(self.error("TypeMismatch", &format!("a {text} cannot be called")));
-        };
-        let id = self.mutator.load(closure, crate::object::slots::FUNC).int_unchecked() as usize;
-        let f = self.loaded().funcs()[id];
-        if f.params as usize == args {
-            return Ok(f);
+        if let Some(closure) = v.as_object().filter(|o| o.class() == ClassId::CLOSURE) {
+            let id = self.mutator.load(closure, slots::FUNC).int_unchecked() as usize;
+            let f = self.loaded().funcs()[id];
+            if f.params as usize == args {
+                return Ok(f);
+            }
         }
+        Err(self.not_callable(v, args))
+    }
+    #[cold]
+    #[inline(never)]
+    fn not_callable(&mut self, v: Value, args: usize) -> Exit {
+        let Some(closure) = v.as_object().filter(|o| o.class() == ClassId::CLOSURE) else {
+            let text = builtins::type_name(self, v);
+            return self.error("TypeMismatch", &format!("a {text} cannot be called"));
+        };
+        let id = self.mutator.load(closure, slots::FUNC).int_unchecked() as usize;
+        let f = self.loaded().funcs()[id];
         let name = self.loaded().code().functions[id].name;
         let name = self.world().program.names.text(name).to_owned();
-        Err(self.arity_error(&name, f.params as usize, args))
+        self.arity_error(&name, f.params as usize, args)
     }
 
     /// Takes an error to its handler: the innermost protected range around the failing word, then

@@ -61,10 +61,10 @@ pub trait Driver {
     fn collect(&mut self, running: &mut Task, why: Cause);
     /// Stops the world and shows its roots.
     fn roots(&mut self, running: &mut Task, f: &mut dyn FnMut(&mut dyn Roots));
-    /// A task, with a number of its own, that will run this function.
-    fn new_task(&mut self, f: FuncInfo) -> Box<Task>;
-    /// Asks for memory that a task takes outside of the heap; `false` when all tasks together would
-    /// take more than the heap's limit.
+    /// A task, with an id of its own, that will run this function; `None` when there are too many, or all
+    /// together would take more memory outside of the heap than the heap's limit.
+    fn new_task(&mut self, f: FuncInfo) -> Option<Box<Task>>;
+    /// Asks for the memory by which a task's stack has grown; `false` as above.
     fn charge(&mut self, task: &mut Task) -> bool;
     /// Takes over a new task; whether the running one should give way to it.
     fn spawned(&mut self, task: Box<Task>) -> bool;
@@ -185,7 +185,7 @@ impl Driver for NoDriver {
     fn roots(&mut self, _: &mut Task, _: &mut dyn FnMut(&mut dyn Roots)) {
         unreachable!("no slice is running")
     }
-    fn new_task(&mut self, _: FuncInfo) -> Box<Task> {
+    fn new_task(&mut self, _: FuncInfo) -> Option<Box<Task>> {
         unreachable!("no slice is running")
     }
     fn charge(&mut self, _: &mut Task) -> bool {
@@ -257,6 +257,7 @@ impl<H: Heap> Interpreter<H> {
         task: &mut Task,
         f: impl FnOnce(&mut dyn crate::host::Host) -> T,
     ) -> T {
+        self.attach(driver);
         self.enter(task, driver);
         let result = f(&mut *self.ctx);
         self.ctx.save(task.pc, task.base);
@@ -279,16 +280,21 @@ impl<H: Heap> Interpreter<H> {
         Peer(NonNull::from(&mut *self.ctx))
     }
 
-    fn enter(&mut self, task: &mut Task, driver: &mut dyn Driver) {
+    /// Where the shared state is. Its tables do not move once the program is loaded, so this is done once
+    /// before a worker's first slice.
+    pub(crate) fn attach(&mut self, driver: &mut dyn Driver) {
         let ctx = &mut *self.ctx;
         ctx.world = driver.world_ptr();
         let world = ctx.world();
         let (constants, globals) = (world.constants.as_ptr(), world.globals.as_mut_ptr().cast());
         let scratch = world.scratch.as_mut_ptr();
-        ctx.frame_top = task.frame_top;
         ctx.constants = constants;
         ctx.globals = globals;
         ctx.scratch = scratch;
+    }
+    fn enter(&mut self, task: &mut Task, driver: &mut dyn Driver) {
+        let ctx = &mut *self.ctx;
+        ctx.frame_top = task.frame_top;
         ctx.task = task;
         // SAFETY: only the lifetime is widened; the pointer is used within this slice alone.
         ctx.driver = unsafe {

@@ -40,6 +40,18 @@ pub(super) unsafe fn slow<H: Heap>(
         ctx.resume.reds = reds;
         return false;
     }
+    if word as u8 == Op::Spawn as u8 {
+        // SAFETY: by the caller.
+        match unsafe { ctx.spawn(word, pc, base) } {
+            Ok(()) => {
+                // SAFETY: a word follows the instruction.
+                ctx.resume = Resume { pc: unsafe { pc.add(1) }, base, reds };
+                return true;
+            }
+            // SAFETY: by the caller.
+            Err(exit) => return unsafe { leave(word, pc, base, reds, ctx, exit) },
+        }
+    }
     // SAFETY: by the caller.
     let result = unsafe { redo(word, pc, base, reds, ctx) };
     ctx.keep(result, pc, base)
@@ -114,31 +126,30 @@ pub(super) unsafe fn call_builtin<H: Heap>(
             run.resume.reds = reds + u64::from(is_method);
             Next::Over
         }
-        // SAFETY: by the caller.
-        Err(exit) => unsafe {
-            leave_builtin(word, pc, base, reds + u64::from(is_method), ctx, exit)
-        },
+        Err(exit) => {
+            let reds = reds + u64::from(is_method);
+            // SAFETY: by the caller.
+            Next::of(unsafe { leave(word, pc, base, reds, run, exit) })
+        }
     }
 }
 
-/// A builtin throws, or ends the program.
+/// What an instruction that has been executed here throws, or the end of the program. As [`slow`].
 #[cold]
 #[inline(never)]
-unsafe fn leave_builtin<H: Heap>(
+unsafe fn leave<H: Heap>(
     word: u64,
     pc: *const u64,
     base: *mut Value,
     reds: u64,
-    ctx: *mut Ctx<H>,
+    ctx: &mut Ctx<H>,
     exit: Exit,
-) -> Next {
+) -> bool {
     let i = Instruction::decode(word).expect("verified code decodes");
     // SAFETY: as in `redo`.
     let next = unsafe { pc.add(1) };
-    // SAFETY: as `slow`.
-    let ctx = unsafe { &mut *ctx };
     let result = Slow { ctx: &mut *ctx, i, pc, next, base, reds }.settle(Err(exit));
-    Next::of(ctx.keep(result, pc, base))
+    ctx.keep(result, pc, base)
 }
 
 unsafe fn redo<H: Heap>(
@@ -219,6 +230,55 @@ impl<H: Heap> Ctx<H> {
         // SAFETY: by the caller.
         unsafe { self.block(Wait::Turn, pc, base, a) };
         true
+    }
+    /// A `Spawn`: the new task's handle goes into `a`. Programs that have many tasks make one every few
+    /// instructions, so it has a way of its own.
+    unsafe fn spawn(&mut self, word: u64, pc: *const u64, base: *mut Value) -> Step {
+        self.save(pc, base);
+        self.leave_fast();
+        let [_, a, args, ..] = word.to_le_bytes();
+        // SAFETY: verified code: arguments and callee lie in the frame.
+        let window = unsafe { base.add(a as usize) };
+        // SAFETY: as above.
+        let f = self.callable(unsafe { *window.add(args as usize) }, args as usize)?;
+        let layout = ObjectLayout::new(ObjectKind::Task, slots::TASK_LEN);
+        let handle = self.alloc(layout).map_err(Exit::Throw)?;
+        let driver = self.driver;
+        // SAFETY: the driver is valid for the slice.
+        let Some(mut task) = (unsafe { (*driver).new_task(f) }) else {
+            (0..layout.len as usize).for_each(|slot| self.mutator.init(handle, slot, Value::NIL));
+            return Err(Exit::Throw(self.world().out_of_memory));
+        };
+        for slot in 0..slots::TASK_LEN as usize {
+            let v = match slot {
+                slots::TASK_ID => task.id.value(),
+                slots::TASK_STATE => Value::small(TaskState::Pending as i64),
+                slots::TASK_OBSERVED => Value::FALSE,
+                _ => Value::NIL,
+            };
+            self.mutator.init(handle, slot, v);
+        }
+        // A closure finds itself behind its arguments; others leave the callee word out.
+        for n in 0..args as usize + usize::from(f.captures > 0) {
+            // SAFETY: as above; the new task has as many registers, parameters and closure among them.
+            let (v, register) = unsafe { (*window.add(n), &mut *task.base.add(n)) };
+            self.mutator.escape(v);
+            self.mutator.set(register, v);
+        }
+        self.mutator.set(&mut task.handle, Value::object(handle));
+        task.spawned_at = Some(self.loaded().index_of(pc));
+        // SAFETY: as above.
+        if unsafe { (*driver).spawned(task) } {
+            self.limit.end();
+        }
+        // SAFETY: as above.
+        self.mutator.set(unsafe { &mut *window }, Value::object(handle));
+        if <H::Mutator as Mutator>::COUNTS && self.mutator.unsettled() {
+            // SAFETY: a word follows the instruction.
+            self.drain(unsafe { pc.add(1) }, base);
+        }
+        self.enter_fast();
+        Ok(())
     }
     /// Keeps where the run goes on, or the reductions of the slice that ends: whether it goes on.
     fn keep(&mut self, result: Result<St<H>, u64>, pc: *const u64, base: *mut Value) -> bool {
@@ -472,7 +532,6 @@ impl<H: Heap> Slow<'_, H> {
                 self.set(i.a, v)
             }
             Op::Throw => Err(Exit::Throw(self.a())),
-            Op::Spawn => self.spawn(),
             Op::Yield => self.native_window(builtins::give_way, 0, 0).map(drop),
             Op::GetField => self.get_field(Name(i.d as u32 & 0xffff), true),
             Op::GetFieldAny => self.get_field(Name(i.d as u32), false),
@@ -573,6 +632,7 @@ impl<H: Heap> Slow<'_, H> {
             | Op::Switch
             | Op::Return
             | Op::ReturnV
+            | Op::Spawn
             | Op::Halt => unreachable!("{:?} has no slow path", i.op),
         }
     }
@@ -706,48 +766,6 @@ impl<H: Heap> Slow<'_, H> {
         self.next = frame.pc;
         self.base = frame.base;
         Ok(())
-    }
-
-    // ---- tasks ----
-
-    fn spawn(&mut self) -> Step {
-        let args = self.i.b;
-        let f = self.ctx.callable(self.reg(self.i.a + args), args as usize)?;
-        let layout = ObjectLayout::new(ObjectKind::Task, slots::TASK_LEN);
-        let handle = self.ctx.alloc(layout).map_err(Exit::Throw)?;
-        let driver = self.ctx.driver;
-        // SAFETY: the driver is valid for the slice.
-        let mut task = unsafe { (*driver).new_task(f) };
-        let state = Value::small(TaskState::Pending as i64);
-        for slot in 0..slots::TASK_LEN as usize {
-            let v = match slot {
-                slots::TASK_ID => Value::small(task.id as i64),
-                slots::TASK_STATE => state,
-                slots::TASK_OBSERVED => Value::FALSE,
-                _ => Value::NIL,
-            };
-            self.ctx.mutator.init(handle, slot, v);
-        }
-        // A closure finds itself behind its arguments; others leave the callee word out.
-        let count = args as usize + usize::from(f.captures > 0);
-        // SAFETY: the window and the callee are verified to lie in the frame.
-        let values = unsafe { std::slice::from_raw_parts(self.base.add(self.i.a as usize), count) };
-        // SAFETY: as above.
-        if !unsafe { (*driver).charge(&mut task) } {
-            return Err(Exit::Throw(self.ctx.world().out_of_memory));
-        }
-        for (n, &v) in values.iter().enumerate() {
-            self.ctx.mutator.escape(v);
-            // SAFETY: the new task has `f.registers` registers, parameters and closure among them.
-            self.ctx.mutator.set(unsafe { &mut *task.base.add(n) }, v);
-        }
-        self.ctx.mutator.set(&mut task.handle, Value::object(handle));
-        task.spawned_at = Some(self.ctx.loaded().index_of(self.pc));
-        // SAFETY: as above.
-        if unsafe { (*driver).spawned(task) } {
-            self.ctx.limit.end();
-        }
-        self.set(self.i.a, Value::object(handle))
     }
 
     /// Ends the region in `b`; the result in `c` goes to `a`, promoted if it has to be.

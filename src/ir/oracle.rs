@@ -45,7 +45,7 @@ const TRACE_FRAMES: usize = 64;
 /// How long a turn takes: virtual time has to go on for tasks that wait actively for a sleeper.
 const TURN_NS: u64 = 1_000;
 /// The number of the program's entry task.
-const ENTRY: TaskId = 1;
+const ENTRY: u64 = 1;
 
 /// What a run starts from.
 #[derive(Clone, Debug)]
@@ -110,7 +110,7 @@ pub fn run(program: &Program, config: &OracleConfig) -> OracleRun {
         tasks: BTreeMap::new(),
         ready: VecDeque::new(),
         timers: BinaryHeap::new(),
-        last_task: 0,
+        last_number: 0,
         timer_count: 0,
         failures: Vec::new(),
         steps: 0,
@@ -259,7 +259,7 @@ struct Oracle<'p> {
     ready: VecDeque<TaskId>,
     /// (due time, sequence, task)
     timers: BinaryHeap<Reverse<(u64, u64, TaskId)>>,
-    last_task: TaskId,
+    last_number: u64,
     timer_count: u64,
     /// Tasks that failed: handle and what to report if nobody joins.
     failures: Vec<(Obj, Ending)>,
@@ -317,9 +317,10 @@ impl<'p> Oracle<'p> {
     ) -> Result<Value, Value> {
         let layout = ObjectLayout::new(ObjectKind::Task, slots::TASK_LEN);
         let handle = self.host.alloc(layout)?;
-        self.last_task += 1;
-        let id = self.last_task;
-        self.host.init(handle, slots::TASK_ID, Value::small(id as i64));
+        self.last_number += 1;
+        // A map finds its tasks: places are not needed.
+        let id = TaskId::new(self.last_number, 0);
+        self.host.init(handle, slots::TASK_ID, id.value());
         self.host.init(handle, slots::TASK_STATE, Value::small(TaskState::Pending as i64));
         self.host.init(handle, slots::TASK_OBSERVED, Value::FALSE);
         let task = Task {
@@ -393,7 +394,7 @@ impl<'p> Oracle<'p> {
         let at = own_place(&places).expect("a task that waits has a frame");
         let (waits_for, _) = self.waits_for(task);
         Stuck {
-            task: task.id,
+            task: task.id.number(),
             function: self.program.names.text(at.function).to_owned(),
             at: Some(at),
             spawned_at: task.spawned_at,
@@ -493,10 +494,10 @@ impl<'p> Oracle<'p> {
         let scope = self.host.load(task.handle, slots::TASK_SCOPE).as_object();
         self.host.store(task.handle, slots::TASK_SCOPE, Value::NIL);
         let cancelled = scope::is_cancellation(&self.host.world, value);
-        if state == TaskState::Failed && (task.id == ENTRY || !cancelled) {
+        if state == TaskState::Failed && (task.id.number() == ENTRY || !cancelled) {
             let ending = describe_error(&self.host.world, value, task.trace);
             // The entry task's failure ends the program; others wait for a join.
-            if task.id == ENTRY {
+            if task.id.number() == ENTRY {
                 return Some(ending);
             }
             self.failures.push((task.handle, ending));

@@ -17,7 +17,7 @@ use crate::sync::Stopwatch;
 use crate::task::{Task, TaskId};
 use crate::world::World;
 
-/// The ticket of what writes what was printed: no task has this number.
+/// The ticket of what writes what was printed; a task's is its id.
 const WRITTEN: Ticket = 0;
 
 /// See the file's head.
@@ -151,7 +151,7 @@ impl<H: Heap, S: Scheduler, E: Sink> Port<H, S, E> {
     /// A helper does the job of a task that waits for it.
     #[cold]
     fn call(&mut self, id: TaskId, job: Job) {
-        if let Some(job) = self.hand_over(id, job) {
+        if let Some(job) = self.hand_over(id.bits(), job) {
             self.call_here(job);
             self.wake(id);
         }
@@ -178,9 +178,9 @@ impl<H: Heap, S: Scheduler, E: Sink> Port<H, S, E> {
                 if let Err(panic) = result {
                     std::panic::resume_unwind(panic);
                 }
-                match ticket {
-                    WRITTEN => self.output_is_written(),
-                    id => self.wake(id),
+                match TaskId::from_bits(ticket) {
+                    None => self.output_is_written(),
+                    Some(id) => self.wake(id),
                 }
             }
         }
@@ -332,10 +332,14 @@ impl<H: Heap, S: Scheduler, E: Sink> Driver for Port<H, S, E> {
         f(&mut Self::roots_of(self.shared(), running));
         self.resume_others();
     }
-    fn new_task(&mut self, f: FuncInfo) -> Box<Task> {
+    fn new_task(&mut self, f: FuncInfo) -> Option<Box<Task>> {
         let shared = self.shared();
-        let id = shared.table.reserve();
-        shared.table.new_task(id, f.code, shared.loaded.halt(), f.registers as usize)
+        let mut task = shared.table.new_task(f.code, shared.loaded.halt(), f.registers as usize)?;
+        if self.charge(&mut task) {
+            return Some(task);
+        }
+        self.shared().table.remove(task.id);
+        None
     }
     fn charge(&mut self, task: &mut Task) -> bool {
         let shared = self.shared();

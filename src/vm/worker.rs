@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use super::port::Port;
 use super::shared::Shared;
+use crate::bytecode::ops::Op;
 use crate::concurrency::{Critical, scope};
 use crate::event::{Event, Sink};
 use crate::heap::{Heap, Mutator, Region};
@@ -13,12 +14,15 @@ use crate::idle::Idle;
 use crate::interp::{Driver, Interpreter, Outcome};
 use crate::ir::FuncId;
 use crate::metrics::{Activity, Clock, WorkerCounts, WorkerStats};
-use crate::object::{ObjectKind, ObjectLayout, TaskState, slots};
+use crate::object::{Obj, ObjectKind, ObjectLayout, TaskState, slots};
 use crate::report::{Ending, describe_error, trace_of};
 use crate::sched::{Pick, Ready, Scheduler};
 use crate::sync::Stopwatch;
 use crate::task::{Task, TaskId};
 use crate::value::Value;
+
+/// The id of what is no task: builtins that are called outside of any see one.
+const NOBODY: TaskId = TaskId::new(TaskId::NUMBER_MAX, TaskId::PLACES - 1);
 
 /// How long a slice takes in virtual time.
 const VIRTUAL_SLICE_NS: u64 = 1_000;
@@ -90,28 +94,25 @@ impl<H: Heap, S: Scheduler, E: Sink> Worker<H, S, E> {
     /// Runs `f` with the facade of builtins, outside of any task.
     pub(super) fn with_host<T>(&mut self, f: impl FnOnce(&mut dyn Host) -> T) -> T {
         let halt = self.shared().loaded.halt();
-        let mut nobody = Task::new(0, halt, halt, 1);
+        let mut nobody = Task::new(NOBODY, halt, halt, 1);
         self.interpreter.with_host(&mut self.port, &mut nobody, f)
     }
 
     /// A new task that calls a function. The values must be roots of the world meanwhile.
     pub(super) fn spawn_function(&mut self, f: FuncId, values: &[Value]) -> Result<TaskId, Value> {
         let info = self.shared().loaded.funcs()[f.index()];
-        let id = self.shared().table.reserve();
-        let handle = self.with_host(|host| {
-            let layout = ObjectLayout::new(ObjectKind::Task, slots::TASK_LEN);
-            let handle = host.alloc(layout)?;
-            host.init(handle, slots::TASK_ID, Value::small(id as i64));
-            host.init(handle, slots::TASK_STATE, Value::small(TaskState::Pending as i64));
-            host.init(handle, slots::TASK_OBSERVED, Value::FALSE);
-            Ok::<_, Value>(Value::object(handle))
-        });
-        let handle = handle.inspect_err(|_| self.shared().table.forget(id))?;
-        let halt = self.shared().loaded.halt();
-        let table = &mut self.shared().table;
-        let mut task = table.new_task(id, info.code, halt, info.registers as usize);
+        let layout = ObjectLayout::new(ObjectKind::Task, slots::TASK_LEN);
+        let handle = self.with_host(|host| host.alloc(layout))?;
+        let shared = self.port.shared();
+        let halt = shared.loaded.halt();
+        let task = shared.table.new_task(info.code, halt, info.registers as usize);
+        let mut task = task.ok_or(shared.world.out_of_memory)?;
+        let id = task.id;
         let mutator = self.interpreter.mutator();
-        mutator.set(&mut task.handle, handle);
+        mutator.init(handle, slots::TASK_ID, id.value());
+        mutator.init(handle, slots::TASK_STATE, Value::small(TaskState::Pending as i64));
+        mutator.init(handle, slots::TASK_OBSERVED, Value::FALSE);
+        mutator.set(&mut task.handle, Value::object(handle));
         for (n, &v) in values.iter().enumerate() {
             // SAFETY: parameters are registers of the new task.
             mutator.set(unsafe { &mut *task.base.add(n) }, v);
@@ -124,6 +125,7 @@ impl<H: Heap, S: Scheduler, E: Sink> Worker<H, S, E> {
     /// the gate before and afterwards.
     pub(super) fn work(&mut self) {
         let (dumps, limit) = (self.shared().dumps.clone(), self.interpreter.limit());
+        self.interpreter.attach(&mut self.port);
         // SAFETY: the interpreter is there for longer than this.
         let _on_list = dumps.map(|dumps| unsafe { dumps.join(limit) });
         self.interpreter.mutator().online();
@@ -338,8 +340,9 @@ impl<H: Heap, S: Scheduler, E: Sink> Worker<H, S, E> {
         let scope = mutator.load(handle, slots::TASK_SCOPE).as_object();
         mutator.store(handle, slots::TASK_SCOPE, Value::NIL);
         // Being cancelled is no failure, except for the program itself.
-        let cancelled = scope::is_cancellation(&shared.world, v);
-        if failed && (!cancelled || shared.table.is_entry(id)) {
+        let is_failure =
+            failed && (shared.table.is_entry(id) || !scope::is_cancellation(&shared.world, v));
+        if is_failure {
             let frames = task.trace.as_ref().map_or(&[][..], |trace| &trace.frames);
             let frames = trace_of(&shared.loaded, frames);
             let description = describe_error(&shared.world, v, frames);
@@ -366,17 +369,41 @@ impl<H: Heap, S: Scheduler, E: Sink> Worker<H, S, E> {
                 self.with_host(|host| scope::task_failed(&mut Critical::enter(host), scope));
             }
         }
-        drop_references(self.interpreter.mutator(), &mut task);
         let shared = self.port.shared();
         shared.emit(|| Event::TaskEnd { task: id, failed });
         shared.scheduler.ended(&mut self.port.local, id);
         shared.task_bytes -= task.charged;
-        let late = shared.table.remove(id);
-        for &waiter in task.waiters.iter().chain(&late) {
-            self.port.wake(waiter);
+        let (first, others) = shared.table.remove(id);
+        if let Some(first) = first {
+            self.wake_joiner(first, id, handle, failed);
+            others.into_iter().for_each(|other| self.wake_joiner(other, id, handle, failed));
         }
+        drop_references(self.interpreter.mutator(), &mut task);
         self.shared().table.recycle(task);
         None
+    }
+    /// Wakes a task that waits for the end of another one, whose handle this is. Where it stands at a `join`
+    /// of a task that has not failed, and was not cancelled, it gets the result at once and goes on behind
+    /// it (C4). Else it executes its instruction again.
+    fn wake_joiner(&mut self, waiter: TaskId, joined: TaskId, handle: Obj, failed: bool) {
+        let shared = self.port.shared();
+        if !failed && let Some(task) = shared.table.joining(waiter, joined) {
+            // SAFETY: between slices the pc is that of an instruction (T1).
+            let word = unsafe { *task.pc };
+            let [op, a, ..] = word.to_le_bytes();
+            let waits = task.handle.as_object().expect("every task has a handle");
+            let mutator = self.interpreter.mutator();
+            // A scope joins by a `CallNative`; a tail call has to return as well.
+            if op == Op::CallMethod as u8 && mutator.load(waits, slots::TASK_CANCEL) == Value::NIL {
+                let result = mutator.load(handle, slots::TASK_RESULT);
+                // SAFETY: verified code: a register of the window, and a word follows (E3).
+                unsafe {
+                    mutator.set(&mut *task.base.add(a as usize), result);
+                    task.pc = task.pc.add(1);
+                }
+            }
+        }
+        self.port.wake(waiter);
     }
 
     /// Finalizers that the last collection found due run in tasks of their own.

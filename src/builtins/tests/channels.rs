@@ -115,7 +115,8 @@ impl Machine {
     fn new() -> Machine {
         let mut t = T::new(Mode::Moving);
         let nil = t.nil();
-        let tasks = (0..TASKS as i64).map(|id| t.task(id, TaskState::Pending, nil).unwrap());
+        let tasks =
+            (1..=TASKS as u64).map(|number| t.task(number, TaskState::Pending, nil).unwrap());
         let tasks: Vec<H> = tasks.collect();
         let channel = |&capacity: &usize| {
             let capacity = t.int(capacity as i64).unwrap();
@@ -199,7 +200,7 @@ impl Machine {
         }
         // Nobody whose wait is over is left asleep, and nobody else is disturbed.
         let mut woken: Vec<usize> =
-            std::mem::take(&mut self.t.host.woken).into_iter().map(|id| id as usize).collect();
+            self.t.host.woken.drain(..).map(|id| id.number() as usize - 1).collect();
         let mut expected = std::mem::take(&mut self.model.woken);
         woken.sort_unstable();
         expected.sort_unstable();

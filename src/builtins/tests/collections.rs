@@ -588,16 +588,16 @@ fn tasks_and_scopes() {
             let task = t.task(3, TaskState::Pending, v)?;
             t.m(task, "join", &[])
         },
-        "Block(Join(3))",
+        "Block(Join(task 3))",
     );
     check(
         |t| {
             let scope = t.f("%scope_new", &[])?;
             let (a, b) = (t.text("first")?, t.text("second")?);
-            for (id, state, result) in
+            for (number, state, result) in
                 [(1, TaskState::Done, a), (2, TaskState::Failed, a), (3, TaskState::Failed, b)]
             {
-                let task = t.task(id, state, result)?;
+                let task = t.task(number, state, result)?;
                 t.f("%scope_add", &[scope, task])?;
             }
             t.f("%scope_join", &[scope])?;
@@ -605,7 +605,7 @@ fn tasks_and_scopes() {
             let late = t.task(4, TaskState::Pending, nil)?;
             t.f("%scope_add", &[scope, late])?;
             let waits = t.f("%scope_join", &[scope]).unwrap_err();
-            assert!(waits == "Block(Join(4))" || waits.contains("OutOfMemory"), "{waits}");
+            assert!(waits == "Block(Join(task 4))" || waits.contains("OutOfMemory"), "{waits}");
             t.f("%scope_check", &[scope])
         },
         "thrown first",

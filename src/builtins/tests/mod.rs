@@ -20,6 +20,7 @@ use crate::lang::ast::Span;
 use crate::names::Name;
 use crate::object::{ObjectKind, ObjectLayout, TaskState, slots};
 use crate::output::Output;
+use crate::task::TaskId;
 use crate::value::{Kind, Value};
 use crate::world::World;
 
@@ -242,9 +243,13 @@ impl T {
         let slots: Vec<H> = [func].into_iter().chain(captures.iter().copied()).collect();
         self.object(ObjectLayout::new(ObjectKind::Closure, slots.len() as u32), &slots)
     }
-    fn task(&mut self, id: i64, state: TaskState, result: H) -> R {
-        let words =
-            [Value::small(id), Value::small(state as i64), self.value(result), Value::FALSE];
+    fn task(&mut self, number: u64, state: TaskState, result: H) -> R {
+        let words = [
+            TaskId::new(number, 0).value(),
+            Value::small(state as i64),
+            self.value(result),
+            Value::FALSE,
+        ];
         let words = words.map(|v| self.keep(v));
         self.object(ObjectLayout::new(ObjectKind::Task, slots::TASK_LEN), &words)
     }

@@ -53,7 +53,7 @@ impl MovingHost {
     pub(super) fn new(world: World, mode: Mode) -> MovingHost {
         let mut blocks = Vec::new();
         let running = new_object(&mut blocks, ObjectLayout::new(ObjectKind::Task, slots::TASK_LEN));
-        running.set_slot(slots::TASK_ID, Value::small(1));
+        running.set_slot(slots::TASK_ID, TaskId::new(1, 0).value());
         MovingHost {
             world,
             mode,

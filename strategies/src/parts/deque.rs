@@ -66,7 +66,7 @@ impl Deque {
     /// Adds a task at the bottom.
     pub fn push(&self, task: TaskId) {
         match &self.0 {
-            OwnerEnd::ChaseLev(owner) => owner.borrow_mut().push(task),
+            OwnerEnd::ChaseLev(owner) => owner.borrow_mut().push(task.bits()),
             OwnerEnd::Crossbeam(owner) => owner.push(task),
         }
     }
@@ -84,7 +84,7 @@ impl Deque {
     /// Takes the newest.
     pub fn pop(&self) -> Option<TaskId> {
         match &self.0 {
-            OwnerEnd::ChaseLev(owner) => owner.borrow_mut().pop(),
+            OwnerEnd::ChaseLev(owner) => owner.borrow_mut().pop().map(task_of),
             OwnerEnd::Crossbeam(owner) => owner.pop(),
         }
     }
@@ -103,7 +103,7 @@ impl Stealer {
                 if batch && first.is_success() {
                     for _ in 0..(thief.len() / 2).min(BATCH) {
                         let Stolen::Success(task) = thief.steal() else { break };
-                        into.push(task);
+                        into.push(task_of(task));
                     }
                 }
                 first
@@ -119,9 +119,14 @@ impl Stealer {
     }
 }
 
+/// The deque is one of words.
+fn task_of(word: u64) -> TaskId {
+    TaskId::from_bits(word).expect("it was a task's")
+}
+
 fn outcome(stolen: Stolen) -> Steal {
     match stolen {
-        Stolen::Success(task) => Steal::Success(task),
+        Stolen::Success(task) => Steal::Success(task_of(task)),
         Stolen::Empty => Steal::Empty,
         Stolen::Retry => Steal::Retry,
     }

@@ -41,8 +41,8 @@ use menagerie::task::TaskId;
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::{Rng, SeedableRng};
 
-/// One slice of a schedule: who runs, and how many reductions it is granted.
-type Step = (TaskId, u64);
+/// One slice of a schedule: the number of the task that runs, and how many reductions it is granted.
+type Step = (u64, u64);
 
 /// What decides.
 #[derive(Debug)]
@@ -113,7 +113,7 @@ impl State {
             }
             Oracle::Replay { steps, lost } => {
                 if !*lost && let Some((task, granted)) = steps.pop() {
-                    if let Some(i) = self.ready.iter().position(|&t| t == task) {
+                    if let Some(i) = self.ready.iter().position(|t| t.number() == task) {
                         self.granted = granted;
                         return i;
                     }
@@ -265,6 +265,7 @@ impl Scheduler for Deterministic {
 
 #[cfg(test)]
 mod tests {
+    use super::super::numbered::*;
     use super::*;
 
     fn with(parameters: &[(&str, &str)]) -> Result<Deterministic, SchedulerError> {
@@ -275,11 +276,11 @@ mod tests {
     /// Ten tasks that go on for ever: the first slices.
     fn schedule(sched: &Deterministic, slices: usize) -> Vec<Step> {
         (1..=10).for_each(|task| {
-            sched.push(None, task, Ready::Spawn);
+            push(sched, &mut (), task, Ready::Spawn);
         });
         let slice = |_| {
-            let task = sched.next(&mut (), Pick::default()).unwrap();
-            sched.push(None, task, Ready::Preempt);
+            let task = next(sched, &mut (), 0).unwrap();
+            push(sched, &mut (), task, Ready::Preempt);
             (task, sched.quantum())
         };
         (0..slices).map(slice).collect()

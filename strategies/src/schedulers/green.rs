@@ -78,8 +78,8 @@ impl<L: Sharing> Scheduler for Fifo<L> {
     }
     fn push(&self, _: Option<&mut ()>, task: TaskId, _: Ready) -> Notify {
         self.queue.lock().push_back(task);
-        // Every queued task is one that an idle worker could run at once.
-        Notify::One
+        // Every queued task is one that an idle worker, if there is more than this one, could run at once.
+        if L::PARALLEL { Notify::One } else { Notify::No }
     }
     fn next(&self, _: &mut (), _: Pick) -> Option<TaskId> {
         self.queue.lock().pop_front()
@@ -98,21 +98,22 @@ impl<L: Sharing> Scheduler for Fifo<L> {
 
 #[cfg(test)]
 mod tests {
+    use super::super::numbered::*;
     use super::*;
 
     #[test]
     fn tasks_come_out_in_the_order_they_went_in() {
         let config = SchedulerConfig { workers: 1, parameters: Vec::new() };
         let (green, _) = Green::new(&config).unwrap();
-        green.push(None, 1, Ready::Spawn);
-        green.push(None, 2, Ready::Wake);
+        push(&green, &mut (), 1, Ready::Spawn);
+        push(&green, &mut (), 2, Ready::Wake);
         assert!(green.has_work(&()));
-        assert_eq!(green.next(&mut (), Pick::default()), Some(1));
-        green.push(None, 1, Ready::Preempt);
+        assert_eq!(next(&green, &mut (), 0), Some(1));
+        push(&green, &mut (), 1, Ready::Preempt);
         let mut rest = Vec::new();
-        green.drain(&mut (), &mut |t| rest.push(t));
+        green.drain(&mut (), &mut |t| rest.push(t.number()));
         assert_eq!(rest, [2, 1]);
-        assert_eq!(green.next(&mut (), Pick::default()), None);
+        assert_eq!(next(&green, &mut (), 0), None);
     }
 
     #[test]

@@ -78,16 +78,17 @@ impl Scheduler for Inline {
 
 #[cfg(test)]
 mod tests {
+    use super::super::numbered::*;
     use super::*;
 
     #[test]
     fn the_youngest_comes_first_and_the_yielding_last() {
         let (inline, _) = Inline::new(&SchedulerConfig::default()).unwrap();
         for task in [1, 2, 3] {
-            inline.push(None, task, Ready::Spawn);
+            push(&inline, &mut (), task, Ready::Spawn);
         }
-        inline.push(None, 4, Ready::Yield);
-        let order: Vec<_> = std::iter::from_fn(|| inline.next(&mut (), Pick::default())).collect();
+        push(&inline, &mut (), 4, Ready::Yield);
+        let order: Vec<_> = std::iter::from_fn(|| next(&inline, &mut (), 0)).collect();
         assert_eq!(order, [3, 2, 1, 4]);
     }
 }

@@ -33,3 +33,25 @@ pub(crate) fn one_worker(
     }
     Ok(())
 }
+
+/// Schedulers as their tests see them: tasks are numbers.
+#[cfg(test)]
+pub(crate) mod numbered {
+    use menagerie::sched::{Notify, Pick, Ready, Scheduler};
+    use menagerie::task::TaskId;
+
+    pub(crate) fn task(number: u64) -> TaskId {
+        TaskId::new(number, number as usize)
+    }
+    pub(crate) fn push<S: Scheduler>(
+        sched: &S,
+        local: &mut S::Local,
+        number: u64,
+        why: Ready,
+    ) -> Notify {
+        sched.push(Some(local), task(number), why)
+    }
+    pub(crate) fn next<S: Scheduler>(sched: &S, local: &mut S::Local, tick: u64) -> Option<u64> {
+        sched.next(local, Pick { tick }).map(TaskId::number)
+    }
+}

@@ -252,6 +252,7 @@ impl Scheduler for Threads {
 
 #[cfg(test)]
 mod tests {
+    use super::super::numbered::*;
     use super::*;
 
     fn with(threads: &str, spare: &str) -> Threads {
@@ -259,23 +260,23 @@ mod tests {
         let parameters = parameters.map(|(n, v)| (n.to_owned(), v.to_owned())).to_vec();
         Threads::new(&SchedulerConfig { workers: 1, parameters }).unwrap().0
     }
-    fn push(sched: &Threads, task: TaskId) -> Notify {
-        sched.push(None, task, Ready::Wake)
+    fn wake(sched: &Threads, number: u64) -> Notify {
+        push(sched, &mut 0, number, Ready::Wake)
     }
-    fn next(sched: &Threads, thread: usize) -> Option<TaskId> {
-        sched.next(&mut { thread }, Pick::default())
+    fn run(sched: &Threads, mut thread: usize) -> Option<u64> {
+        next(sched, &mut thread, 0)
     }
 
     #[test]
     fn a_task_comes_out_on_its_own_thread_alone() {
         let sched = with("10", "1");
-        assert_eq!(push(&sched, 1), Notify::Worker(0), "the first thread is spare");
-        assert_eq!(push(&sched, 2), Notify::Start);
+        assert_eq!(wake(&sched, 1), Notify::Worker(0), "the first thread is spare");
+        assert_eq!(wake(&sched, 2), Notify::Start);
         assert_eq!(sched.grow(), Some((1, 1)));
-        assert_eq!((next(&sched, 1), next(&sched, 0)), (Some(2), Some(1)));
-        assert_eq!((next(&sched, 0), next(&sched, 1)), (None, None));
-        assert_eq!(push(&sched, 1), Notify::Worker(0));
-        assert_eq!((next(&sched, 1), next(&sched, 0)), (None, Some(1)));
+        assert_eq!((run(&sched, 1), run(&sched, 0)), (Some(2), Some(1)));
+        assert_eq!((run(&sched, 0), run(&sched, 1)), (None, None));
+        assert_eq!(wake(&sched, 1), Notify::Worker(0));
+        assert_eq!((run(&sched, 1), run(&sched, 0)), (None, Some(1)));
         assert_eq!(sched.quantum(), u64::MAX);
     }
 
@@ -283,48 +284,48 @@ mod tests {
     fn threads_are_kept_for_later_tasks_as_long_as_few_are() {
         let sched = with("10", "1");
         for task in 1..=4 {
-            push(&sched, task);
+            wake(&sched, task);
             sched.grow();
         }
         for thread in [0, 1, 2, 3] {
-            let task = next(&sched, thread).unwrap();
-            sched.ended(&mut { thread }, task);
+            let number = run(&sched, thread).unwrap();
+            sched.ended(&mut { thread }, super::super::numbered::task(number));
         }
         let retire = |thread: usize| sched.retire(&mut { thread });
         assert_eq!([0, 1, 2, 3].map(retire), [false, true, true, false]);
-        assert_eq!(push(&sched, 5), Notify::Worker(3));
-        assert_eq!(push(&sched, 6), Notify::Worker(0));
-        assert_eq!((push(&sched, 7), sched.grow()), (Notify::Start, Some((2, 2))), "used again");
+        assert_eq!(wake(&sched, 5), Notify::Worker(3));
+        assert_eq!(wake(&sched, 6), Notify::Worker(0));
+        assert_eq!((wake(&sched, 7), sched.grow()), (Notify::Start, Some((2, 2))), "used again");
     }
 
     #[test]
     fn tasks_beyond_the_last_thread_are_guests_of_the_others() {
         for refused in [false, true] {
             let sched = with(if refused { "10" } else { "2" }, "1");
-            push(&sched, 1);
-            push(&sched, 2);
+            wake(&sched, 1);
+            wake(&sched, 2);
             assert_eq!(sched.grow(), Some((1, 1)));
-            assert_eq!((next(&sched, 0), next(&sched, 1)), (Some(1), Some(2)));
+            assert_eq!((run(&sched, 0), run(&sched, 1)), (Some(1), Some(2)));
             if refused {
-                assert_eq!(push(&sched, 3), Notify::Start);
+                assert_eq!(wake(&sched, 3), Notify::Start);
                 let (thread, _) = sched.grow().unwrap();
                 sched.refused(thread);
             } else {
-                assert_eq!(push(&sched, 3), Notify::Share);
+                assert_eq!(wake(&sched, 3), Notify::Share);
             }
-            assert_eq!(push(&sched, 4), Notify::One);
+            assert_eq!(wake(&sched, 4), Notify::One);
             assert_eq!(sched.quantum(), SHARED_QUANTUM);
             // First in, first out, with a thread's own task among them.
-            assert_eq!(push(&sched, 1), Notify::Worker(0));
-            assert_eq!(push(&sched, 5), Notify::One);
-            assert_eq!((next(&sched, 0), next(&sched, 1)), (Some(3), Some(4)));
-            assert_eq!((next(&sched, 0), next(&sched, 1)), (Some(1), Some(5)));
-            assert_eq!((next(&sched, 0), next(&sched, 1)), (None, None));
+            assert_eq!(wake(&sched, 1), Notify::Worker(0));
+            assert_eq!(wake(&sched, 5), Notify::One);
+            assert_eq!((run(&sched, 0), run(&sched, 1)), (Some(3), Some(4)));
+            assert_eq!((run(&sched, 0), run(&sched, 1)), (Some(1), Some(5)));
+            assert_eq!((run(&sched, 0), run(&sched, 1)), (None, None));
             // A thread whose task has ended takes one for good.
-            push(&sched, 3);
-            sched.ended(&mut 1, 2);
-            assert_eq!(next(&sched, 1), Some(3));
-            assert_eq!(push(&sched, 3), Notify::Worker(1));
+            wake(&sched, 3);
+            sched.ended(&mut 1, task(2));
+            assert_eq!(run(&sched, 1), Some(3));
+            assert_eq!(wake(&sched, 3), Notify::Worker(1));
         }
     }
 

@@ -79,6 +79,9 @@ impl WorkStealing {
     fn notify(&self, first: bool) -> Notify {
         if first || self.notify_each { Notify::One } else { Notify::No }
     }
+    fn take_slot(&self, worker: usize) -> Option<TaskId> {
+        self.slots[worker].take().and_then(TaskId::from_bits)
+    }
     fn steal(&self, local: &mut Local) -> Option<TaskId> {
         let workers = self.stealers.len();
         for pass in 1..=PASSES {
@@ -104,7 +107,7 @@ impl WorkStealing {
                     return stolen;
                 }
                 if pass == PASSES
-                    && let Some(task) = self.slots[victim].take()
+                    && let Some(task) = self.take_slot(victim)
                 {
                     local.counts.slot_steals += 1;
                     return Some(task);
@@ -210,8 +213,10 @@ impl Scheduler for WorkStealing {
             self.injector.push(task);
             return self.notify(first);
         };
-        let displaced =
-            if self.use_slots { self.slots[local.number].put(task) } else { Some(task) };
+        let displaced = match self.use_slots {
+            true => self.slots[local.number].put(task.bits()).and_then(TaskId::from_bits),
+            false => Some(task),
+        };
         let Some(displaced) = displaced else { return Notify::No };
         local.counts.slot_expiries += u64::from(self.use_slots);
         let first = local.deque.is_empty();
@@ -226,7 +231,7 @@ impl Scheduler for WorkStealing {
             local.counts.injector_pops += 1;
             return Some(task);
         }
-        if let Some(task) = self.slots[local.number].take() {
+        if let Some(task) = self.take_slot(local.number) {
             local.counts.slot_hits += 1;
             return Some(task);
         }
@@ -260,6 +265,7 @@ impl Scheduler for WorkStealing {
 
 #[cfg(test)]
 mod tests {
+    use super::super::numbered::*;
     use super::*;
 
     fn with(parameters: &[(&str, &str)]) -> (WorkStealing, Vec<Local>) {
@@ -276,12 +282,11 @@ mod tests {
                         with(&[("deque", deque), ("slot", slot), ("steal", steal)]);
                     for task in 1..=100 {
                         let why = if task % 7 == 0 { Ready::Yield } else { Ready::Spawn };
-                        sched.push(Some(&mut locals[0]), task, why);
+                        push(&sched, &mut locals[0], task, why);
                     }
                     let mut seen = Vec::new();
                     for turn in 0.. {
-                        let pick = Pick { tick: turn as u64 };
-                        match sched.next(&mut locals[turn % 3], pick) {
+                        match next(&sched, &mut locals[turn % 3], turn as u64) {
                             Some(task) => seen.push(task),
                             None => break,
                         }
@@ -297,11 +302,11 @@ mod tests {
     #[test]
     fn nobody_is_woken_for_a_slot_but_it_can_be_stolen() {
         let (sched, mut locals) = with(&[]);
-        assert_eq!(sched.push(Some(&mut locals[0]), 1, Ready::Spawn), Notify::No);
-        assert_eq!(sched.push(Some(&mut locals[0]), 2, Ready::Spawn), Notify::One);
+        assert_eq!(push(&sched, &mut locals[0], 1, Ready::Spawn), Notify::No);
+        assert_eq!(push(&sched, &mut locals[0], 2, Ready::Spawn), Notify::One);
         // The deque's task is stolen before the slot's.
-        assert_eq!(sched.next(&mut locals[1], Pick { tick: 1 }), Some(1));
-        assert_eq!(sched.next(&mut locals[1], Pick { tick: 2 }), Some(2));
+        assert_eq!(next(&sched, &mut locals[1], 1), Some(1));
+        assert_eq!(next(&sched, &mut locals[1], 2), Some(2));
     }
 
     /// `each` wakes somebody for every task in the deque or the injector, `first` for the first there.
@@ -310,10 +315,10 @@ mod tests {
         for (rule, second) in [("each", Notify::One), ("first", Notify::No)] {
             let (sched, mut locals) = with(&[("notify", rule), ("slot", "off")]);
             for why in [Ready::Spawn, Ready::Yield] {
-                let mut push = |task| sched.push(Some(&mut locals[0]), task, why);
-                assert_eq!([push(1), push(2)], [Notify::One, second], "{rule} {why:?}");
+                let mut add = |task| push(&sched, &mut locals[0], task, why);
+                assert_eq!([add(1), add(2)], [Notify::One, second], "{rule} {why:?}");
                 sched.drain(&mut locals[1], &mut |_| ());
-                assert_eq!(sched.push(Some(&mut locals[0]), 3, why), Notify::One, "{rule} {why:?}");
+                assert_eq!(push(&sched, &mut locals[0], 3, why), Notify::One, "{rule} {why:?}");
                 sched.drain(&mut locals[1], &mut |_| ());
             }
         }
