@@ -34,6 +34,9 @@ use crate::sync::{RawLock, Stopwatch, pause};
 #[derive(Debug, Default)]
 pub struct Gate {
     lock: RawLock,
+    /// Whether there is one worker and will be no other: it keeps the gate, and no read-modify-write is
+    /// spent on that, which would cost as much as the rest of a spawn.
+    alone: bool,
     /// Counts beginnings and ends of stops of the world: odd while it is stopped.
     stops: AtomicU64,
 }
@@ -61,17 +64,26 @@ impl Lane {
 }
 
 impl Gate {
+    /// The gate of one worker, which stays alone.
+    pub fn of_one() -> Gate {
+        Gate { alone: true, ..Gate::default() }
+    }
     /// Waiting to cold: from outside of any slice.
     pub fn lock(&self) {
-        self.lock.lock();
+        if !self.alone {
+            self.lock.lock();
+        }
     }
     /// Cold to waiting: before sleeping.
     ///
     /// # Safety
     /// The calling worker holds the gate.
+    #[inline]
     pub unsafe fn unlock(&self) {
-        // SAFETY: by the caller.
-        unsafe { self.lock.unlock() };
+        if !self.alone {
+            // SAFETY: by the caller.
+            unsafe { self.lock.unlock() };
+        }
     }
     /// Cold to fast.
     ///
@@ -82,14 +94,14 @@ impl Gate {
         // Before the unlock: whoever gets the gate next sees it (G3).
         lane.fast.store(true, Ordering::Relaxed);
         // SAFETY: by the caller.
-        unsafe { self.lock.unlock() };
+        unsafe { self.unlock() };
     }
     /// Fast to cold; may wait for a collection to end. State is saved (G1).
     #[inline]
     pub fn leave(&self, lane: &Lane) {
         // Before the lock: the one who holds it may wait for this.
         lane.fast.store(false, Ordering::Release);
-        if !self.lock.try_lock() {
+        if !self.alone && !self.lock.try_lock() {
             self.wait(lane);
         }
     }

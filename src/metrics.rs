@@ -11,7 +11,10 @@
 
 use std::time::Instant;
 
+use rustc_hash::FxHashMap;
+
 use crate::host::{On, Wait};
+use crate::task::TaskId;
 
 pub use hdrhistogram::Histogram;
 
@@ -234,6 +237,8 @@ pub struct Delays {
     pub dispatch_delay: Histogram<u64>,
     /// Lengths of slices.
     pub slice: Histogram<u64>,
+    /// Since when those are ready that are, nanoseconds since the start.
+    ready: FxHashMap<TaskId, u64>,
 }
 
 /// Two significant digits: errors below 1 %.
@@ -242,7 +247,13 @@ const DIGITS: u8 = 2;
 impl Default for Delays {
     fn default() -> Self {
         let new = || Histogram::new(DIGITS).expect("a valid number of digits");
-        Delays { run_delay: new(), wake_delay: new(), dispatch_delay: new(), slice: new() }
+        Delays {
+            run_delay: new(),
+            wake_delay: new(),
+            dispatch_delay: new(),
+            slice: new(),
+            ready: FxHashMap::default(),
+        }
     }
 }
 
@@ -256,9 +267,13 @@ impl Delays {
             ("slice", &self.slice),
         ]
     }
-    /// A task that was ready from `ready_ns` on begins its slice now, on a worker that was last woken at
-    /// `woken_ns`.
-    pub fn begins(&mut self, ready_ns: u64, woken_ns: u64, now_ns: u64) {
+    /// A task is ready from now on.
+    pub fn is_ready(&mut self, task: TaskId, now_ns: u64) {
+        self.ready.insert(task, now_ns);
+    }
+    /// It begins its slice now, on a worker that was last woken at `woken_ns`.
+    pub fn begins(&mut self, task: TaskId, woken_ns: u64, now_ns: u64) {
+        let ready_ns = self.ready.remove(&task).unwrap_or(now_ns);
         self.run_delay += now_ns - ready_ns;
         if woken_ns > ready_ns {
             self.wake_delay += woken_ns - ready_ns;
@@ -289,8 +304,11 @@ mod tests {
     #[test]
     fn a_run_delay_is_split_where_a_worker_had_to_wake() {
         let mut delays = Delays::default();
-        delays.begins(100, 150, 160);
-        delays.begins(200, 150, 230);
+        let task = TaskId::new(1, 0);
+        for (ready_ns, woken_ns, now_ns) in [(100, 150, 160), (200, 150, 230)] {
+            delays.is_ready(task, ready_ns);
+            delays.begins(task, woken_ns, now_ns);
+        }
         let all = |h: &Histogram<u64>| h.iter_recorded().map(|v| v.value_iterated_to()).collect();
         let [run, wake, dispatch]: [Vec<u64>; 3] =
             [&delays.run_delay, &delays.wake_delay, &delays.dispatch_delay].map(all);

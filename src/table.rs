@@ -26,6 +26,8 @@ struct Entry {
 #[derive(Debug)]
 pub struct TaskTable {
     workers: Workers,
+    /// Whether the heap asks for the dirty tasks alone.
+    minor: bool,
     entries: Vec<Entry>,
     /// Places of tasks that have ended, the last one used next: its cache lines are warm.
     free: Vec<u32>,
@@ -33,7 +35,8 @@ pub struct TaskTable {
     last_number: u64,
     /// Further tasks that wait for an end, after the first.
     more_waiters: HashMap<TaskId, Vec<TaskId>>,
-    /// The dirty tasks: those that ran since the last collection.
+    /// The dirty tasks: those that ran since the last collection. Without minor collections all count as
+    /// dirty, and there is no list of them.
     recent: Vec<TaskId>,
     /// Tasks that have ended, for new ones: spawning then takes no memory from the system's allocator.
     #[allow(clippy::vec_box, reason = "tasks live in boxes; unboxing would copy one")]
@@ -48,10 +51,11 @@ const SPARE_WORDS_MAX: usize = 128;
 const ENTRY: u64 = 1;
 
 impl TaskTable {
-    /// An empty one.
-    pub fn new(workers: Workers) -> TaskTable {
+    /// An empty one. `minor`: whether the heap's collections may want the dirty tasks alone.
+    pub fn new(workers: Workers, minor: bool) -> TaskTable {
         TaskTable {
             workers,
+            minor,
             entries: Vec::new(),
             free: Vec::new(),
             live: 0,
@@ -63,7 +67,7 @@ impl TaskTable {
     }
     /// Drops all tasks.
     pub fn clear(&mut self) {
-        *self = TaskTable::new(self.workers);
+        *self = TaskTable::new(self.workers, self.minor);
     }
     /// Whether this is the program's entry task.
     pub fn is_entry(&self, id: TaskId) -> bool {
@@ -130,7 +134,9 @@ impl TaskTable {
     /// Adds a new task, which its caller queues.
     pub fn add(&mut self, task: Box<Task>) {
         let id = task.id;
-        self.recent.push(id);
+        if self.minor {
+            self.recent.push(id);
+        }
         self.entry_mut(id).expect("made by `new_task`").task = Some(task);
     }
     /// Takes a queued task out to run it.
@@ -145,8 +151,11 @@ impl TaskTable {
         }
         Some(task)
     }
-    /// The parked ones among the tasks that ran since the last collection.
+    /// The parked ones among the dirty tasks.
     pub fn recent_mut(&mut self, f: &mut dyn FnMut(&mut Task)) {
+        if !self.minor {
+            return self.parked_mut().for_each(f);
+        }
         for i in 0..self.recent.len() {
             let id = self.recent[i];
             if let Some(task) = self.entry_mut(id).and_then(|entry| entry.task.as_deref_mut()) {
@@ -157,6 +166,9 @@ impl TaskTable {
     /// After a collection: only what runs from here on can hold references that the next minor one
     /// must see.
     pub fn all_seen(&mut self) {
+        if !self.minor {
+            return;
+        }
         let mut recent = std::mem::take(&mut self.recent);
         recent.retain(|&id| match self.entry_mut(id).map(|entry| &mut entry.task) {
             Some(Some(task)) => {
@@ -210,12 +222,6 @@ impl TaskTable {
     pub fn parked_mut(&mut self) -> impl Iterator<Item = &mut Task> {
         self.entries.iter_mut().filter_map(|entry| entry.task.as_deref_mut())
     }
-    /// A task was queued at this time, nanoseconds since the start; for whoever measures delays.
-    pub fn set_ready_ns(&mut self, id: TaskId, now_ns: u64) {
-        if let Some(task) = self.entry_mut(id).and_then(|entry| entry.task.as_mut()) {
-            task.ready_ns = now_ns;
-        }
-    }
     /// Makes `waiter` wait for the end of `id`; `false` when that has ended already.
     pub fn add_waiter(&mut self, id: TaskId, waiter: TaskId) -> bool {
         let Some(entry) = self.entry_mut(id) else { return false };
@@ -264,7 +270,7 @@ impl TaskTable {
             task: id.number(),
             function: name.unwrap_or_default(),
             at,
-            spawned_at: task.spawned_at.and_then(|i| Place::of(loaded, i)),
+            spawned_at: task.spawned_at().and_then(|i| Place::of(loaded, i)),
             waits_for,
             in_cycle,
         }
@@ -280,7 +286,7 @@ impl TaskTable {
         let standing = |task: &Task, doing| {
             let at = place_of(task, loaded);
             let name = at.map(|place| world.program.names.text(place.function).to_owned());
-            let spawned_at = task.spawned_at.and_then(|i| Place::of(loaded, i));
+            let spawned_at = task.spawned_at().and_then(|i| Place::of(loaded, i));
             Standing {
                 task: task.id.number(),
                 function: name.unwrap_or_default(),

@@ -39,7 +39,9 @@ const _: () = assert!(size_of::<Frame>() == 16);
 #[derive(Debug)]
 struct Stack {
     low: *mut u64,
-    words: usize,
+    words: u32,
+    /// Of these, for how many words the driver has been asked.
+    charged: u32,
 }
 
 impl Stack {
@@ -53,32 +55,36 @@ impl Stack {
         if low.is_null() {
             handle_alloc_error(layout);
         }
-        let mut stack = Stack { low, words };
+        // The longest stack that can be asked for has fewer words.
+        let mut stack = Stack { low, words: words as u32, charged: 0 };
         stack.clear();
         stack
     }
     /// Registers must hold valid values (T3): nil.
     fn clear(&mut self) {
         const NIL: u64 = Value::NIL.bits();
-        if self.words == MIN_WORDS {
+        if self.words() == MIN_WORDS {
             // Most are of this size, and a few wide stores do it.
             // SAFETY: the block has as many words.
             unsafe { self.low.cast::<[u64; MIN_WORDS]>().write([NIL; MIN_WORDS]) };
         } else {
             // SAFETY: the block has `words` words.
-            unsafe { std::slice::from_raw_parts_mut(self.low, self.words) }.fill(NIL);
+            unsafe { std::slice::from_raw_parts_mut(self.low, self.words()) }.fill(NIL);
         }
+    }
+    fn words(&self) -> usize {
+        self.words as usize
     }
     fn high(&self) -> *mut u64 {
         // SAFETY: one past the end of the block.
-        unsafe { self.low.add(self.words) }
+        unsafe { self.low.add(self.words()) }
     }
 }
 
 impl Drop for Stack {
     fn drop(&mut self) {
         // SAFETY: allocated with this layout in `new`.
-        unsafe { dealloc(self.low.cast(), Self::layout(self.words)) }
+        unsafe { dealloc(self.low.cast(), Self::layout(self.words())) }
     }
 }
 
@@ -179,19 +185,18 @@ pub struct Task {
     pub handle: Value,
     /// What it waits for, while it is blocked.
     pub wait: Option<Wait>,
-    /// Bytes that the driver has been asked for on its behalf.
-    pub charged: usize,
     /// Whether it ran since the last collection.
     pub dirty: bool,
-    /// When it was queued, nanoseconds since the start; where delays are measured.
-    pub ready_ns: u64,
     /// Where the last thrown value came from.
     pub trace: Option<Box<Trace>>,
     /// The innermost region that it is in, while it does not run.
     pub region: Region,
     /// Where it was spawned (index of the word), for reports.
-    pub spawned_at: Option<u32>,
+    spawned_at: u32,
 }
+
+/// It was not spawned by the program.
+const NOWHERE: u32 = u32::MAX;
 
 // SAFETY: the raw pointers point into the task's own block and at the program's immutable code;
 // whoever runs the task owns it (T1).
@@ -208,12 +213,10 @@ impl Task {
             stack: Stack::new(Self::words_for(registers)),
             handle: Value::NIL,
             wait: None,
-            charged: 0,
             dirty: true,
-            ready_ns: 0,
             trace: None,
             region: Region::NONE,
-            spawned_at: None,
+            spawned_at: NOWHERE,
         };
         task.begin(halt);
         task
@@ -240,25 +243,47 @@ impl Task {
         halt: *const u64,
         registers: usize,
     ) -> bool {
-        if self.stack.words < Self::words_for(registers) {
+        if self.stack_words() < Self::words_for(registers) {
             return false;
         }
         debug_assert!(self.handle == Value::NIL && self.trace.is_none());
         self.stack.clear();
+        self.stack.charged = 0;
         self.begin(halt);
         (self.id, self.pc) = (id, entry);
-        (self.wait, self.charged, self.dirty) = (None, 0, true);
-        (self.region, self.spawned_at) = (Region::NONE, None);
+        (self.wait, self.dirty) = (None, true);
+        (self.region, self.spawned_at) = (Region::NONE, NOWHERE);
         true
     }
 
     /// Bytes that this task takes outside of the heap.
     pub fn bytes(&self) -> usize {
-        size_of::<Task>() + self.stack.words * 8
+        size_of::<Task>() + self.stack_words() * 8
+    }
+    /// Of these, how many the driver has not been asked for.
+    pub fn uncharged(&self) -> usize {
+        self.bytes() - self.charged()
+    }
+    /// The others.
+    pub fn charged(&self) -> usize {
+        let charged = self.stack.charged as usize;
+        if charged == 0 { 0 } else { size_of::<Task>() + charged * 8 }
+    }
+    /// The driver has been asked for all.
+    pub fn set_charged(&mut self) {
+        self.stack.charged = self.stack.words;
     }
     /// Words of the block.
     pub fn stack_words(&self) -> usize {
-        self.stack.words
+        self.stack.words()
+    }
+    /// Where it was spawned (index of the word).
+    pub fn spawned_at(&self) -> Option<u32> {
+        (self.spawned_at != NOWHERE).then_some(self.spawned_at)
+    }
+    /// Notes where it was spawned.
+    pub fn set_spawned_at(&mut self, index: u32) {
+        self.spawned_at = index;
     }
     /// The lowest register.
     pub fn low(&self) -> *mut Value {
@@ -284,8 +309,9 @@ impl Task {
         if needed > max_words {
             return false;
         }
-        let words = needed.max(self.stack.words * 2).min(max_words);
-        let new = Stack::new(words);
+        let words = needed.max(self.stack_words() * 2).min(max_words);
+        let mut new = Stack::new(words);
+        new.charged = self.stack.charged;
         let used = (self.frame_top as usize - self.stack.low as usize) / 8;
         // SAFETY: both blocks are large enough; they do not overlap.
         unsafe {

@@ -266,7 +266,7 @@ impl<H: Heap> Ctx<H> {
             self.mutator.set(register, v);
         }
         self.mutator.set(&mut task.handle, Value::object(handle));
-        task.spawned_at = Some(self.loaded().index_of(pc));
+        task.set_spawned_at(self.loaded().index_of(pc));
         // SAFETY: as above.
         if unsafe { (*driver).spawned(task) } {
             self.limit.end();

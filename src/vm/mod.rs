@@ -30,7 +30,7 @@ use crate::host::Host;
 use crate::interp::{Engine, Loaded};
 use crate::ir::FuncId;
 use crate::report::Ending;
-use crate::sched::{Scheduler, SchedulerConfig};
+use crate::sched::{Scheduler, SchedulerConfig, Workers};
 use crate::stats::Stats;
 use crate::value::Value;
 use crate::world::World;
@@ -135,7 +135,11 @@ impl<H: Heap, S: Scheduler, E: Sink> Vm<H, S, E> {
         let setup = (config.engine, config.max_stack_words.unwrap_or(DEFAULT_STACK_WORDS));
         let calls = Calls::new(config.call_threads.unwrap_or(DEFAULT_CALL_THREADS));
         let how = (setup, calls, config.measure);
-        let mut shared = Shared::new(parts, world, loaded, how, config.step_limit);
+        let workers = match locals.len() {
+            1 if !S::DEDICATED => Workers::One,
+            _ => Workers::Several,
+        };
+        let mut shared = Shared::new(parts, world, loaded, how, config.step_limit, workers);
         shared.dumps.clone_from(&config.dumps);
         let shared = NonNull::from(Box::leak(Box::new(shared)));
         let mut locals = locals.into_iter();
@@ -238,7 +242,8 @@ impl<H: Heap, S: Scheduler, E: Sink> Vm<H, S, E> {
         let mut stats = shared.stats.clone();
         stats.reductions += reductions;
         stats.worker(0, &worker);
-        stats.preemptions = stats.all_workers().counts.preemptions;
+        let all = stats.all_workers().counts;
+        (stats.slices, stats.preemptions) = (all.slices, all.preemptions);
         stats.usage(shared.heap.usage());
         stats.counters = shared.heap.counters();
         stats

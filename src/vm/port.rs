@@ -50,10 +50,12 @@ impl<H: Heap, S: Scheduler, E: Sink> Port<H, S, E> {
 
     pub(super) fn push(&mut self, id: TaskId, why: Ready) {
         let shared = self.shared();
-        shared.idle.task_queued();
+        if S::INFO.parallel {
+            shared.idle.task_queued();
+        }
         if shared.stats.delays.is_some() {
             let now_ns = shared.real_ns();
-            shared.table.set_ready_ns(id, now_ns);
+            shared.stats.delays.as_mut().expect("just seen").is_ready(id, now_ns);
         }
         let notified = match shared.scheduler.push(Some(&mut self.local), id, why) {
             Notify::No => false,
@@ -343,11 +345,11 @@ impl<H: Heap, S: Scheduler, E: Sink> Driver for Port<H, S, E> {
     }
     fn charge(&mut self, task: &mut Task) -> bool {
         let shared = self.shared();
-        let wanted = task.bytes() - task.charged;
+        let wanted = task.uncharged();
         let fits = shared.task_bytes + wanted <= shared.heap.usage().limit_bytes;
         if fits {
             shared.task_bytes += wanted;
-            task.charged += wanted;
+            task.set_charged();
         }
         fits
     }

@@ -12,7 +12,7 @@ use super::threads::Start;
 use crate::calls::Calls;
 use crate::event::{Event, Sink};
 use crate::gate::Gate;
-use crate::heap::Heap;
+use crate::heap::{Barrier, Heap};
 use crate::host::Wait;
 use crate::idle::Idle;
 use crate::interp::{Engine, Loaded, Peer};
@@ -77,7 +77,9 @@ impl<H: Heap, S: Scheduler, E: Sink> Shared<H, S, E> {
         loaded: Arc<Loaded>,
         (setup, calls, measure): ((Engine, usize), Calls, bool),
         steps_left: Option<u64>,
+        workers: Workers,
     ) -> Self {
+        let minor = heap.info().barrier == Barrier::Remembering;
         let stats = Stats { delays: measure.then(Box::default), ..Stats::default() };
         Shared {
             heap,
@@ -85,17 +87,17 @@ impl<H: Heap, S: Scheduler, E: Sink> Shared<H, S, E> {
             sink,
             world,
             loaded,
-            table: TaskTable::new(match S::INFO.parallel {
-                true => Workers::Several,
-                false => Workers::One,
-            }),
+            table: TaskTable::new(workers, minor),
             timers: BinaryHeap::new(),
             timer_sequence: 0,
             task_bytes: 0,
             stats,
             failures: Vec::new(),
             failures_kept: 16,
-            gate: Arc::default(),
+            gate: Arc::new(match workers {
+                Workers::One => Gate::of_one(),
+                Workers::Several => Gate::default(),
+            }),
             peers: Vec::new(),
             setup,
             start: None,

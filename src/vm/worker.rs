@@ -251,17 +251,22 @@ impl<H: Heap, S: Scheduler, E: Sink> Worker<H, S, E> {
             *left = left.saturating_sub(quantum);
         }
         self.port.running = Some(id);
-        shared.idle.slice_begins();
+        // A worker that is alone knows without counting.
+        if S::INFO.parallel {
+            shared.idle.slice_begins();
+        }
         self.port.clock.lap(Activity::Search);
         if let Some(delays) = &mut shared.stats.delays {
             let now_ns = shared.world.start.elapsed().as_nanos() as u64;
-            delays.begins(task.ready_ns, self.port.woken_ns, now_ns);
+            delays.begins(id, self.port.woken_ns, now_ns);
         }
         shared.emit(|| Event::SliceBegin { task: id });
         let before = self.interpreter.reductions;
         let outcome = self.interpreter.run_slice(&mut task, &mut self.port, quantum);
         let shared = self.shared();
-        shared.idle.slice_ends();
+        if S::INFO.parallel {
+            shared.idle.slice_ends();
+        }
         self.port.running = None;
         self.port.counts.slices += 1;
         if shared.stats.delays.is_some() {
@@ -279,7 +284,6 @@ impl<H: Heap, S: Scheduler, E: Sink> Worker<H, S, E> {
                 shared.idle.wake_all();
             }
         }
-        shared.stats.slices += 1;
         if let Some(now) = &mut shared.world.virtual_ns {
             // A task that spins with `yield` must not stop the clock for those that sleep.
             *now = now.saturating_add(VIRTUAL_SLICE_NS);
@@ -372,7 +376,7 @@ impl<H: Heap, S: Scheduler, E: Sink> Worker<H, S, E> {
         let shared = self.port.shared();
         shared.emit(|| Event::TaskEnd { task: id, failed });
         shared.scheduler.ended(&mut self.port.local, id);
-        shared.task_bytes -= task.charged;
+        shared.task_bytes -= task.charged();
         let (first, others) = shared.table.remove(id);
         if let Some(first) = first {
             self.wake_joiner(first, id, handle, failed);
