@@ -156,6 +156,38 @@ print(waits.join())";
     }
 }
 
+/// An actor whose handler is a function of the host: what it is told goes into a channel of the host's, and
+/// while one waits, others are asked and answer.
+#[test]
+fn an_actor_of_the_host_bridges_to_a_channel() {
+    let source = "fn native(f) { actor(nil, |state, message| (state, f(message))) }
+let bridge = native(deliver)
+let waits = native(|_| wait())
+bridge.tell(\"told\")
+let asked = spawn { waits.ask(nil) }
+print(bridge.ask(\"asked\"))
+signal(\"an answer\")
+print(asked.join())";
+    for scheduler in concurrent() {
+        let (to, from) = channel();
+        let to = Mutex::new(to);
+        let functions = signals().0.blocking("deliver", 1, 1, move |arguments| {
+            let to = to.lock().expect("no panics");
+            to.send(arguments[0].clone()).expect("the test listens");
+            Ok(Data::Int(arguments.len() as i64))
+        });
+        let (output, ending) = run(&functions, source, &on(scheduler));
+        assert_eq!(
+            (output.as_str(), ending),
+            ("1\nan answer\n", Ending::Finished),
+            "{}",
+            scheduler.name
+        );
+        let delivered = ["told", "asked"].map(|text| Data::Text(text.to_owned()));
+        assert_eq!(from.try_iter().collect::<Vec<_>>(), delivered, "{}", scheduler.name);
+    }
+}
+
 #[test]
 fn a_cancelled_task_does_not_wait_for_its_function() {
     // The first `wait` runs on and takes the first signal: its end must not end the second.

@@ -89,3 +89,27 @@ fn dl18_machines_in_one_process_do_not_see_each_other() {
         }
     });
 }
+
+/// L37: the tasks of a `par_map` have one step limit together, which is that of the program.
+#[test]
+fn par_map_shares_the_step_limit() {
+    let program = compiled(
+        "fn main() { print(par_map([10, 20, 30, 40], |n| { var s = 0; for i in 0..n * 100 { s += i }; s })) }",
+    );
+    for (scheduler, workers) in
+        [("green", 1), ("inline", 1), ("work-sharing", 2), ("work-stealing", 2), ("threads", 1)]
+    {
+        let run = |step_limit| {
+            let how = How { scheduler, workers, step_limit, ..How::on("mark-sweep") };
+            run_compiled(&program, &how).expect("it starts")
+        };
+        let free = run(None);
+        assert_eq!(free.error, None, "{scheduler}");
+        assert!(free.reductions > 10_000, "{scheduler}: each task counts: {}", free.reductions);
+        // No task alone needs so many; all of them together do.
+        let limit = 8_000;
+        let cut = run(Some(limit));
+        assert_eq!(cut.error.as_deref(), Some("StepLimit"), "{scheduler}");
+        assert!(cut.reductions <= limit, "{scheduler}: {}", cut.reductions);
+    }
+}
