@@ -6,6 +6,7 @@ import (
 	"os"
 	"runtime"
 	"strconv"
+	"sync"
 )
 
 //go:noinline
@@ -20,6 +21,29 @@ func spawnJoin(n int, empty bool) int {
 			end := make(chan int, 1)
 			go func(i int) { end <- work(i) }(i)
 			sum += <-end
+		}
+	}
+	return sum
+}
+
+func spawnAll(n int, empty bool) int {
+	results := make([]int, n)
+	var all sync.WaitGroup
+	for i := 0; i < n; i++ {
+		if empty {
+			results[i] = i
+		} else {
+			all.Add(1)
+			go func(i int) { results[i] = work(i); all.Done() }(i)
+		}
+	}
+	all.Wait()
+	sum := 0
+	for _, v := range results {
+		if empty {
+			sum += work(v)
+		} else {
+			sum += v
 		}
 	}
 	return sum
@@ -149,7 +173,7 @@ func parked(n int, empty bool) int {
 
 func main() {
 	operations := map[string]func(int, bool) int{
-		"spawn_join": spawnJoin, "switch": switches, "ping_pong": pingPong,
+		"spawn_join": spawnJoin, "spawn_all": spawnAll, "switch": switches, "ping_pong": pingPong,
 		"fork_join": forkJoin, "skynet": skynet, "parked": parked,
 	}
 	n, err := strconv.Atoi(os.Args[2])

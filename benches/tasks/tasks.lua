@@ -19,6 +19,20 @@ function operations.spawn_join(n, empty)
   return sum
 end
 
+function operations.spawn_all(n, empty)
+  local tasks = {}
+  for i = 0, n - 1 do tasks[i + 1] = empty and i or create(work) end
+  local sum = 0
+  for i = 0, n - 1 do
+    if empty then sum = sum + work(tasks[i + 1])
+    else
+      local _, v = resume(tasks[i + 1], i)
+      sum = sum + v
+    end
+  end
+  return sum
+end
+
 operations["switch"] = function(n, empty)
   local function turns()
     local count = 0

@@ -1,7 +1,7 @@
 //! What tasks cost in tokio and rayon: see ../../tasks.mena.
 //!
 //! usage: `tasks tokio|rayon WORKERS OPERATION N EMPTY`. tokio with one worker is its current-thread
-//! runtime. rayon has forks and no channels: `fork_join` alone.
+//! runtime. rayon has forks and scopes, and no channels: `fork_join` and `spawn_all` alone.
 
 use std::future::Future;
 use std::hint::black_box;
@@ -23,6 +23,33 @@ async fn spawn_join(n: i64, empty: bool) -> i64 {
         };
     }
     sum
+}
+
+async fn spawn_all(n: i64, empty: bool) -> i64 {
+    if empty {
+        let all: Vec<i64> = (0..n).collect();
+        return black_box(all).into_iter().map(work).sum();
+    }
+    let tasks: Vec<_> = (0..n).map(|i| tokio::spawn(async move { work(i) })).collect();
+    let mut sum = 0;
+    for task in tasks {
+        sum += task.await.expect("it ends");
+    }
+    sum
+}
+
+/// In a scope: its tasks have no handles.
+fn spawn_all_rayon(n: i64, empty: bool) -> i64 {
+    let mut results: Vec<i64> = (0..n).collect();
+    if empty {
+        return black_box(results).into_iter().map(work).sum();
+    }
+    rayon::scope(|scope| {
+        for result in &mut results {
+            scope.spawn(|_| *result = work(*result));
+        }
+    });
+    results.into_iter().sum()
 }
 
 async fn turns(n: i64, empty: bool) -> i64 {
@@ -149,6 +176,7 @@ async fn parked(n: i64, empty: bool) -> i64 {
 async fn operation(name: String, n: i64, empty: bool) -> i64 {
     match name.as_str() {
         "spawn_join" => spawn_join(n, empty).await,
+        "spawn_all" => spawn_all(n, empty).await,
         "switch" => switch(n, empty).await,
         "ping_pong" => ping_pong(n, empty).await,
         "fork_join" if empty => fib(n),
@@ -170,6 +198,10 @@ fn main() {
         ("rayon", "fork_join") => {
             let pool = rayon::ThreadPoolBuilder::new().num_threads(workers).build();
             pool.expect("threads").install(|| if empty { fib(n) } else { fork_rayon(n) })
+        }
+        ("rayon", "spawn_all") => {
+            let pool = rayon::ThreadPoolBuilder::new().num_threads(workers).build();
+            pool.expect("threads").install(|| spawn_all_rayon(n, empty))
         }
         ("tokio", _) if workers == 1 => {
             let runtime = tokio::runtime::Builder::new_current_thread().build();
