@@ -62,8 +62,8 @@ pub(crate) const PROTOCOLS: &[Protocol] = &[
                 edits: &[
                     ("        lane.fast.store(true, Ordering::Relaxed);\n", ""),
                     (
-                        "unsafe { self.lock.unlock() };\n    }\n    /// Fast to cold;",
-                        "unsafe { self.lock.unlock() };\n        \
+                        "unsafe { self.unlock() };\n    }\n    /// Fast to cold;",
+                        "unsafe { self.unlock() };\n        \
                          lane.fast.store(true, Ordering::Relaxed);\n    }\n    /// Fast to cold;",
                     ),
                 ],
@@ -74,7 +74,7 @@ pub(crate) const PROTOCOLS: &[Protocol] = &[
                 failure: SPINS,
                 edits: &[(
                     "        lane.fast.store(false, Ordering::Release);\n        \
-                     if !self.lock.try_lock() {\n            self.wait(lane);\n        }\n",
+                     if !self.alone && !self.lock.try_lock() {\n            self.wait(lane);\n        }\n",
                     "        self.lock.lock();\n        lane.fast.store(false, Ordering::Release);\n",
                 )],
             },
