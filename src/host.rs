@@ -68,6 +68,10 @@ pub trait Host {
     fn alloc(&mut self, layout: ObjectLayout) -> Result<Obj, Value>;
     /// Reads a slot.
     fn load(&mut self, o: Obj, i: usize) -> Value;
+    /// Whether `load` does nothing else, so that slots may be read without it.
+    fn loads_plainly(&self) -> bool {
+        false
+    }
     /// Reads a weak slot.
     fn load_weak(&mut self, o: Obj, i: usize) -> Value;
     /// Writes a weak slot. It is a reference to no heap: no count, no barrier.
