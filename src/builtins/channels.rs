@@ -46,51 +46,67 @@ pub(super) fn new_number(cx: &mut Native<'_>) -> Value {
 }
 
 /// One attempt, within a section.
-#[inline]
 fn attempt(cs: &mut Critical<'_>, side: usize, channel: Obj, v: Value) -> Attempt {
+    attempt_here(cs, side, channel, v)
+}
+
+/// As `attempt`, where the side is known.
+#[inline(always)]
+fn attempt_here(cs: &mut Critical<'_>, side: usize, channel: Obj, v: Value) -> Attempt {
     match side {
         slots::SENDERS => channel::send(cs, channel, v),
         _ => channel::receive(cs, channel),
     }
 }
 
-/// Sends argument 1 to the channel in argument 0, or receives from it; waits if it has to. `None`:
-/// the channel is closed.
-fn operate(cx: &mut Native<'_>, side: usize) -> Result<Option<Value>, Exit> {
+/// Sends argument 1 to the channel in argument 0, or receives from it; waits if it has to. What it gives
+/// is `end` of what was received, or of `None`: the channel is closed.
+#[inline(always)]
+fn operate(
+    cx: &mut Native<'_>,
+    side: usize,
+    end: impl FnOnce(&mut Native<'_>, Option<Value>) -> NativeResult,
+) -> NativeResult {
     let (task, channel, v) = (running(cx), receiver(cx), cx.arg(1).value());
     let cs = &mut cx.critical();
-    match waiter::resume(cs, task) {
-        Resumed::Fresh => {}
-        Resumed::Completed(_, State::Closed, _) => return Ok(None),
-        Resumed::Completed(_, _, v) => return Ok(Some(v)),
+    let happened = match waiter::resume(cs, task) {
+        Resumed::Fresh => match attempt_here(cs, side, channel, v) {
+            Attempt::Done(v) => Some(v),
+            Attempt::Closed => None,
+            Attempt::Wait => {
+                channel::wait(cs, channel, side, task, v);
+                return Err(Exit::Block(Wait::Event(On::Channel, None)));
+            }
+        },
+        Resumed::Completed(_, State::Closed, _) => None,
+        Resumed::Completed(_, _, v) => Some(v),
         found => return Err(waits_on(cx, On::Channel, found)),
-    }
-    match attempt(cs, side, channel, v) {
-        Attempt::Done(v) => Ok(Some(v)),
-        Attempt::Closed => Ok(None),
-        Attempt::Wait => {
-            channel::wait(cs, channel, side, task, v);
-            Err(Exit::Block(Wait::Event(On::Channel, None)))
-        }
-    }
+    };
+    end(cx, happened)
+}
+
+fn or_closed(cx: &mut Native<'_>, happened: Option<Value>) -> NativeResult {
+    happened.ok_or_else(|| closed(cx))
 }
 
 /// `ch.send(v)`
 pub(super) fn send(cx: &mut Native<'_>) -> NativeResult {
-    operate(cx, slots::SENDERS)?.ok_or_else(|| closed(cx))
+    operate(cx, slots::SENDERS, or_closed)
 }
 /// `ch.recv()`
 pub(super) fn recv(cx: &mut Native<'_>) -> NativeResult {
-    operate(cx, slots::RECEIVERS)?.ok_or_else(|| closed(cx))
+    operate(cx, slots::RECEIVERS, or_closed)
 }
 /// (channel, place) → is there no further element? If there is, it goes into the place, which
 /// `for` reads it from.
 pub(super) fn iter_done(cx: &mut Native<'_>) -> NativeResult {
-    let Some(v) = operate(cx, slots::RECEIVERS)? else { return Ok(Value::TRUE) };
-    if let Some(place) = cx.arg(1).object() {
-        cx.store(place, 0, v);
-    }
-    Ok(Value::FALSE)
+    operate(cx, slots::RECEIVERS, |cx, received| {
+        let Some(v) = received else { return Ok(Value::TRUE) };
+        if let Some(place) = cx.arg(1).object() {
+            cx.store(place, 0, v);
+        }
+        Ok(Value::FALSE)
+    })
 }
 
 /// `ch.try_send(v)`: whether it was sent.

@@ -23,7 +23,7 @@ pub enum Attempt {
 }
 
 /// Sends if a receiver waits or the buffer has room.
-#[inline]
+#[inline(always)]
 pub fn send(cs: &mut Critical<'_>, channel: Obj, v: Value) -> Attempt {
     if let Some(receiver) = queue::first(cs, channel, slots::RECEIVERS) {
         waiter::complete_first(cs, channel, slots::RECEIVERS, receiver, State::Done, v);
@@ -40,7 +40,7 @@ pub fn send(cs: &mut Critical<'_>, channel: Obj, v: Value) -> Attempt {
 }
 
 /// Receives if something is buffered or a sender waits.
-#[inline]
+#[inline(always)]
 pub fn receive(cs: &mut Critical<'_>, channel: Obj) -> Attempt {
     let sender = queue::first(cs, channel, slots::SENDERS);
     let buffered = cs.int(channel, slots::BUFFERED) > 0;
@@ -62,7 +62,7 @@ pub fn receive(cs: &mut Critical<'_>, channel: Obj) -> Attempt {
 }
 
 /// A task that finds nobody, and no room or no value, waits on this side; a sender offers `v`.
-#[inline]
+#[inline(always)]
 pub fn wait(cs: &mut Critical<'_>, channel: Obj, side: usize, task: Obj, v: Value) {
     waiter::begin_one(cs, task, channel, side);
     if side == slots::SENDERS {

@@ -73,10 +73,20 @@ impl<'a> Critical<'a> {
         let loads_plainly = host.loads_plainly();
         Critical { host, loads_plainly }
     }
+    /// As [`Critical::enter`], of a host that has been asked what its loads are.
+    #[inline(always)]
+    pub(crate) fn of(host: &'a mut dyn Host, loads_plainly: bool) -> Critical<'a> {
+        Critical { host, loads_plainly }
+    }
     /// Reads a slot.
     #[inline(always)]
     pub fn load(&mut self, o: Obj, i: usize) -> Value {
-        if self.loads_plainly { o.slot(i) } else { self.host.load(o, i) }
+        if self.loads_plainly { o.slot(i) } else { self.load_by_host(o, i) }
+    }
+    #[cold]
+    #[inline(never)]
+    fn load_by_host(&mut self, o: Obj, i: usize) -> Value {
+        self.host.load(o, i)
     }
     /// Reads a slot that holds an object or nil.
     #[inline(always)]

@@ -17,7 +17,7 @@ use crate::object::{Obj, slots};
 use crate::value::Value;
 
 /// Appends a waiter, for this case of its task's operation, to the queue at slot `side` of `owner`.
-#[inline]
+#[inline(always)]
 pub fn push(cs: &mut Critical<'_>, owner: Obj, side: usize, waiter: Obj, case: usize) {
     debug_assert!(!is_queued(cs, waiter), "a waiter is in one queue");
     cs.store(waiter, slots::WAITER_OF, Value::object(owner));
@@ -48,7 +48,7 @@ fn is_queued(cs: &mut Critical<'_>, waiter: Obj) -> bool {
 
 /// Takes the first waiter out of its queue. Its word still says that it is in there: the caller
 /// writes another one.
-#[inline]
+#[inline(always)]
 pub fn pop(cs: &mut Critical<'_>, owner: Obj, side: usize, first: Obj) {
     debug_assert_eq!(self::first(cs, owner, side), Some(first));
     match cs.object(first, slots::WAITER_NEXT) {

@@ -80,8 +80,12 @@ impl Word {
     }
     /// What became of the operation.
     fn state(self) -> State {
-        const ALL: [State; 4] = [State::Pending, State::Done, State::Closed, State::Failed];
-        ALL[(self.0 & 3) as usize]
+        match self.0 & 3 {
+            0 => State::Pending,
+            1 => State::Done,
+            2 => State::Closed,
+            _ => State::Failed,
+        }
     }
     /// The queue that the waiter is in.
     pub(super) fn side(self) -> Option<usize> {
@@ -120,7 +124,7 @@ pub fn is_waiting(cs: &mut Critical<'_>, task: Obj) -> bool {
 }
 
 /// Makes a task wait in one queue.
-#[inline]
+#[inline(always)]
 pub fn begin_one(cs: &mut Critical<'_>, task: Obj, owner: Obj, side: usize) {
     debug_assert!(!is_waiting(cs, task), "C3");
     queue::push(cs, owner, side, task, 0);
@@ -139,7 +143,7 @@ pub fn begin(cs: &mut Critical<'_>, task: Obj, first: Option<Obj>, deadline: Opt
 }
 
 /// Completes the first waiter of a queue and wakes its task.
-#[inline]
+#[inline(always)]
 pub fn complete_first(
     cs: &mut Critical<'_>,
     owner: Obj,
@@ -153,7 +157,6 @@ pub fn complete_first(
 }
 
 /// Completes a waiter that was pending and is in no queue any more, and wakes its task.
-#[inline]
 pub fn complete(cs: &mut Critical<'_>, waiter: Obj, state: State, result: Value) {
     debug_assert_eq!(State::of(cs, waiter), State::Pending, "C2");
     let (task, case) = match cs.object(waiter, slots::WAITER_TASK) {
