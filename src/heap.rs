@@ -370,6 +370,9 @@ pub unsafe trait Mutator: Sized {
     /// Whether other workers' mutators may run at the same time: true for those of a
     /// [`SharedHeap`]. The interpreter then runs everything cold under the gate.
     const PARALLEL: bool = false;
+    /// Whether `load` reads the slot and does nothing else: then who has no mutator at hand may read slots
+    /// without it.
+    const PLAIN_LOADS: bool = false;
 
     /// The inlined fast path: never collects, never moves. The header is written, the body is
     /// *not* initialised: the caller does that before the next safepoint.

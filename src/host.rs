@@ -68,6 +68,10 @@ pub trait Host {
     fn alloc(&mut self, layout: ObjectLayout) -> Result<Obj, Value>;
     /// Reads a slot.
     fn load(&mut self, o: Obj, i: usize) -> Value;
+    /// Whether `load` does nothing else, so that slots may be read without it.
+    fn loads_plainly(&self) -> bool {
+        false
+    }
     /// Reads a weak slot.
     fn load_weak(&mut self, o: Obj, i: usize) -> Value;
     /// Writes a weak slot. It is a reference to no heap: no count, no barrier.
@@ -224,6 +228,8 @@ pub struct Native<'a> {
     host: *mut (dyn Host + 'a),
     args: *mut Value,
     arg_count: usize,
+    /// [`Host::loads_plainly`].
+    loads_plainly: bool,
 }
 
 impl std::fmt::Debug for Native<'_> {
@@ -245,11 +251,12 @@ impl<'a> Native<'a> {
         arg_count: usize,
         f: impl FnOnce(&mut Native<'_>) -> NativeResult,
     ) -> NativeResult {
+        let loads_plainly = host.loads_plainly();
         let host: *mut T = host;
         // SAFETY: exclusively borrowed for 'a, and used by one at a time.
         let temporaries = || unsafe { (*host).world().temporaries.len() };
         let first_temporary = temporaries();
-        let result = f(&mut Native { host, args, arg_count });
+        let result = f(&mut Native { host, args, arg_count, loads_plainly });
         if temporaries() > first_temporary {
             // SAFETY: as above.
             unsafe { (*host).clear_temporaries(first_temporary) };
@@ -355,8 +362,10 @@ impl<'a> Native<'a> {
     }
 
     /// Reads a slot.
+    #[inline]
     pub fn load(&self, o: Obj, i: usize) -> Local<'_> {
-        Local(self.host().load(o, i), PhantomData)
+        let v = if self.loads_plainly { o.slot(i) } else { self.host().load(o, i) };
+        Local(v, PhantomData)
     }
     /// Reads the slot of a weak reference.
     pub fn load_weak(&self, o: Obj, i: usize) -> Local<'_> {
@@ -498,7 +507,7 @@ impl<'a> Native<'a> {
     /// A section in which the task looks at and changes what it shares with waiting tasks.
     pub fn critical(&mut self) -> Critical<'_> {
         // SAFETY: as `host`; the section borrows this context exclusively.
-        Critical::enter(unsafe { &mut *self.host })
+        Critical::of(unsafe { &mut *self.host }, self.loads_plainly)
     }
     /// An `Error { kind, message }` to throw. A safepoint.
     pub fn throw(&mut self, kind: &str, message: &str) -> Exit {

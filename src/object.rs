@@ -61,7 +61,7 @@ pub enum ObjectKind {
     Mutex = 15,
     /// An actor: see [`crate::concurrency::actor`].
     Actor = 16,
-    /// One operation that one task waits for; never seen by programs: see
+    /// One of several operations that one task waits for, or a message; never seen by programs: see
     /// [`crate::concurrency::waiter`].
     Waiter = 17,
     /// One *weak* slot: no collector traces it, the world clears it ([`crate::weak`]).
@@ -107,24 +107,46 @@ pub mod slots {
     pub const ENTRIES_LEN: usize = 0;
     pub const ENTRIES_USED: usize = 1;
     pub const ENTRIES_FIRST: usize = 2;
+    // What waits: a task's handle, or a waiter of it. The first slots of both are the same, so a
+    // queue does not ask which of the two it holds.
+
+    /// Waiter: the handle of the task that waits; nil when none does (any more). In a handle, which
+    /// waits for itself, an int is here: [`TASK_ID`].
+    pub const WAITER_TASK: usize = 0;
+    /// The next one in the queue.
+    pub const WAITER_NEXT: usize = 1;
+    /// The one before it in the queue; the first one's is the last one, unless it is alone.
+    pub const WAITER_PREVIOUS: usize = 2;
+    /// What it waits for.
+    pub const WAITER_OF: usize = 3;
+    /// A [`crate::concurrency::waiter::Word`]; nil in the handle of a task that does not wait.
+    pub const WAITER_WORD: usize = 4;
+    /// What it offers to send; the message of an actor, then its reply.
+    pub const WAITER_VALUE: usize = 5;
+    /// Waiter: that of the next case of the same `select`.
+    pub const WAITER_SIBLING: usize = 6;
+    /// First waiter of a task: when the wait ends (an int), or nil.
+    pub const WAITER_DEADLINE: usize = 7;
+    pub const WAITER_LEN: u32 = 8;
+
     /// Task handle: the id in the task table (an int).
     pub const TASK_ID: usize = 0;
+    /// Task handle: what it waits for, or its first waiter, or the deadline (an int) of a wait for time
+    /// alone; then the result of the wait. Without meaning, but no reference, while it does not wait.
+    pub const TASK_WAIT: usize = WAITER_OF;
+    /// Task handle: the result or the error; until it ends, the value that it offers.
+    pub const TASK_RESULT: usize = WAITER_VALUE;
     /// Task handle: false while it runs, then `:done` or `:failed` as [`super::TaskState`] ints.
-    pub const TASK_STATE: usize = 1;
-    /// Task handle: the result or the error.
-    pub const TASK_RESULT: usize = 2;
+    pub const TASK_STATE: usize = 6;
     /// Task handle: true once somebody has joined (an unobserved failure is reported at the end).
-    pub const TASK_OBSERVED: usize = 3;
-    /// Task handle: nil; or its first waiter, or the completed one; or the deadline (an int) of a
-    /// wait for time alone.
-    pub const TASK_WAIT: usize = 4;
+    pub const TASK_OBSERVED: usize = 7;
     /// Task handle: true when it was cancelled and has not been told yet; a scope, when that
     /// interrupts it because one of its tasks has failed; else nil.
-    pub const TASK_CANCEL: usize = 5;
+    pub const TASK_CANCEL: usize = 8;
     /// Task handle: the scope that it belongs to, until it ends; else nil.
-    pub const TASK_SCOPE: usize = 6;
+    pub const TASK_SCOPE: usize = 9;
     /// Slots of a task handle.
-    pub const TASK_LEN: u32 = 7;
+    pub const TASK_LEN: u32 = 10;
 
     /// Tasks, channels, mutexes, actors: a number for reports and hashes, unique among its kind.
     pub const HANDLE_NUMBER: usize = 0;
@@ -137,18 +159,18 @@ pub mod slots {
     /// Where the oldest of them is.
     pub const BUFFER_START: usize = 4;
     pub const CLOSED: usize = 5;
-    /// Queue: first and last waiter that wants to receive.
+    /// Queue: the first of those that want to receive.
     pub const RECEIVERS: usize = 6;
-    /// Queue: first and last waiter that wants to send.
-    pub const SENDERS: usize = 8;
-    pub const CHANNEL_LEN: u32 = 10;
+    /// Queue: the first of those that want to send.
+    pub const SENDERS: usize = 7;
+    pub const CHANNEL_LEN: u32 = 8;
 
     pub const MUTEX_VALUE: usize = 1;
     /// The handle of the task that holds it, or nil.
     pub const MUTEX_OWNER: usize = 2;
-    /// Queue: first and last waiter.
+    /// Queue: the first waiter.
     pub const MUTEX_WAITERS: usize = 3;
-    pub const MUTEX_LEN: u32 = 5;
+    pub const MUTEX_LEN: u32 = 4;
 
     pub const ACTOR_STATE: usize = 1;
     pub const ACTOR_HANDLER: usize = 2;
@@ -157,29 +179,9 @@ pub mod slots {
     pub const ACTOR_FAILED: usize = 4;
     /// What its handler threw.
     pub const ACTOR_ERROR: usize = 5;
-    /// Queue: first and last message.
+    /// Queue: the first message.
     pub const ACTOR_MAILBOX: usize = 6;
-    pub const ACTOR_LEN: u32 = 8;
-
-    pub const WAITER_NEXT: usize = 0;
-    pub const WAITER_PREVIOUS: usize = 1;
-    /// What it waits for.
-    pub const WAITER_OF: usize = 2;
-    /// The first slot of the queue that it is in; nil when it is in none.
-    pub const WAITER_SIDE: usize = 3;
-    /// The handle of the task that waits; nil when none does (any more).
-    pub const WAITER_TASK: usize = 4;
-    /// The waiter of the next case of the same `select`.
-    pub const WAITER_SIBLING: usize = 5;
-    /// The number of its case.
-    pub const WAITER_CASE: usize = 6;
-    /// [`crate::concurrency::waiter::State`] as an int.
-    pub const WAITER_STATE: usize = 7;
-    /// What it offers to send; then what it received.
-    pub const WAITER_VALUE: usize = 8;
-    /// First waiter of a task: when the wait ends (an int), or nil.
-    pub const WAITER_DEADLINE: usize = 9;
-    pub const WAITER_LEN: u32 = 10;
+    pub const ACTOR_LEN: u32 = 7;
 }
 
 /// [`slots::TASK_STATE`] of a task handle, as a small int.

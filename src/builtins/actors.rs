@@ -38,7 +38,7 @@ fn failed(cx: &mut Native<'_>, actor: Obj) -> Exit {
 
 /// `%actor_message(v, asks)`: a message; the running task may wait for its reply.
 pub(super) fn message(cx: &mut Native<'_>) -> NativeResult {
-    let message = new_waiter(cx, 0)?;
+    let message = new_waiter(cx)?;
     let message = object_at(cx, message);
     cx.init(message, slots::WAITER_VALUE, cx.arg(0));
     if !cx.arg(1).value().truthy() {
@@ -68,7 +68,7 @@ pub(super) fn reply(cx: &mut Native<'_>) -> NativeResult {
     let (message, task) = (message_arg(cx, 0), running(cx));
     let cs = &mut cx.critical();
     let state = State::of(cs, message);
-    if state != State::Pending && cs.load(task, slots::TASK_WAIT) == Value::NIL {
+    if state != State::Pending && !waiter::is_waiting(cs, task) {
         // It was answered before this task began to wait.
         let v = cs.load(message, slots::WAITER_VALUE);
         return outcome(cx, message, state, v);

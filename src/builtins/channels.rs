@@ -1,14 +1,14 @@
 //! Channels and `select`: see [`crate::concurrency::channel`].
 
 use crate::concurrency::channel::{self, Attempt};
-use crate::concurrency::waiter::{self, State};
+use crate::concurrency::waiter::{self, Resumed, State};
 use crate::concurrency::{Critical, queue};
 use crate::host::{Exit, Native, NativeResult, On, Wait};
 use crate::object::{Obj, ObjectKind, slots};
 use crate::value::Value;
 
 use super::support::*;
-use super::waiting::{Step, closed, deadline, new_waiter, resumed, running};
+use super::waiting::{closed, deadline, new_waiter, running, waits_on};
 
 /// `channel(capacity)`; without a capacity a rendezvous.
 pub(super) fn channel(cx: &mut Native<'_>) -> NativeResult {
@@ -47,57 +47,66 @@ pub(super) fn new_number(cx: &mut Native<'_>) -> Value {
 
 /// One attempt, within a section.
 fn attempt(cs: &mut Critical<'_>, side: usize, channel: Obj, v: Value) -> Attempt {
+    attempt_here(cs, side, channel, v)
+}
+
+/// As `attempt`, where the side is known.
+#[inline(always)]
+fn attempt_here(cs: &mut Critical<'_>, side: usize, channel: Obj, v: Value) -> Attempt {
     match side {
         slots::SENDERS => channel::send(cs, channel, v),
         _ => channel::receive(cs, channel),
     }
 }
 
-/// Sends argument 1 to the channel in argument 0, or receives from it; waits if it has to. `None`:
-/// the channel is closed.
-fn operate(cx: &mut Native<'_>, side: usize) -> Result<Option<Value>, Exit> {
-    match resumed(cx, On::Channel)? {
-        Step::Completed(_, State::Closed, _) => return Ok(None),
-        Step::Completed(_, _, v) => return Ok(Some(v)),
-        Step::Try | Step::TimedOut => {}
-    }
-    let (channel, v) = (receiver(cx), cx.arg(1).value());
-    let mut tried = attempt(&mut cx.critical(), side, channel, v);
-    if tried == Attempt::Wait {
-        let waiter = new_waiter(cx, 0)?;
-        let (channel, v, waiter) = (receiver(cx), cx.arg(1).value(), object_at(cx, waiter));
-        let task = running(cx);
-        cx.init(waiter, slots::WAITER_VALUE, v);
-        let cs = &mut cx.critical();
-        tried = attempt(cs, side, channel, v);
-        if tried == Attempt::Wait {
-            queue::push(cs, channel, side, waiter);
-            waiter::begin(cs, task, Some(waiter), None);
-            return Err(Exit::Block(Wait::Event(On::Channel, None)));
-        }
-    }
-    match tried {
-        Attempt::Done(v) => Ok(Some(v)),
-        Attempt::Closed | Attempt::Wait => Ok(None),
-    }
+/// Sends argument 1 to the channel in argument 0, or receives from it; waits if it has to. What it gives
+/// is `end` of what was received, or of `None`: the channel is closed.
+#[inline(always)]
+fn operate(
+    cx: &mut Native<'_>,
+    side: usize,
+    end: impl FnOnce(&mut Native<'_>, Option<Value>) -> NativeResult,
+) -> NativeResult {
+    let (task, channel, v) = (running(cx), receiver(cx), cx.arg(1).value());
+    let cs = &mut cx.critical();
+    let happened = match waiter::resume(cs, task) {
+        Resumed::Fresh => match attempt_here(cs, side, channel, v) {
+            Attempt::Done(v) => Some(v),
+            Attempt::Closed => None,
+            Attempt::Wait => {
+                channel::wait(cs, channel, side, task, v);
+                return Err(Exit::Block(Wait::Event(On::Channel, None)));
+            }
+        },
+        Resumed::Completed(_, State::Closed, _) => None,
+        Resumed::Completed(_, _, v) => Some(v),
+        found => return Err(waits_on(cx, On::Channel, found)),
+    };
+    end(cx, happened)
+}
+
+fn or_closed(cx: &mut Native<'_>, happened: Option<Value>) -> NativeResult {
+    happened.ok_or_else(|| closed(cx))
 }
 
 /// `ch.send(v)`
 pub(super) fn send(cx: &mut Native<'_>) -> NativeResult {
-    operate(cx, slots::SENDERS)?.ok_or_else(|| closed(cx))
+    operate(cx, slots::SENDERS, or_closed)
 }
 /// `ch.recv()`
 pub(super) fn recv(cx: &mut Native<'_>) -> NativeResult {
-    operate(cx, slots::RECEIVERS)?.ok_or_else(|| closed(cx))
+    operate(cx, slots::RECEIVERS, or_closed)
 }
 /// (channel, place) → is there no further element? If there is, it goes into the place, which
 /// `for` reads it from.
 pub(super) fn iter_done(cx: &mut Native<'_>) -> NativeResult {
-    let Some(v) = operate(cx, slots::RECEIVERS)? else { return Ok(Value::TRUE) };
-    if let Some(place) = cx.arg(1).object() {
-        cx.store(place, 0, v);
-    }
-    Ok(Value::FALSE)
+    operate(cx, slots::RECEIVERS, |cx, received| {
+        let Some(v) = received else { return Ok(Value::TRUE) };
+        if let Some(place) = cx.arg(1).object() {
+            cx.store(place, 0, v);
+        }
+        Ok(Value::FALSE)
+    })
 }
 
 /// `ch.try_send(v)`: whether it was sent.
@@ -195,10 +204,12 @@ pub(super) fn select(cx: &mut Native<'_>) -> NativeResult {
         Some(after) if after == Otherwise::After as i64 => Some(deadline(cx, "`after`", at + 1)?),
         _ => None,
     };
-    match resumed(cx, On::Select)? {
-        Step::Completed(n, state, v) => return chosen(cx, n, state, v),
-        Step::TimedOut => return size_result(count),
-        Step::Try => {}
+    let task = running(cx);
+    match waiter::resume(&mut cx.critical(), task) {
+        Resumed::Fresh => {}
+        Resumed::Completed(n, state, v) => return chosen(cx, n, state, v),
+        Resumed::TimedOut => return size_result(count),
+        found => return Err(waits_on(cx, On::Select, found)),
     }
     let cases: Vec<_> = (0..count).map(|n| case(cx, n)).collect();
     if let Some((n, tried)) = first_ready(&mut cx.critical(), &cases) {
@@ -214,7 +225,7 @@ pub(super) fn select(cx: &mut Native<'_>) -> NativeResult {
 fn wait_for_one(cx: &mut Native<'_>, count: usize, until: Option<u64>) -> NativeResult {
     let mut first = None;
     for n in (0..count).rev() {
-        let waiter = new_waiter(cx, n)?;
+        let waiter = new_waiter(cx)?;
         let o = object_at(cx, waiter);
         cx.init(o, slots::WAITER_VALUE, case(cx, n).2);
         if let Some(next) = first.replace(waiter) {
@@ -228,9 +239,9 @@ fn wait_for_one(cx: &mut Native<'_>, count: usize, until: Option<u64>) -> Native
         return ready(cx, n, tried);
     }
     let mut waiter = first;
-    for &(side, channel, _) in &cases {
+    for (n, &(side, channel, _)) in cases.iter().enumerate() {
         let at = waiter.expect("one per case");
-        queue::push(cs, channel, side, at);
+        queue::push(cs, channel, side, at, n);
         waiter = cs.object(at, slots::WAITER_SIBLING);
     }
     waiter::begin(cs, task, first, until);

@@ -1,13 +1,14 @@
 //! Mutexes: see [`crate::concurrency::mutex`]. The methods that take functions are in the prelude.
 
-use crate::concurrency::{mutex, queue, waiter};
+use crate::concurrency::mutex;
+use crate::concurrency::waiter::{self, Resumed};
 use crate::host::{Exit, Native, NativeResult, On, Wait};
 use crate::object::{ObjectKind, slots};
 use crate::value::Value;
 
 use super::channels::new_number;
 use super::support::*;
-use super::waiting::{Step, new_waiter, resumed, running};
+use super::waiting::{running, waits_on};
 
 /// `mutex(v)`
 pub(super) fn mutex(cx: &mut Native<'_>) -> NativeResult {
@@ -21,21 +22,17 @@ pub(super) fn mutex(cx: &mut Native<'_>) -> NativeResult {
 
 /// `%mutex_lock(m)`: its value, once the running task owns it.
 pub(super) fn lock(cx: &mut Native<'_>) -> NativeResult {
-    if let Step::Completed(_, _, v) = resumed(cx, On::Mutex)? {
-        return Ok(v);
-    }
     let (mutex, task) = (receiver(cx), running(cx));
-    if let Some(v) = mutex::lock(&mut cx.critical(), mutex, task) {
-        return Ok(v);
-    }
-    let waiter = new_waiter(cx, 0)?;
-    let (mutex, task, waiter) = (receiver(cx), running(cx), object_at(cx, waiter));
     let cs = &mut cx.critical();
+    match waiter::resume(cs, task) {
+        Resumed::Fresh => {}
+        Resumed::Completed(_, _, v) => return Ok(v),
+        found => return Err(waits_on(cx, On::Mutex, found)),
+    }
     if let Some(v) = mutex::lock(cs, mutex, task) {
         return Ok(v);
     }
-    queue::push(cs, mutex, slots::MUTEX_WAITERS, waiter);
-    waiter::begin(cs, task, Some(waiter), None);
+    mutex::wait(cs, mutex, task);
     Err(Exit::Block(Wait::Event(On::Mutex, None)))
 }
 

@@ -2,11 +2,13 @@
 //!
 //! Such a builtin is executed again, with the same arguments, whenever its task wakes, until its
 //! operation has happened ([`crate::concurrency`]):
-//! 1. [`resumed`] gives the result of a completed operation, throws `Cancelled`, or waits on;
+//! 1. [`waiter::resume`] gives the result of a completed operation; or the task was cancelled, or waits
+//!    on ([`waits_on`]);
 //! 2. if the task has not waited yet, try; when that succeeds, nothing is left behind;
-//! 3. otherwise allocate a waiter (a safepoint), try again, and wait in the same section.
+//! 3. otherwise the task's handle waits, in the same section. Who waits for several things allocates
+//!    waiters (a safepoint), tries again, and waits in that section.
 
-use crate::concurrency::waiter::{self, DEADLINE_MAX, Resumed, State};
+use crate::concurrency::waiter::{self, DEADLINE_MAX, Resumed};
 use crate::host::{Exit, Native, NativeResult, On, Root, Wait};
 use crate::object::{Obj, ObjectKind, slots};
 use crate::value::Value;
@@ -14,35 +16,20 @@ use crate::value::Value;
 use super::describe;
 use super::support::{int_arg, number_arg, size_result};
 
-/// What step 1 gives.
-#[derive(Clone, Copy, PartialEq, Debug)]
-pub(super) enum Step {
-    /// The operation has to be tried.
-    Try,
-    /// It has happened: case, how, value.
-    Completed(usize, State, Value),
-    /// Its deadline has passed.
-    TimedOut,
-}
-
 /// The handle of the running task.
 pub(super) fn running(cx: &Native<'_>) -> Obj {
     cx.task().expect("builtins that wait are called by tasks")
 }
 
-/// Step 1.
-pub(super) fn resumed(cx: &mut Native<'_>, on: On) -> Result<Step, Exit> {
-    let task = running(cx);
-    let nothing = |slot| cx.load(task, slot).value() == Value::NIL;
-    if nothing(slots::TASK_WAIT) && nothing(slots::TASK_CANCEL) {
-        return Ok(Step::Try);
-    }
-    match waiter::resume(&mut cx.critical(), task) {
-        Resumed::Fresh => Ok(Step::Try),
-        Resumed::Completed(case, state, v) => Ok(Step::Completed(case, state, v)),
-        Resumed::TimedOut => Ok(Step::TimedOut),
-        Resumed::Pending(until) => Err(Exit::Block(Wait::Event(on, until))),
-        Resumed::Cancelled => Err(cancelled(cx)),
+/// What ends the slice, or the operation, of a task that neither begins nor has a result.
+#[cold]
+pub(super) fn waits_on(cx: &mut Native<'_>, on: On, found: Resumed) -> Exit {
+    match found {
+        Resumed::Pending(until) => Exit::Block(Wait::Event(on, until)),
+        Resumed::Cancelled => cancelled(cx),
+        Resumed::Fresh | Resumed::Completed(..) | Resumed::TimedOut => {
+            unreachable!("{found:?} is what the caller waits for")
+        }
     }
 }
 
@@ -67,12 +54,10 @@ pub(super) fn closed(cx: &mut Native<'_>) -> Exit {
 }
 
 /// A waiter of the running task. A safepoint.
-pub(super) fn new_waiter(cx: &mut Native<'_>, case: usize) -> Result<Root, Exit> {
+pub(super) fn new_waiter(cx: &mut Native<'_>) -> Result<Root, Exit> {
     let waiter = cx.alloc(ObjectKind::Waiter, slots::WAITER_LEN as usize)?;
     let waiter = waiter.object().expect("just allocated");
     cx.init(waiter, slots::WAITER_TASK, running(cx));
-    cx.init(waiter, slots::WAITER_CASE, Value::small(case as i64));
-    cx.init(waiter, slots::WAITER_STATE, Value::small(State::Pending as i64));
     Ok(cx.root(waiter))
 }
 
@@ -95,12 +80,16 @@ pub(super) fn sleep(cx: &mut Native<'_>) -> NativeResult {
 }
 
 fn wait_until(cx: &mut Native<'_>, until: u64) -> NativeResult {
-    if resumed(cx, On::Sleep)? == Step::TimedOut {
-        return Ok(Value::NIL);
-    }
     let task = running(cx);
-    waiter::begin(&mut cx.critical(), task, None, Some(until));
-    Err(Exit::Block(Wait::Event(On::Sleep, Some(until))))
+    let cs = &mut cx.critical();
+    match waiter::resume(cs, task) {
+        Resumed::Fresh => {
+            waiter::begin(cs, task, None, Some(until));
+            Err(Exit::Block(Wait::Event(On::Sleep, Some(until))))
+        }
+        Resumed::TimedOut => Ok(Value::NIL),
+        found => Err(waits_on(cx, On::Sleep, found)),
+    }
 }
 
 /// `%period_ns(ms)`: the time between two ticks.

@@ -142,6 +142,7 @@ impl<M: Mutator> StressMutator<M> {
 unsafe impl<M: Mutator> Mutator for StressMutator<M> {
     const COUNTS: bool = M::COUNTS;
     const PARALLEL: bool = M::PARALLEL;
+    const PLAIN_LOADS: bool = M::PLAIN_LOADS;
     const INLINE: bool = false;
     const REGIONS: bool = M::REGIONS;
     const FRAMES: bool = M::FRAMES;

@@ -46,7 +46,7 @@ pub fn post(cs: &mut Critical<'_>, actor: Obj, message: Obj) -> Posted {
     if has_failed(cs, actor) {
         return Posted::Failed;
     }
-    queue::push(cs, actor, slots::ACTOR_MAILBOX, message);
+    queue::push(cs, actor, slots::ACTOR_MAILBOX, message, 0);
     if cs.load(actor, slots::ACTOR_RUNNER) != Value::NIL {
         return Posted::Queued;
     }
@@ -79,12 +79,11 @@ pub fn next(cs: &mut Critical<'_>, actor: Obj, runner: Obj) -> Option<Obj> {
 /// Answers a message; whether somebody waits, or will wait, for the answer.
 pub fn answer(cs: &mut Critical<'_>, message: Obj, state: State, v: Value) -> bool {
     let Some(asker) = cs.object(message, slots::WAITER_TASK) else { return false };
-    if cs.load(asker, slots::TASK_WAIT) == Value::object(message) {
+    if waiter::waits_by(cs, asker, message) {
         waiter::complete(cs, message, state, v);
     } else {
         // It has posted the message and does not wait yet.
-        cs.store_int(message, slots::WAITER_STATE, state as usize);
-        cs.store(message, slots::WAITER_VALUE, v);
+        waiter::keep(cs, message, state, v);
     }
     true
 }

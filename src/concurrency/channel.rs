@@ -23,13 +23,14 @@ pub enum Attempt {
 }
 
 /// Sends if a receiver waits or the buffer has room.
+#[inline(always)]
 pub fn send(cs: &mut Critical<'_>, channel: Obj, v: Value) -> Attempt {
+    if let Some(receiver) = queue::first(cs, channel, slots::RECEIVERS) {
+        waiter::complete_first(cs, channel, slots::RECEIVERS, receiver, State::Done, v);
+        return Attempt::Done(Value::NIL);
+    }
     if is_closed(cs, channel) {
         return Attempt::Closed;
-    }
-    if let Some(receiver) = queue::first(cs, channel, slots::RECEIVERS) {
-        waiter::complete(cs, receiver, State::Done, v);
-        return Attempt::Done(Value::NIL);
     }
     if cs.int(channel, slots::BUFFERED) < cs.int(channel, slots::CAPACITY) {
         push(cs, channel, v);
@@ -39,13 +40,14 @@ pub fn send(cs: &mut Critical<'_>, channel: Obj, v: Value) -> Attempt {
 }
 
 /// Receives if something is buffered or a sender waits.
+#[inline(always)]
 pub fn receive(cs: &mut Critical<'_>, channel: Obj) -> Attempt {
     let sender = queue::first(cs, channel, slots::SENDERS);
     let buffered = cs.int(channel, slots::BUFFERED) > 0;
     let received = if buffered { Some(pop(cs, channel)) } else { None };
     if let Some(sender) = sender {
         let offered = cs.load(sender, slots::WAITER_VALUE);
-        waiter::complete(cs, sender, State::Done, Value::NIL);
+        waiter::complete_first(cs, channel, slots::SENDERS, sender, State::Done, Value::NIL);
         match received {
             // The longest waiting sender's value takes the place that became free.
             Some(_) => push(cs, channel, offered),
@@ -59,12 +61,21 @@ pub fn receive(cs: &mut Critical<'_>, channel: Obj) -> Attempt {
     }
 }
 
+/// A task that finds nobody, and no room or no value, waits on this side; a sender offers `v`.
+#[inline(always)]
+pub fn wait(cs: &mut Critical<'_>, channel: Obj, side: usize, task: Obj, v: Value) {
+    waiter::begin_one(cs, task, channel, side);
+    if side == slots::SENDERS {
+        cs.store(task, slots::WAITER_VALUE, v);
+    }
+}
+
 /// Closes: everybody who waits is told. Closing again does nothing.
 pub fn close(cs: &mut Critical<'_>, channel: Obj) {
     cs.store(channel, slots::CLOSED, Value::TRUE);
     for side in [slots::RECEIVERS, slots::SENDERS] {
         while let Some(waiter) = queue::first(cs, channel, side) {
-            waiter::complete(cs, waiter, State::Closed, Value::NIL);
+            waiter::complete_first(cs, channel, side, waiter, State::Closed, Value::NIL);
         }
     }
 }

@@ -20,8 +20,13 @@ pub fn unlock(cs: &mut Critical<'_>, mutex: Obj) {
     let Some(next) = queue::first(cs, mutex, slots::MUTEX_WAITERS) else {
         return cs.store(mutex, slots::MUTEX_OWNER, Value::NIL);
     };
-    let owner = cs.load(next, slots::WAITER_TASK);
-    cs.store(mutex, slots::MUTEX_OWNER, owner);
+    // Who waits for a mutex waits for nothing else: the waiter is a handle.
+    cs.store(mutex, slots::MUTEX_OWNER, Value::object(next));
     let value = cs.load(mutex, slots::MUTEX_VALUE);
-    waiter::complete(cs, next, State::Done, value);
+    waiter::complete_first(cs, mutex, slots::MUTEX_WAITERS, next, State::Done, value);
+}
+
+/// A task that finds the mutex taken waits for it.
+pub fn wait(cs: &mut Critical<'_>, mutex: Obj, task: Obj) {
+    waiter::begin_one(cs, task, mutex, slots::MUTEX_WAITERS);
 }

@@ -1,56 +1,101 @@
-//! FIFO queues of waiters, doubly linked through the waiters themselves: a waiter leaves from
-//! anywhere in O(1). A queue is two slots of the object that it belongs to: first, then last.
+//! FIFO queues of waiters, linked through the waiters themselves: one enters, and leaves from
+//! anywhere, in O(1). A queue is one slot of the object that it belongs to, which holds the first:
+//!
+//! ```text
+//!   owner ─ side ─► first ─next─► second ─next─► last            (the last has no next)
+//!                   │  ▲            │ ▲            │ ▲
+//!                   │  └─ previous ─┘ └─ previous ─┘ │
+//!                   └─────────── previous ───────────┘           (none, if it is alone)
+//! ```
+//!
+//! So a waiter that is alone, which is the rule, has no links, and entering and leaving write one slot
+//! of the owner.
 
 use super::Critical;
+use super::waiter::Word;
 use crate::object::{Obj, slots};
 use crate::value::Value;
 
-/// Appends a waiter to the queue at slot `side` of `owner`.
-pub fn push(cs: &mut Critical<'_>, owner: Obj, side: usize, waiter: Obj) {
+/// Appends a waiter, for this case of its task's operation, to the queue at slot `side` of `owner`.
+#[inline(always)]
+pub fn push(cs: &mut Critical<'_>, owner: Obj, side: usize, waiter: Obj, case: usize) {
     debug_assert!(!is_queued(cs, waiter), "a waiter is in one queue");
-    let last = cs.object(owner, side + 1);
     cs.store(waiter, slots::WAITER_OF, Value::object(owner));
-    cs.store_int(waiter, slots::WAITER_SIDE, side);
-    cs.store_object(waiter, slots::WAITER_PREVIOUS, last);
-    match last {
-        Some(last) => cs.store(last, slots::WAITER_NEXT, Value::object(waiter)),
+    Word::queued(side, case).write(cs, waiter);
+    match first(cs, owner, side) {
         None => cs.store(owner, side, Value::object(waiter)),
+        Some(first) => append(cs, first, waiter),
     }
-    cs.store(owner, side + 1, Value::object(waiter));
+}
+
+fn append(cs: &mut Critical<'_>, first: Obj, waiter: Obj) {
+    let last = cs.object(first, slots::WAITER_PREVIOUS).unwrap_or(first);
+    cs.store(last, slots::WAITER_NEXT, Value::object(waiter));
+    cs.store(waiter, slots::WAITER_PREVIOUS, Value::object(last));
+    cs.store(first, slots::WAITER_PREVIOUS, Value::object(waiter));
 }
 
 /// The waiter that has been in the queue for longest.
+#[inline(always)]
 pub fn first(cs: &mut Critical<'_>, owner: Obj, side: usize) -> Option<Obj> {
     cs.object(owner, side)
 }
 
 /// Whether the waiter is in a queue.
-pub fn is_queued(cs: &mut Critical<'_>, waiter: Obj) -> bool {
-    cs.load(waiter, slots::WAITER_SIDE) != Value::NIL
+fn is_queued(cs: &mut Critical<'_>, waiter: Obj) -> bool {
+    Word::of(cs, waiter).is_some_and(|word| word.side().is_some())
+}
+
+/// Takes the first waiter out of its queue. Its word still says that it is in there: the caller
+/// writes another one.
+#[inline(always)]
+pub fn pop(cs: &mut Critical<'_>, owner: Obj, side: usize, first: Obj) {
+    debug_assert_eq!(self::first(cs, owner, side), Some(first));
+    match cs.object(first, slots::WAITER_NEXT) {
+        None => cs.store(owner, side, Value::NIL),
+        Some(next) => {
+            cs.store(owner, side, Value::object(next));
+            promote(cs, first, next);
+        }
+    }
+}
+
+/// The second waiter becomes the first.
+fn promote(cs: &mut Critical<'_>, first: Obj, second: Obj) {
+    let last = cs.object(first, slots::WAITER_PREVIOUS).filter(|&last| last != second);
+    cs.store_object(second, slots::WAITER_PREVIOUS, last);
+    cs.store(first, slots::WAITER_NEXT, Value::NIL);
+    cs.store(first, slots::WAITER_PREVIOUS, Value::NIL);
 }
 
 /// Takes a waiter out of the queue it is in, if any. It still says what it waits for.
 pub fn unlink(cs: &mut Critical<'_>, waiter: Obj) {
-    if !is_queued(cs, waiter) {
-        return;
-    }
+    let Some(word) = Word::of(cs, waiter) else { return };
+    let Some(side) = word.side() else { return };
     let owner = cs.object(waiter, slots::WAITER_OF).expect("a queued waiter has a queue");
-    let side = cs.int(waiter, slots::WAITER_SIDE);
-    let next = cs.object(waiter, slots::WAITER_NEXT);
-    let previous = cs.object(waiter, slots::WAITER_PREVIOUS);
-    match previous {
-        Some(previous) => {
-            cs.store_object(previous, slots::WAITER_NEXT, next);
-            cs.store(waiter, slots::WAITER_PREVIOUS, Value::NIL);
-        }
-        None => cs.store_object(owner, side, next),
+    let first = first(cs, owner, side).expect("a queue with a waiter has a first one");
+    if waiter == first {
+        pop(cs, owner, side, waiter);
+    } else {
+        bypass(cs, first, waiter);
     }
-    match next {
+    word.in_no_queue().write(cs, waiter);
+}
+
+/// Takes out one that is not the first.
+fn bypass(cs: &mut Critical<'_>, first: Obj, waiter: Obj) {
+    let previous = cs.object(waiter, slots::WAITER_PREVIOUS).expect("it is not the first");
+    match cs.object(waiter, slots::WAITER_NEXT) {
         Some(next) => {
-            cs.store_object(next, slots::WAITER_PREVIOUS, previous);
+            cs.store(previous, slots::WAITER_NEXT, Value::object(next));
+            cs.store(next, slots::WAITER_PREVIOUS, Value::object(previous));
             cs.store(waiter, slots::WAITER_NEXT, Value::NIL);
         }
-        None => cs.store_object(owner, side + 1, previous),
+        None => {
+            cs.store(previous, slots::WAITER_NEXT, Value::NIL);
+            let last = Some(previous).filter(|&previous| previous != first);
+            cs.store_object(first, slots::WAITER_PREVIOUS, last);
+        }
     }
-    cs.store(waiter, slots::WAITER_SIDE, Value::NIL);
+    cs.store(waiter, slots::WAITER_PREVIOUS, Value::NIL);
 }

@@ -1,6 +1,7 @@
 //! What a task that waits for an event waits for, in words: for the report of a deadlock, when
 //! nothing runs.
 
+use super::waiter::Word;
 use crate::class::ClassId;
 use crate::object::{Obj, slots};
 use crate::task::TaskId;
@@ -18,10 +19,20 @@ pub fn waits_for(handle: Value) -> (String, Option<TaskId>) {
     (format!("one of: {}", cases.join("; ")), None)
 }
 
-/// The waiters of a task, in the order of their cases.
+/// The waiters of a task, in the order of their cases; its handle, if that waits in a queue itself.
 fn waiters(handle: Value) -> impl Iterator<Item = Obj> {
-    let first = handle.as_object().and_then(|h| h.slot(slots::TASK_WAIT).as_object());
-    std::iter::successors(first, |w| w.slot(slots::WAITER_SIBLING).as_object())
+    let first = handle.as_object().and_then(|handle| match side(handle) {
+        Some(_) => Some(handle),
+        None => handle.slot(slots::TASK_WAIT).as_object(),
+    });
+    std::iter::successors(first, |o| match o.class() {
+        ClassId::WAITER => o.slot(slots::WAITER_SIBLING).as_object(),
+        _ => None,
+    })
+}
+
+fn side(waiter: Obj) -> Option<usize> {
+    Word::read(waiter).and_then(Word::side)
 }
 
 fn int(o: Obj, slot: usize) -> i64 {
@@ -35,8 +46,8 @@ fn one(waiter: Obj) -> (String, Option<TaskId>) {
     match of.class() {
         ClassId::CHANNEL => {
             let capacity = int(of, slots::CAPACITY);
-            let text = match int(waiter, slots::WAITER_SIDE) as usize {
-                slots::RECEIVERS => {
+            let text = match side(waiter) {
+                Some(slots::RECEIVERS) => {
                     format!("a message on channel {number} (capacity {capacity}, no sender waits)")
                 }
                 _ if capacity == 0 => {

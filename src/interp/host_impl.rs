@@ -21,6 +21,9 @@ impl<H: Heap> Host for Ctx<H> {
     fn load(&mut self, o: Obj, i: usize) -> Value {
         self.mutator.load(o, i)
     }
+    fn loads_plainly(&self) -> bool {
+        H::Mutator::PLAIN_LOADS
+    }
     fn load_weak(&mut self, o: Obj, i: usize) -> Value {
         let v = self.mutator.load_weak(o, i);
         self.mutator.relieve();

@@ -244,14 +244,13 @@ impl T {
         self.object(ObjectLayout::new(ObjectKind::Closure, slots.len() as u32), &slots)
     }
     fn task(&mut self, number: u64, state: TaskState, result: H) -> R {
-        let words = [
-            TaskId::new(number, 0).value(),
-            Value::small(state as i64),
-            self.value(result),
-            Value::FALSE,
-        ];
-        let words = words.map(|v| self.keep(v));
-        self.object(ObjectLayout::new(ObjectKind::Task, slots::TASK_LEN), &words)
+        let task = self.object(ObjectLayout::new(ObjectKind::Task, slots::TASK_LEN), &[])?;
+        let o = self.value(task).as_object().expect("just made");
+        o.set_slot(slots::TASK_ID, TaskId::new(number, 0).value());
+        o.set_slot(slots::TASK_STATE, Value::small(state as i64));
+        o.set_slot(slots::TASK_RESULT, self.value(result));
+        o.set_slot(slots::TASK_OBSERVED, Value::FALSE);
+        Ok(task)
     }
 
     /// The quoted form.

@@ -268,6 +268,7 @@ unsafe impl<P: Parent> Heap for Arena<P> {
 // SAFETY: as the heap.
 unsafe impl<M: Mutator> Mutator for RegionMutator<M> {
     const COUNTS: bool = M::COUNTS;
+    const PLAIN_LOADS: bool = M::PLAIN_LOADS;
     const REGIONS: bool = true;
     const FRAMES: bool = Self::LOCALS;
 

@@ -495,6 +495,8 @@ impl GenerationalMutator {
 
 // SAFETY: as the heap.
 unsafe impl Mutator for GenerationalMutator {
+    const PLAIN_LOADS: bool = true;
+
     #[inline(always)]
     fn try_alloc(&mut self, layout: ObjectLayout) -> Option<Obj> {
         self.bump.alloc(layout)

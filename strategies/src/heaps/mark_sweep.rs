@@ -275,6 +275,7 @@ unsafe impl SharedHeap for MarkSweep<ManyThreads> {}
 // SAFETY: as the heap.
 unsafe impl<L: Sharing> Mutator for MarkSweepMutator<L> {
     const PARALLEL: bool = L::PARALLEL;
+    const PLAIN_LOADS: bool = true;
 
     #[inline(always)]
     fn try_alloc(&mut self, layout: ObjectLayout) -> Option<Obj> {

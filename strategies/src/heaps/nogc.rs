@@ -142,6 +142,7 @@ unsafe impl SharedHeap for NoGc<ManyThreads> {}
 // SAFETY: as the heap.
 unsafe impl<L: Sharing> Mutator for NoGcMutator<L> {
     const PARALLEL: bool = L::PARALLEL;
+    const PLAIN_LOADS: bool = true;
 
     #[inline(always)]
     fn try_alloc(&mut self, layout: ObjectLayout) -> Option<Obj> {

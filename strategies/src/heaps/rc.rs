@@ -715,6 +715,7 @@ impl<L: Sharing> RcMutator<L> {
 unsafe impl<L: Sharing> Mutator for RcMutator<L> {
     const COUNTS: bool = true;
     const PARALLEL: bool = L::PARALLEL;
+    const PLAIN_LOADS: bool = true;
 
     #[inline(always)]
     fn try_alloc(&mut self, layout: ObjectLayout) -> Option<Obj> {

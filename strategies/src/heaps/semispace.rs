@@ -243,6 +243,8 @@ impl SemiSpaceMutator {
 
 // SAFETY: as the heap.
 unsafe impl Mutator for SemiSpaceMutator {
+    const PLAIN_LOADS: bool = true;
+
     #[inline(always)]
     fn try_alloc(&mut self, layout: ObjectLayout) -> Option<Obj> {
         self.bump.alloc(layout)
