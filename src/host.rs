@@ -105,6 +105,11 @@ pub trait Host {
     fn task(&mut self) -> Option<Obj>;
     /// Makes a task ready that waits; without effect on one that is ready, runs or has ended.
     fn wake(&mut self, task: TaskId);
+    /// Gives a task that waits in one queue the result of its operation, if that is the result of its
+    /// instruction, and wakes it: it goes on behind the instruction. `false`: nothing has happened.
+    fn give(&mut self, _task: TaskId, _result: Value) -> bool {
+        false
+    }
 }
 
 /// Why a builtin does not return a value.
@@ -128,13 +133,42 @@ pub enum Wait {
     Join(TaskId),
     /// What the handle's `wait` slot says ([`crate::concurrency`]), at the latest until this time
     /// (nanoseconds since the start). The instruction is redone.
-    Event(On, Option<u64>),
-    /// The end of a call that runs outside of the VM ([`crate::calls`]), in words. The instruction is
-    /// redone.
-    Call(&'static str),
+    Event(On, Until),
+    /// The end of a call that runs outside of the VM ([`crate::calls`]). The instruction is redone.
+    Call(CallName),
     /// That what was printed is written ([`crate::output`]). The instruction is redone.
     Output,
 }
+
+const _: () = assert!(size_of::<Option<Wait>>() == 16, "every task has one");
+
+/// When a wait ends at the latest.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub struct Until(u64);
+
+impl Until {
+    /// It may take for ever.
+    pub const NEVER: Until = Until(u64::MAX);
+
+    /// That time, nanoseconds since the start.
+    pub fn ns(self) -> Option<u64> {
+        (self != Self::NEVER).then_some(self.0)
+    }
+}
+impl From<Option<u64>> for Until {
+    fn from(ns: Option<u64>) -> Until {
+        ns.map_or(Self::NEVER, Until)
+    }
+}
+impl std::fmt::Debug for Until {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        self.ns().fmt(f)
+    }
+}
+
+/// What a call does, by its place in [`World::call_names`].
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct CallName(pub u32);
 
 /// The kind of event that a task waits for.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -490,7 +524,16 @@ impl<'a> Native<'a> {
     /// nothing, if the task is cancelled meanwhile, or twice, if it is woken.
     pub fn call(&mut self, what: &'static str, job: impl FnOnce() + Send + 'static) -> Exit {
         self.host().world().call = Some(Box::new(job));
-        Exit::Block(Wait::Call(what))
+        self.waits_for_call(what)
+    }
+    /// The task goes on waiting for `what`, which [`Native::call`] has begun.
+    pub fn waits_for_call(&mut self, what: &'static str) -> Exit {
+        let names = &mut self.host().world().call_names;
+        let place = names.iter().position(|&name| name == what).unwrap_or_else(|| {
+            names.push(what);
+            names.len() - 1
+        });
+        Exit::Block(Wait::Call(CallName(place as u32)))
     }
     /// Collects now.
     pub fn collect(&mut self, why: Cause) {

@@ -206,13 +206,10 @@ impl TaskTable {
     pub fn parked(&self, id: TaskId) -> Option<&Task> {
         self.entry(id)?.task.as_deref()
     }
-    /// A task that waits for the end of `joined`, to be given what that left: it counts as one that ran.
-    pub fn joining(&mut self, id: TaskId, joined: TaskId) -> Option<&mut Task> {
+    /// A task that does not run, to be given something: it counts as one that ran.
+    pub fn waiting(&mut self, id: TaskId) -> Option<&mut Task> {
         let entry = self.entries.get_mut(id.place()).filter(|entry| entry.id == Some(id))?;
         let task = entry.task.as_deref_mut()?;
-        if task.wait != Some(Wait::Join(joined)) {
-            return None;
-        }
         if !std::mem::replace(&mut task.dirty, true) {
             self.recent.push(id);
         }
@@ -257,14 +254,14 @@ impl TaskTable {
     pub fn deadlock_report(&self, loaded: &Loaded, world: &World) -> Vec<Stuck> {
         let mut ids: Vec<TaskId> = self.entries.iter().filter_map(|entry| entry.id).collect();
         ids.sort_unstable();
-        let cycle = self.wait_cycle(&ids);
+        let cycle = self.wait_cycle(&ids, world);
         ids.sort_by_key(|id| (!cycle.contains(id), *id));
         ids.into_iter().map(|id| self.stuck(id, cycle.contains(&id), loaded, world)).collect()
     }
     fn stuck(&self, id: TaskId, in_cycle: bool, loaded: &Loaded, world: &World) -> Stuck {
         let task = self.parked(id).expect("nothing runs");
         let at = place_of(task, loaded);
-        let (waits_for, _) = self.waits_for(id);
+        let (waits_for, _) = self.waits_for(id, world);
         let name = at.map(|place| world.program.names.text(place.function).to_owned());
         Stuck {
             task: id.number(),
@@ -299,7 +296,7 @@ impl TaskTable {
             let queued = task.wait.is_none() || entry.word.is_queued();
             let doing = match queued {
                 true => Doing::WaitsForItsTurn,
-                false => Doing::WaitsFor(self.waits_for(task.id).0),
+                false => Doing::WaitsFor(self.waits_for(task.id, world).0),
             };
             standing(task, doing)
         });
@@ -309,19 +306,19 @@ impl TaskTable {
         all
     }
     /// What a task waits for, and the task that alone can end the wait.
-    fn waits_for(&self, id: TaskId) -> (String, Option<TaskId>) {
+    fn waits_for(&self, id: TaskId, world: &World) -> (String, Option<TaskId>) {
         match self.parked(id).and_then(|task| Some((task, task.wait?))) {
             Some((_, Wait::Join(other))) if other == id => ("its own end".into(), Some(id)),
             Some((_, Wait::Join(other))) => (format!("the end of task {other}"), Some(other)),
             Some((task, Wait::Event(..))) => concurrency::report::waits_for(task.handle),
-            Some((_, Wait::Call(what))) => (what.into(), None),
+            Some((_, Wait::Call(what))) => (world.call_name(what).into(), None),
             Some((_, Wait::Output)) => ("what was printed to be written".into(), None),
             Some((_, Wait::Turn)) | None => ("its turn".into(), None),
         }
     }
     /// The members of a cycle of waits, if there is one: a task waits for at most one other.
-    fn wait_cycle(&self, ids: &[TaskId]) -> HashSet<TaskId> {
-        let next = |id| self.waits_for(id).1.filter(|other| self.entry(*other).is_some());
+    fn wait_cycle(&self, ids: &[TaskId], world: &World) -> HashSet<TaskId> {
+        let next = |id| self.waits_for(id, world).1.filter(|other| self.entry(*other).is_some());
         let mut done = HashSet::default();
         for &start in ids {
             let mut path = Vec::new();

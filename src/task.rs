@@ -198,6 +198,8 @@ pub struct Task {
 /// It was not spawned by the program.
 const NOWHERE: u32 = u32::MAX;
 
+const _: () = assert!(size_of::<Task>() == 96, "a size class of allocators");
+
 // SAFETY: the raw pointers point into the task's own block and at the program's immutable code;
 // whoever runs the task owns it (T1).
 unsafe impl Send for Task {}

@@ -9,6 +9,7 @@ use rustc_hash::FxHashMap as HashMap;
 
 use crate::calls::Job;
 use crate::heap::Dirty;
+use crate::host::CallName;
 use crate::host::functions::Pending;
 use crate::input::Input;
 use crate::ir::Program;
@@ -61,6 +62,8 @@ pub struct World {
     pub call: Option<Job>,
     /// Calls of the host's blocking functions that have not been given their result, by task.
     pub host_calls: HashMap<TaskId, Pending>,
+    /// What calls do, in words: as many as there are functions that call.
+    pub call_names: Vec<&'static str>,
     /// Arguments of the program.
     pub args: Vec<String>,
     /// `--param name=value`.
@@ -103,6 +106,7 @@ impl World {
             input: Input::new(std::io::stdin()),
             call: None,
             host_calls: HashMap::default(),
+            call_names: Vec::new(),
             args: Vec::new(),
             params: BTreeMap::new(),
             requests: RequestLog::default(),
@@ -111,6 +115,10 @@ impl World {
         }
     }
 
+    /// What a call does, in words.
+    pub fn call_name(&self, name: CallName) -> &'static str {
+        self.call_names[name.0 as usize]
+    }
     /// Nanoseconds since the start, real or virtual.
     pub fn now_ns(&self) -> u64 {
         self.virtual_ns.unwrap_or_else(|| self.start.elapsed().as_nanos() as u64)

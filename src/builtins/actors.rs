@@ -3,7 +3,7 @@
 
 use crate::concurrency::actor::{self, Posted};
 use crate::concurrency::waiter::{self, Resumed, State};
-use crate::host::{Exit, Native, NativeResult, On, Wait};
+use crate::host::{Exit, Native, NativeResult, On, Until, Wait};
 use crate::object::{Obj, ObjectKind, slots};
 use crate::value::Value;
 
@@ -82,7 +82,7 @@ pub(super) fn reply(cx: &mut Native<'_>) -> NativeResult {
         Resumed::Fresh => waiter::begin(cs, task, Some(message), None),
         Resumed::Pending(_) | Resumed::TimedOut => {}
     }
-    Err(Exit::Block(Wait::Event(On::Actor, None)))
+    Err(Exit::Block(Wait::Event(On::Actor, Until::NEVER)))
 }
 
 fn outcome(cx: &mut Native<'_>, message: Obj, state: State, v: Value) -> NativeResult {

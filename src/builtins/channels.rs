@@ -3,7 +3,7 @@
 use crate::concurrency::channel::{self, Attempt};
 use crate::concurrency::waiter::{self, Resumed, State};
 use crate::concurrency::{Critical, queue};
-use crate::host::{Exit, Native, NativeResult, On, Wait};
+use crate::host::{Exit, Native, NativeResult, On, Until, Wait};
 use crate::object::{Obj, ObjectKind, slots};
 use crate::value::Value;
 
@@ -75,7 +75,7 @@ fn operate(
             Attempt::Closed => None,
             Attempt::Wait => {
                 channel::wait(cs, channel, side, task, v);
-                return Err(Exit::Block(Wait::Event(On::Channel, None)));
+                return Err(Exit::Block(Wait::Event(On::Channel, Until::NEVER)));
             }
         },
         Resumed::Completed(_, State::Closed, _) => None,
@@ -245,7 +245,7 @@ fn wait_for_one(cx: &mut Native<'_>, count: usize, until: Option<u64>) -> Native
         waiter = cs.object(at, slots::WAITER_SIBLING);
     }
     waiter::begin(cs, task, first, until);
-    Err(Exit::Block(Wait::Event(On::Select, until)))
+    Err(Exit::Block(Wait::Event(On::Select, until.into())))
 }
 
 /// The first case, in source order, that does not have to wait.

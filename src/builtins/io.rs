@@ -48,7 +48,7 @@ pub(super) fn eprint(cx: &mut Native<'_>) -> NativeResult {
     const WHAT: &str = "its error to be written";
     match called(cx) {
         Called::Given(given) => return result(cx, given),
-        Called::InFlight => return Err(Exit::Block(Wait::Call(WHAT))),
+        Called::InFlight => return Err(cx.waits_for_call(WHAT)),
         Called::Not => {}
     }
     let text = joined_args(cx, "\n")?;

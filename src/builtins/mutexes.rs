@@ -2,7 +2,7 @@
 
 use crate::concurrency::mutex;
 use crate::concurrency::waiter::{self, Resumed};
-use crate::host::{Exit, Native, NativeResult, On, Wait};
+use crate::host::{Exit, Native, NativeResult, On, Until, Wait};
 use crate::object::{ObjectKind, slots};
 use crate::value::Value;
 
@@ -33,7 +33,7 @@ pub(super) fn lock(cx: &mut Native<'_>) -> NativeResult {
         return Ok(v);
     }
     mutex::wait(cs, mutex, task);
-    Err(Exit::Block(Wait::Event(On::Mutex, None)))
+    Err(Exit::Block(Wait::Event(On::Mutex, Until::NEVER)))
 }
 
 /// `%mutex_set(m, v)`: by its owner.

@@ -25,7 +25,7 @@ pub(super) fn running(cx: &Native<'_>) -> Obj {
 #[cold]
 pub(super) fn waits_on(cx: &mut Native<'_>, on: On, found: Resumed) -> Exit {
     match found {
-        Resumed::Pending(until) => Exit::Block(Wait::Event(on, until)),
+        Resumed::Pending(until) => Exit::Block(Wait::Event(on, until.into())),
         Resumed::Cancelled => cancelled(cx),
         Resumed::Fresh | Resumed::Completed(..) | Resumed::TimedOut => {
             unreachable!("{found:?} is what the caller waits for")
@@ -85,7 +85,7 @@ fn wait_until(cx: &mut Native<'_>, until: u64) -> NativeResult {
     match waiter::resume(cs, task) {
         Resumed::Fresh => {
             waiter::begin(cs, task, None, Some(until));
-            Err(Exit::Block(Wait::Event(On::Sleep, Some(until))))
+            Err(Exit::Block(Wait::Event(On::Sleep, Some(until).into())))
         }
         Resumed::TimedOut => Ok(Value::NIL),
         found => Err(waits_on(cx, On::Sleep, found)),

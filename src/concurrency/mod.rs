@@ -13,13 +13,15 @@
 //!      └──── of ─── waiter ◄─ sibling (other case) ── handle ─┘ wait: the first case
 //! ```
 //!
-//! Hand-off with redo. An operation that must wait leaves waiters in the queues, and its
+//! Hand-off, or redo. An operation that must wait leaves waiters in the queues, and its
 //! instruction ends the slice with [`Wait::Event`](crate::host::Wait). Whoever makes the operation
 //! possible *completes* it in the handle (the value it sends, the ownership it hands over), takes
 //! all waiters of that task out of their queues, and wakes the task. The task then redoes the
 //! instruction, finds its operation completed and takes the result. So queues are FIFO-fair, no
-//! third task can steal a value, no register of a task is written by anyone else, and a spurious
-//! wake-up is harmless: the redone instruction finds its wait pending and waits on.
+//! third task can steal a value, and a spurious wake-up is harmless: the redone instruction finds its
+//! wait pending and waits on. Where the instruction gives what the operation gives and nothing else
+//! (`recv`, `send`, a lock), the result is written into the task's register instead, and nothing is
+//! redone ([`Critical::give`]).
 //!
 //! Rules
 //! - C1. Queues and waiters are read and written only through [`Critical`], in one section per
@@ -123,6 +125,13 @@ impl<'a> Critical<'a> {
     pub fn wake(&mut self, handle: Obj) {
         let id = self.task_id(handle);
         self.host.wake(id);
+    }
+    /// Gives a task that waits in one queue its result and makes it ready, if it need not execute its
+    /// instruction again for that; whether it did.
+    #[inline]
+    pub fn give(&mut self, handle: Obj, result: Value) -> bool {
+        let id = self.task_id(handle);
+        self.host.give(id, result)
     }
     /// The number of a task, by its handle.
     pub fn task_id(&mut self, handle: Obj) -> TaskId {

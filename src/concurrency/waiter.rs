@@ -7,6 +7,9 @@
 //!                      └──┴─ resume after the deadline or a cancellation: abandon ──► (no wait)
 //! ```
 //!
+//! Where the result of the operation is that of the task's instruction, it goes into the task's register
+//! and the wait is over with `complete`: the task goes on behind the instruction ([`Critical::give`]).
+//!
 //! Who waits for one thing needs no waiter but its handle, which has the slots of one: nothing is
 //! allocated. What the states say is in two slots of the handle:
 //!
@@ -159,11 +162,13 @@ pub fn complete_first(
 /// Completes a waiter that was pending and is in no queue any more, and wakes its task.
 pub fn complete(cs: &mut Critical<'_>, waiter: Obj, state: State, result: Value) {
     debug_assert_eq!(State::of(cs, waiter), State::Pending, "C2");
-    let (task, case) = match cs.object(waiter, slots::WAITER_TASK) {
-        None => (waiter, 0),
-        Some(task) => (task, leave_others(cs, waiter, state, task)),
-    };
+    let others = cs.object(waiter, slots::WAITER_TASK);
+    let task = others.unwrap_or(waiter);
     withdraw_offer(cs, task);
+    if others.is_none() && state == State::Done && cs.give(task, result) {
+        return end(cs, task);
+    }
+    let case = others.map_or(0, |task| leave_others(cs, waiter, state, task));
     cs.store(task, slots::TASK_WAIT, result);
     Word::over(state, case).write(cs, task);
     cs.wake(task);

@@ -28,7 +28,7 @@
 //! ```
 //!
 //! A call of a blocking function
-//! 1. Copies its arguments, hands over the job, and ends the slice ([`Wait::Call`]).
+//! 1. Copies its arguments, hands over the job, and ends the slice ([`Wait::Call`](super::Wait)).
 //! 2. A helper runs the function and leaves the result in the call's place. At the cap of helpers, calls
 //!    queue; without any, the worker runs the function itself, without the gate.
 //! 3. The task wakes and redoes its instruction, which finds the call in [`World::host_calls`]: its result
@@ -48,7 +48,7 @@
 use std::panic::{RefUnwindSafe, UnwindSafe};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use super::{Exit, Native, NativeFn, NativeResult, Wait};
+use super::{Exit, Native, NativeFn, NativeResult};
 use crate::builtins::{self, Number, cancellation_point, describe};
 use crate::ir::NativeId;
 use crate::object::ObjectKind;
@@ -216,7 +216,7 @@ fn call_blocking(cx: &mut Native<'_>, name: &'static str, run: &Blocking) -> Nat
         return Err(cancelled);
     }
     if let Called::InFlight = called {
-        return Err(Exit::Block(Wait::Call(name)));
+        return Err(cx.waits_for_call(name));
     }
     let arguments = (0..cx.arg_count()).map(|i| data(cx, name, i)).collect::<Result<_, _>>()?;
     let run = run.clone();

@@ -85,4 +85,15 @@ impl<H: Heap> Host for Ctx<H> {
         // SAFETY: valid for the slice.
         unsafe { (*self.driver).wake(task) };
     }
+    fn give(&mut self, task: TaskId, result: Value) -> bool {
+        // SAFETY: valid for the slice.
+        let Some(mut place) = (unsafe { (*self.driver).result_place(task, None) }) else {
+            return false;
+        };
+        self.mutator.escape(result);
+        // SAFETY: by the driver's contract.
+        self.mutator.set(unsafe { place.as_mut() }, result);
+        Host::wake(self, task);
+        true
+    }
 }

@@ -70,6 +70,10 @@ pub trait Driver {
     fn spawned(&mut self, task: Box<Task>) -> bool;
     /// Makes a task ready that waits.
     fn wake(&mut self, task: TaskId);
+    /// Where a task that waits gets the result of its instruction, which is not executed again then: the
+    /// caller writes it before it wakes the task. The task waits for the end of `joined`, or else in one
+    /// queue. `None`: it has to execute its instruction again, which does more than to give the result.
+    fn result_place(&mut self, task: TaskId, joined: Option<TaskId>) -> Option<NonNull<Value>>;
     /// The heap's use of memory.
     fn usage(&self) -> Usage;
     /// The slice was asked to leave fast code, which may have been for something that does not end it.
@@ -195,6 +199,9 @@ impl Driver for NoDriver {
         unreachable!("no slice is running")
     }
     fn wake(&mut self, _: TaskId) {
+        unreachable!("no slice is running")
+    }
+    fn result_place(&mut self, _: TaskId, _: Option<TaskId>) -> Option<NonNull<Value>> {
         unreachable!("no slice is running")
     }
     fn usage(&self) -> Usage {

@@ -370,7 +370,7 @@ impl<'p> Oracle<'p> {
     /// Whether a task still waits for a timer.
     fn is_due(&self, id: TaskId, due: u64) -> bool {
         self.tasks.get(&id).is_some_and(
-            |task| matches!(task.wait, Some(Wait::Event(_, Some(until))) if until == due),
+            |task| matches!(task.wait, Some(Wait::Event(_, until)) if until.ns() == Some(due)),
         )
     }
 
@@ -409,7 +409,7 @@ impl<'p> Oracle<'p> {
             Some(Wait::Join(other)) if other == task.id => ("its own end".to_owned(), Some(other)),
             Some(Wait::Join(other)) => (format!("the end of task {other}"), Some(other)),
             Some(Wait::Event(..)) => report::waits_for(Value::object(task.handle)),
-            Some(Wait::Call(what)) => (what.to_owned(), None),
+            Some(Wait::Call(what)) => (self.host.world.call_name(what).to_owned(), None),
             Some(Wait::Turn | Wait::Output) | None => ("its turn".to_owned(), None),
         }
     }
@@ -470,10 +470,11 @@ impl<'p> Oracle<'p> {
         match wait {
             // What it prints never waits.
             Wait::Turn | Wait::Output => self.ready.push_back(id),
-            Wait::Event(_, None) => {}
-            Wait::Event(_, Some(due)) => {
-                self.timer_count += 1;
-                self.timers.push(Reverse((due, self.timer_count, id)));
+            Wait::Event(_, until) => {
+                if let Some(due) = until.ns() {
+                    self.timer_count += 1;
+                    self.timers.push(Reverse((due, self.timer_count, id)));
+                }
             }
             Wait::Join(other) => match self.tasks.get_mut(&other) {
                 // A task that joins itself waits for ever.

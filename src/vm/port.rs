@@ -5,16 +5,18 @@ use std::time::Instant;
 
 use super::roots::VmRoots;
 use super::shared::Shared;
+use crate::bytecode::ops::Op;
 use crate::calls::{Calls, Job, Ticket};
 use crate::event::{Event, Sink};
 use crate::heap::{Barrier, Cause, Heap, Mutator, Roots, Usage};
-use crate::host::Wait;
+use crate::host::{On, Wait};
 use crate::interp::{Driver, FuncInfo, Peer};
 use crate::metrics::{Activity, Clock, WorkerCounts};
 use crate::sched::{Notify, Ready, Scheduler, SpawnOrder};
 use crate::stats::{Pause, task_clock_ns};
 use crate::sync::Stopwatch;
 use crate::task::{Task, TaskId};
+use crate::value::Value;
 use crate::world::World;
 
 /// The ticket of what writes what was printed; a task's is its id.
@@ -124,9 +126,10 @@ impl<H: Heap, S: Scheduler, E: Sink> Port<H, S, E> {
                 }
                 return;
             }
-            Wait::Event(_, None) => true,
-            Wait::Event(_, Some(due)) => {
-                shared.add_timer(due, id);
+            Wait::Event(_, until) => {
+                if let Some(due) = until.ns() {
+                    shared.add_timer(due, id);
+                }
                 true
             }
             // A task that joins itself waits for ever: the deadlock report says so.
@@ -370,6 +373,27 @@ impl<H: Heap, S: Scheduler, E: Sink> Driver for Port<H, S, E> {
     }
     fn wake(&mut self, task: TaskId) {
         Port::wake(self, task);
+    }
+    fn result_place(&mut self, id: TaskId, joined: Option<TaskId>) -> Option<NonNull<Value>> {
+        let task = self.shared().table.waiting(id)?;
+        // Methods of tasks and channels, the prelude's lock. Scopes join by another function, and tail calls
+        // have to return as well.
+        let op = match (task.wait, joined) {
+            (Some(Wait::Join(other)), Some(joined)) if other == joined => Op::CallMethod,
+            (Some(Wait::Event(On::Channel, _)), None) => Op::CallMethod,
+            (Some(Wait::Event(On::Mutex, _)), None) => Op::CallNative,
+            _ => return None,
+        };
+        // SAFETY: between slices the pc is that of an instruction (T1).
+        let [found, a, ..] = unsafe { *task.pc }.to_le_bytes();
+        if found != op as u8 {
+            return None;
+        }
+        // SAFETY: verified code: a word follows, and the register is one of the window (E3).
+        unsafe {
+            task.pc = task.pc.add(1);
+            Some(NonNull::new_unchecked(task.base.add(a as usize)))
+        }
     }
     fn usage(&self) -> Usage {
         // What others have allocated counts: stopping them flushes it.

@@ -157,7 +157,7 @@ impl<H: Heap, S: Scheduler, E: Sink> Shared<H, S, E> {
     pub(super) fn next_timer(&mut self) -> Option<(u64, TaskId)> {
         while let Some(&Reverse((due, _, id))) = self.timers.peek() {
             let wait = self.table.parked(id).and_then(|task| task.wait);
-            if matches!(wait, Some(Wait::Event(_, Some(until))) if until == due) {
+            if matches!(wait, Some(Wait::Event(_, until)) if until.ns() == Some(due)) {
                 return Some((due, id));
             }
             self.timers.pop();

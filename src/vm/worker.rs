@@ -5,7 +5,6 @@ use std::time::Duration;
 
 use super::port::Port;
 use super::shared::Shared;
-use crate::bytecode::ops::Op;
 use crate::concurrency::{Critical, scope};
 use crate::event::{Event, Sink};
 use crate::heap::{Heap, Mutator, Region};
@@ -390,22 +389,16 @@ impl<H: Heap, S: Scheduler, E: Sink> Worker<H, S, E> {
     /// of a task that has not failed, and was not cancelled, it gets the result at once and goes on behind
     /// it (C4). Else it executes its instruction again.
     fn wake_joiner(&mut self, waiter: TaskId, joined: TaskId, handle: Obj, failed: bool) {
-        let shared = self.port.shared();
-        if !failed && let Some(task) = shared.table.joining(waiter, joined) {
-            // SAFETY: between slices the pc is that of an instruction (T1).
-            let word = unsafe { *task.pc };
-            let [op, a, ..] = word.to_le_bytes();
-            let waits = task.handle.as_object().expect("every task has a handle");
-            let mutator = self.interpreter.mutator();
-            // A scope joins by a `CallNative`; a tail call has to return as well.
-            if op == Op::CallMethod as u8 && mutator.load(waits, slots::TASK_CANCEL) == Value::NIL {
-                let result = mutator.load(handle, slots::TASK_RESULT);
-                // SAFETY: verified code: a register of the window, and a word follows (E3).
-                unsafe {
-                    mutator.set(&mut *task.base.add(a as usize), result);
-                    task.pc = task.pc.add(1);
-                }
-            }
+        let waits =
+            self.port.shared().table.parked(waiter).and_then(|task| task.handle.as_object());
+        let mutator = self.interpreter.mutator();
+        if !failed
+            && waits.is_some_and(|waits| mutator.load(waits, slots::TASK_CANCEL) == Value::NIL)
+            && let Some(mut place) = self.port.result_place(waiter, Some(joined))
+        {
+            let result = mutator.load(handle, slots::TASK_RESULT);
+            // SAFETY: a register of a task that nobody runs.
+            mutator.set(unsafe { place.as_mut() }, result);
         }
         self.port.wake(waiter);
     }
