@@ -238,6 +238,7 @@ impl Task {
     /// Makes a task that has ended a new one, in the same memory; `false` when its block is too small.
     /// Nothing may be left that a heap counts.
     #[must_use]
+    #[inline(always)]
     pub fn restart(
         &mut self,
         id: TaskId,

@@ -80,10 +80,10 @@ impl<H: Heap> Ctx<H> {
 
     /// The function behind a callable value, if it takes `args` arguments.
     #[inline]
-    pub(super) fn callable(&mut self, v: Value, args: usize) -> Result<FuncInfo, Exit> {
+    pub(super) fn callable(&mut self, v: Value, args: usize) -> Result<&'static FuncInfo, Exit> {
         if let Some(closure) = v.as_object().filter(|o| o.class() == ClassId::CLOSURE) {
             let id = self.mutator.load(closure, slots::FUNC).int_unchecked() as usize;
-            let f = self.loaded().funcs()[id];
+            let f = &self.loaded().funcs()[id];
             if f.params as usize == args {
                 return Ok(f);
             }

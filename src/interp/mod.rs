@@ -63,7 +63,7 @@ pub trait Driver {
     fn roots(&mut self, running: &mut Task, f: &mut dyn FnMut(&mut dyn Roots));
     /// A task, with an id of its own, that will run this function; `None` when there are too many, or all
     /// together would take more memory outside of the heap than the heap's limit.
-    fn new_task(&mut self, f: FuncInfo) -> Option<Box<Task>>;
+    fn new_task(&mut self, f: &FuncInfo) -> Option<Box<Task>>;
     /// Asks for the memory by which a task's stack has grown; `false` as above.
     fn charge(&mut self, task: &mut Task) -> bool;
     /// Takes over a new task; whether the running one should give way to it.
@@ -189,7 +189,7 @@ impl Driver for NoDriver {
     fn roots(&mut self, _: &mut Task, _: &mut dyn FnMut(&mut dyn Roots)) {
         unreachable!("no slice is running")
     }
-    fn new_task(&mut self, _: FuncInfo) -> Option<Box<Task>> {
+    fn new_task(&mut self, _: &FuncInfo) -> Option<Box<Task>> {
         unreachable!("no slice is running")
     }
     fn charge(&mut self, _: &mut Task) -> bool {

@@ -705,7 +705,7 @@ impl<H: Heap> Slow<'_, H> {
     }
     unsafe fn call_value(&mut self) -> Step {
         let args = self.i.b as usize;
-        let f = self.ctx.callable(self.reg(self.i.a + self.i.b), args)?;
+        let f = *self.ctx.callable(self.reg(self.i.a + self.i.b), args)?;
         // SAFETY: as `enter`; the callee word moves with its arguments.
         unsafe { self.enter(f, args + 1) }
     }

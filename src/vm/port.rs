@@ -337,7 +337,7 @@ impl<H: Heap, S: Scheduler, E: Sink> Driver for Port<H, S, E> {
         f(&mut Self::roots_of(self.shared(), running));
         self.resume_others();
     }
-    fn new_task(&mut self, f: FuncInfo) -> Option<Box<Task>> {
+    fn new_task(&mut self, f: &FuncInfo) -> Option<Box<Task>> {
         let shared = self.shared();
         let mut task = shared.table.new_task(f.code, shared.loaded.halt(), f.registers as usize)?;
         if self.charge(&mut task) {
