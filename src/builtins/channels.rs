@@ -46,13 +46,8 @@ pub(super) fn new_number(cx: &mut Native<'_>) -> Value {
 }
 
 /// One attempt, within a section.
-fn attempt(cs: &mut Critical<'_>, side: usize, channel: Obj, v: Value) -> Attempt {
-    attempt_here(cs, side, channel, v)
-}
-
-/// As `attempt`, where the side is known.
 #[inline(always)]
-fn attempt_here(cs: &mut Critical<'_>, side: usize, channel: Obj, v: Value) -> Attempt {
+fn attempt(cs: &mut Critical<'_>, side: usize, channel: Obj, v: Value) -> Attempt {
     match side {
         slots::SENDERS => channel::send(cs, channel, v),
         _ => channel::receive(cs, channel),
@@ -70,7 +65,7 @@ fn operate(
     let (task, channel, v) = (running(cx), receiver(cx), cx.arg(1).value());
     let cs = &mut cx.critical();
     let happened = match waiter::resume(cs, task) {
-        Resumed::Fresh => match attempt_here(cs, side, channel, v) {
+        Resumed::Fresh => match attempt(cs, side, channel, v) {
             Attempt::Done(v) => Some(v),
             Attempt::Closed => None,
             Attempt::Wait => {

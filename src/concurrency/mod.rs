@@ -7,10 +7,10 @@
 //! collected, and values in transit are traced like any other slot.
 //!
 //! ```text
-//!   channel ─ receivers ─► handle ◄─next/previous─► waiter ◄─next/previous─► handle
-//!      ▲                     │ wait                   │ task  ▲                │ wait
-//!      ├─────────────────────┘                        ▼       │                └─► the channel
-//!      └──── of ─── waiter ◄─ sibling (other case) ── handle ─┘ wait: the first case
+//!   channel ─ receivers ─► handle ◄─next/previous─► waiter ─ sibling ─► waiter (in another queue)
+//!      ▲                     │ wait                 │ │ ▲
+//!      ├─────────────────────┘                   of │ │ └─ wait ─┐
+//!      └────────────────────────────────────────────┘ └─ task ─► handle
 //! ```
 //!
 //! Hand-off, or redo. An operation that must wait leaves waiters in the queues, and its
@@ -30,8 +30,8 @@
 //! - C2. A waiter in a queue is pending. Completing one case of a `select` takes the others out too,
 //!   so a queue holds no stale entries and a task completes at most once per wait.
 //! - C3. The word of a handle ([`waiter::Word`]) is nil unless the task stands in an operation that
-//!   waits; then its `wait` slot is no reference, either, so that a handle keeps nothing alive for which
-//!   its task does not wait.
+//!   waits. While it is nil, `wait` is no reference: a handle keeps nothing alive for which its task does
+//!   not wait.
 //! - C4. Every operation that may wait is a cancellation point. A completed operation gives its
 //!   result even when the task was cancelled meanwhile (nothing in transit is lost); the
 //!   cancellation stays pending until the next such operation.
