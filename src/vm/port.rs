@@ -389,6 +389,8 @@ impl<H: Heap, S: Scheduler, E: Sink> Driver for Port<H, S, E> {
         if found != op as u8 {
             return None;
         }
+        // It may be on another list still, where it waited before.
+        task.wait = None;
         // SAFETY: verified code: a word follows, and the register is one of the window (E3).
         unsafe {
             task.pc = task.pc.add(1);
