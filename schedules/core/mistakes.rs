@@ -38,7 +38,7 @@ pub(crate) const MISTAKES: &[Mistake] = &[
         program: "forkjoin",
         edits: &[(
             "gate.rs",
-            "        lane.fast.store(false, Ordering::Release);\n        if !self.lock.try_lock() {\n",
+            "        lane.fast.store(false, Ordering::Release);\n        if !self.alone && !self.lock.try_lock() {\n",
             "        if WRONG { self.lock.lock(); }\n        lane.fast.store(false, \
              Ordering::Release);\n        if !WRONG && !self.lock.try_lock() {\n",
         )],
@@ -54,8 +54,8 @@ pub(crate) const MISTAKES: &[Mistake] = &[
             ),
             (
                 "gate.rs",
-                "unsafe { self.lock.unlock() };\n    }\n    /// Fast to cold;",
-                "unsafe { self.lock.unlock() };\n        if WRONG { lane.fast.store(true, \
+                "unsafe { self.unlock() };\n    }\n    /// Fast to cold;",
+                "unsafe { self.unlock() };\n        if WRONG { lane.fast.store(true, \
                  Ordering::Relaxed); }\n    }\n    /// Fast to cold;",
             ),
         ],
