@@ -24,13 +24,8 @@ impl Default for RawLock {
 }
 impl RawLock {
     /// Waits for the lock and takes it.
+    #[inline]
     pub fn lock(&self) {
-        for _ in 0..LOCK_SPINS {
-            if self.0.try_lock() {
-                return;
-            }
-            std::hint::spin_loop();
-        }
         self.0.lock();
     }
     /// Takes the lock if nobody has it; whether it did.
@@ -48,10 +43,6 @@ impl RawLock {
         unsafe { self.0.unlock() };
     }
 }
-
-/// How often a lock is tried before the thread gives way to others, then sleeps: longer than what most do
-/// under a lock, and shorter than a sleep and a wake-up, which take tens of microseconds.
-const LOCK_SPINS: usize = 100;
 
 /// One turn of a loop that waits for another thread: short ones spin, long ones give way.
 pub fn pause(turns: &mut u32) {
