@@ -58,29 +58,33 @@ impl<H: Heap, S: Scheduler, E: Sink> Port<H, S, E> {
             shared.stats.delays.as_mut().expect("just seen").is_ready(id, now_ns);
         }
         let notified = match shared.scheduler.push(Some(&mut self.local), id, why) {
-            Notify::No => false,
+            Notify::No => return,
             Notify::One => shared.idle.wake_one(),
             Notify::Worker(number) => shared.idle.wake(number),
-            Notify::Start => self.start_worker(),
+            Notify::Start => match self.start_worker() {
+                None => return,
+                Some(notified) => notified,
+            },
             Notify::Share => self.share(),
         };
-        shared.stats.scheduler.notifications += u64::from(notified);
+        self.counts.notifications += u64::from(notified);
+        self.counts.notifications_suppressed += u64::from(!notified);
     }
-    /// A thread for one more worker. Whether an old one had to be woken instead.
+    /// A thread for one more worker. If there is none to be had: whether an old one was woken instead.
     #[cold]
-    fn start_worker(&mut self) -> bool {
+    fn start_worker(&mut self) -> Option<bool> {
         let shared = self.shared();
         if shared.ending.is_some() {
-            return false;
+            return None;
         }
         let (number, local) = shared.scheduler.grow().expect("it has asked for a worker");
         let started = shared.start_worker(self.shared, number, local);
         if started.is_err() {
             shared.scheduler.refused(number);
             shared.stats.scheduler.threads_refused += 1;
-            return self.share();
+            return Some(self.share());
         }
-        false
+        None
     }
     /// There are more tasks than threads: those that run must end their slices, to begin with.
     #[cold]
@@ -95,7 +99,14 @@ impl<H: Heap, S: Scheduler, E: Sink> Port<H, S, E> {
         let shared = self.shared();
         if shared.table.wake(id) {
             shared.emit(|| Event::TaskWake { task: id });
-            shared.stats.scheduler.wakes += 1;
+            // A worker that is alone knows without looking.
+            if S::INFO.parallel
+                && shared.table.parked(id).is_some_and(|task| task.worker != self.number as u16)
+            {
+                self.counts.wakes_remote += 1;
+            } else {
+                self.counts.wakes_local += 1;
+            }
             self.push(id, Ready::Wake);
         }
     }
@@ -105,7 +116,13 @@ impl<H: Heap, S: Scheduler, E: Sink> Port<H, S, E> {
         }
     }
     pub(super) fn fire_timers(&mut self) {
-        while let Some(id) = self.shared().due_timer() {
+        while let Some((id, late_ns)) = self.shared().due_timer() {
+            self.counts.timers_fired += 1;
+            let shared = self.shared();
+            if let Some(delays) = &mut shared.stats.delays {
+                delays.timer_lateness += late_ns;
+            }
+            shared.emit(|| Event::TimerFire { task: id, late_ns });
             self.wake(id);
         }
     }
@@ -141,7 +158,9 @@ impl<H: Heap, S: Scheduler, E: Sink> Port<H, S, E> {
             }
         };
         let job = shared.world.call.take();
-        if !shared.table.suspend(task, wait) || (!must_wait && shared.table.wake(id)) {
+        let waits = shared.table.suspend(task, wait);
+        self.counts.wakes_while_running += u64::from(!waits);
+        if !waits || (!must_wait && shared.table.wake(id)) {
             self.push(id, Ready::Wake);
         }
         match (job, wait) {
@@ -249,6 +268,7 @@ impl<H: Heap, S: Scheduler, E: Sink> Port<H, S, E> {
     /// Stops the world: this worker holds the gate already. The tasks in slices.
     fn stop_others<'t>(&self, running: Option<&'t mut Task>) -> Vec<&'t mut Task> {
         let mut tasks = Vec::from_iter(running);
+        let watch = self.shared().stats.delays.is_some().then(Stopwatch::start);
         if H::Mutator::PARALLEL {
             self.shared().gate.count_stop();
             // SAFETY: this worker holds the gate; the others are on the list for as long as they exist.
@@ -261,6 +281,9 @@ impl<H: Heap, S: Scheduler, E: Sink> Port<H, S, E> {
                     tasks.extend(peer.task());
                 }
             }
+        }
+        if let Some((watch, delays)) = watch.zip(self.shared().stats.delays.as_mut()) {
+            delays.safepoint += watch.ns();
         }
         tasks
     }
@@ -355,8 +378,8 @@ impl<H: Heap, S: Scheduler, E: Sink> Driver for Port<H, S, E> {
     }
     fn spawned(&mut self, task: Box<Task>) -> bool {
         let (id, parent) = (task.id, self.running);
+        self.counts.spawns += 1;
         let shared = self.shared();
-        shared.stats.tasks_spawned += 1;
         shared.emit(|| Event::TaskSpawn { task: id, parent });
         shared.table.add(task);
         let child_first = parent.is_some() && S::ORDER == SpawnOrder::ChildFirst;
