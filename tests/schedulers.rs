@@ -370,6 +370,7 @@ gc()";
         assert!(0 < joins && joins <= counts.join_waits, "{name}: {joins} of {counts:?}");
         assert_eq!(delays.safepoint.len(), stats.pauses.len() as u64, "{name}");
         assert!(delays.park.max() > 0 && delays.safepoint.max() > 0, "{name}");
-        assert!(delays.queue_length.max() > 0, "{name}");
+        assert!(delays.queue_length.max() > 0 && delays.timer_lateness.max() > 0, "{name}");
+        assert_eq!(delays.steal.max() > 0, steals > 0, "{name}");
     }
 }

@@ -67,8 +67,11 @@ impl<H: Heap, S: Scheduler, E: Sink> Port<H, S, E> {
             },
             Notify::Share => self.share(),
         };
-        self.counts.notifications += u64::from(notified);
-        self.counts.notifications_suppressed += u64::from(!notified);
+        let count = match notified {
+            true => &mut self.counts.notifications,
+            false => &mut self.counts.notifications_suppressed,
+        };
+        *count += 1;
     }
     /// A thread for one more worker. If there is none to be had: whether an old one was woken instead.
     #[cold]
@@ -158,9 +161,10 @@ impl<H: Heap, S: Scheduler, E: Sink> Port<H, S, E> {
             }
         };
         let job = shared.world.call.take();
-        let waits = shared.table.suspend(task, wait);
-        self.counts.wakes_while_running += u64::from(!waits);
-        if !waits || (!must_wait && shared.table.wake(id)) {
+        if !shared.table.suspend(task, wait) {
+            self.counts.wakes_while_running += 1;
+            self.push(id, Ready::Wake);
+        } else if !must_wait && shared.table.wake(id) {
             self.push(id, Ready::Wake);
         }
         match (job, wait) {

@@ -19,7 +19,7 @@
 //!   starves.
 //! - I3. `next` answers `None` only after a pass over everything that met no race.
 //!
-//! Events: none of its own.
+//! Events: none of its own; the driver emits `task_steal`.
 //! Costs: push and pop are a few atomics on lines of the worker itself; a
 //! steal is one compare-and-swap on the victim's. Context switch = the end of one slice.
 //! Source: Blumofe and Leiserson 1999; Chase and Lev 2005; slot, injector and last pass as in Go and
@@ -82,9 +82,9 @@ impl WorkStealing {
     }
     fn take_injected(&self, local: &mut Local) -> Option<TaskId> {
         let counts = &mut local.counts;
-        let task = Self::take(|| self.injector.steal(), true, &mut counts.steal_retries);
-        counts.injector_pops += u64::from(task.is_some());
-        task
+        let task = Self::take(|| self.injector.steal(), true, &mut counts.steal_retries)?;
+        counts.injector_pops += 1;
+        Some(task)
     }
     /// For a task that others may take; `first`: no other was there. Where one was, somebody has been told,
     /// and whoever looks for work looks there again before it sleeps.
