@@ -323,18 +323,22 @@ t.join()";
     }
 }
 
-/// Two workers of which one always has tasks that the other lacks.
+/// Two workers, of which the first gives its task no end before the other has run one.
 #[test]
 fn what_workers_do_is_counted_and_told() {
-    let source = "fn work(n) { var sum = 0; for i in 0..n { sum = sum + i }; sum }
+    let source = "var elsewhere = false
+let first = (0..5).map(|i| spawn { elsewhere = true })
+while !elsewhere { }
+first.each(|t| t.join())
 for _ in 0..20 {
-    let tasks = (0..20).map(|i| spawn { work(2000); sleep(0.2); i })
+    let tasks = (0..20).map(|i| spawn { sleep(0.2); i })
     tasks.each(|t| t.join())
 }
 gc()";
     let compiled = compile(Path::new("steals.mena"), source).expect("it compiles");
     for scheduler in schedulers().filter(|s| s.parallel) {
-        let how = How { workers: 2, measure: true, real_time: true, ..on("mark-sweep", scheduler) };
+        let how = How { workers: 2, quantum: "max", ..on("mark-sweep", scheduler) };
+        let how = How { measure: true, real_time: true, ..how };
         let (events, stats) = events_of(&compiled, &how);
         let name = scheduler.name;
         let counts = stats.all_workers().counts;
