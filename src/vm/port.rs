@@ -53,9 +53,8 @@ impl<H: Heap, S: Scheduler, E: Sink> Port<H, S, E> {
         if S::INFO.parallel {
             shared.idle.task_queued();
         }
-        if shared.stats.delays.is_some() {
-            let now_ns = shared.real_ns();
-            shared.stats.delays.as_mut().expect("just seen").is_ready(id, now_ns);
+        if let Some(delays) = &mut shared.stats.delays {
+            delays.is_ready(id, shared.world.start.elapsed().as_nanos() as u64);
         }
         let notified = match shared.scheduler.push(Some(&mut self.local), id, why) {
             Notify::No => return,
