@@ -78,7 +78,7 @@ events! {
     /// A task has been made.
     TaskSpawn "task_spawn" { task: TaskId, parent: Option<TaskId> };
     /// A worker starts to run a task.
-    SliceBegin "slice_begin" { task: TaskId };
+    SliceBegin "slice_begin" { task: TaskId, worker: usize };
     /// The slice is over.
     SliceEnd "slice_end" { task: TaskId, reductions: u64 };
     /// The task's quantum was used up.
@@ -89,6 +89,14 @@ events! {
     TaskWake "task_wake" { task: TaskId };
     /// The task has ended.
     TaskEnd "task_end" { task: TaskId, failed: bool };
+    /// A timer that the task has set fires, so long after its time.
+    TimerFire "timer_fire" { task: TaskId, late_ns: u64 };
+    /// A worker takes a task from another one, and runs it next.
+    TaskSteal "task_steal" { task: TaskId, worker: usize, victim: usize };
+    /// A worker without work goes to sleep.
+    WorkerPark "worker_park" { worker: usize };
+    /// It is awake again: another worker has woken it, or not.
+    WorkerUnpark "worker_unpark" { worker: usize, woken: bool };
     /// Nothing can run any more.
     Deadlock "deadlock" { tasks: usize };
 }
@@ -98,11 +106,13 @@ impl Event {
     pub fn task(&self) -> Option<TaskId> {
         match self {
             Event::TaskSpawn { task, .. }
-            | Event::SliceBegin { task }
+            | Event::SliceBegin { task, .. }
             | Event::SliceEnd { task, .. }
             | Event::TaskPreempt { task }
             | Event::TaskBlock { task, .. }
             | Event::TaskWake { task }
+            | Event::TimerFire { task, .. }
+            | Event::TaskSteal { task, .. }
             | Event::TaskEnd { task, .. } => Some(*task),
             _ => None,
         }

@@ -127,6 +127,8 @@ macro_rules! worker_counts {
     };
 }
 worker_counts! {
+    /// Calls and back-edges.
+    reductions;
     /// Slices that it has run.
     slices;
     /// Of those, such as ended at the quantum.
@@ -149,6 +151,20 @@ worker_counts! {
     call_waits;
     /// Slices that ended because the task waits until what was printed is written.
     output_waits;
+    /// Tasks that it has made.
+    spawns;
+    /// Waiting tasks that it has made ready, having run them last itself.
+    wakes_local;
+    /// Waiting tasks that it has made ready, which another worker ran last.
+    wakes_remote;
+    /// Waits that ended as they began: the task had been woken while it still ran.
+    wakes_while_running;
+    /// Timers that were due when it looked.
+    timers_fired;
+    /// Times that it woke another worker for a task.
+    notifications;
+    /// Times that the scheduler asked for another worker, but none slept.
+    notifications_suppressed;
     /// Times that it went to sleep.
     parks;
     /// Times that it was woken and found nothing.
@@ -169,6 +185,8 @@ worker_counts! {
     steals;
     /// Tasks that these brought.
     stolen_tasks;
+    /// Times that another worker was faster at a deque or at the injector.
+    steal_retries;
 }
 
 impl WorkerCounts {
@@ -186,6 +204,10 @@ impl WorkerCounts {
             Wait::Output => &mut self.output_waits,
         };
         *count += 1;
+    }
+    /// How many waiting tasks it has made ready.
+    pub fn wakes(&self) -> u64 {
+        self.wakes_local + self.wakes_remote
     }
     /// How many slices have ended because their task waits, or gave way.
     pub fn suspensions(&self) -> u64 {
@@ -226,7 +248,8 @@ impl WorkerStats {
     }
 }
 
-/// How long tasks waited and ran, nanoseconds of wall time.
+/// How long tasks waited and ran, and what else has a distribution: nanoseconds of wall time, but for the
+/// queue.
 #[derive(Clone, Debug)]
 pub struct Delays {
     /// From when a task was made ready to its first instruction.
@@ -237,8 +260,22 @@ pub struct Delays {
     pub dispatch_delay: Histogram<u64>,
     /// Lengths of slices.
     pub slice: Histogram<u64>,
+    /// From the end of a task to the first instruction of one that has waited for it.
+    pub join_delay: Histogram<u64>,
+    /// How long workers slept at a time.
+    pub park: Histogram<u64>,
+    /// How long a worker looked for work until it stole some.
+    pub steal: Histogram<u64>,
+    /// How long after its time a timer fired, in the time that the program sees.
+    pub timer_lateness: Histogram<u64>,
+    /// How long a stop of the world took until every worker had stopped.
+    pub safepoint: Histogram<u64>,
+    /// How many other tasks were ready when a slice began.
+    pub queue_length: Histogram<u64>,
     /// Since when those are ready that are, nanoseconds since the start.
     ready: FxHashMap<TaskId, u64>,
+    /// Those that were woken by the end of another, and when that was.
+    joiners: FxHashMap<TaskId, u64>,
 }
 
 /// Two significant digits: errors below 1 %.
@@ -252,24 +289,40 @@ impl Default for Delays {
             wake_delay: new(),
             dispatch_delay: new(),
             slice: new(),
+            join_delay: new(),
+            park: new(),
+            steal: new(),
+            timer_lateness: new(),
+            safepoint: new(),
+            queue_length: new(),
             ready: FxHashMap::default(),
+            joiners: FxHashMap::default(),
         }
     }
 }
 
 impl Delays {
-    /// All of them, with their names.
-    pub fn table(&self) -> [(&'static str, &Histogram<u64>); 4] {
+    /// All that are times, with their names.
+    pub fn table(&self) -> [(&'static str, &Histogram<u64>); 9] {
         [
             ("run_delay", &self.run_delay),
             ("wake_delay", &self.wake_delay),
             ("dispatch_delay", &self.dispatch_delay),
             ("slice", &self.slice),
+            ("join_delay", &self.join_delay),
+            ("park", &self.park),
+            ("steal", &self.steal),
+            ("timer_lateness", &self.timer_lateness),
+            ("safepoint", &self.safepoint),
         ]
     }
     /// A task is ready from now on.
     pub fn is_ready(&mut self, task: TaskId, now_ns: u64) {
         self.ready.insert(task, now_ns);
+    }
+    /// A task that it waits for has ended; it is about to be woken.
+    pub fn joins(&mut self, task: TaskId, ended_ns: u64) {
+        self.joiners.insert(task, ended_ns);
     }
     /// It begins its slice now, on a worker that was last woken at `woken_ns`.
     pub fn begins(&mut self, task: TaskId, woken_ns: u64, now_ns: u64) {
@@ -279,6 +332,10 @@ impl Delays {
             self.wake_delay += woken_ns - ready_ns;
         }
         self.dispatch_delay += now_ns - ready_ns.max(woken_ns);
+        self.queue_length += self.ready.len() as u64;
+        if let Some(ended_ns) = self.joiners.remove(&task) {
+            self.join_delay += now_ns - ended_ns;
+        }
     }
 }
 
@@ -313,5 +370,18 @@ mod tests {
         let [run, wake, dispatch]: [Vec<u64>; 3] =
             [&delays.run_delay, &delays.wake_delay, &delays.dispatch_delay].map(all);
         assert_eq!((run, wake, dispatch), (vec![30, 60], vec![50], vec![10, 30]));
+    }
+
+    #[test]
+    fn a_slice_begins_with_others_ready_and_long_after_the_end_of_what_was_joined() {
+        let mut delays = Delays::default();
+        let [joiner, other] = [1, 2].map(|number| TaskId::new(number, number as usize));
+        delays.joins(joiner, 50);
+        delays.is_ready(joiner, 60);
+        delays.is_ready(other, 60);
+        delays.begins(joiner, 0, 90);
+        delays.begins(other, 0, 100);
+        let seen = [&delays.join_delay, &delays.queue_length].map(|h| (h.len(), h.max()));
+        assert_eq!(seen, [(1, 40), (2, 1)]);
     }
 }

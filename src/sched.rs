@@ -172,6 +172,10 @@ pub trait Scheduler: Sized + 'static {
     fn retire(&self, _local: &mut Self::Local) -> bool {
         false
     }
+    /// The worker from which `next` has just taken a task for this one; `None`: from none in particular.
+    fn stolen_from(&self, _local: &Self::Local) -> Option<usize> {
+        None
+    }
     /// What the policy has counted on this worker: fields that the driver counts are zero.
     fn counts(&self, _local: &Self::Local) -> WorkerCounts {
         WorkerCounts::default()

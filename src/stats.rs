@@ -37,13 +37,9 @@ pub fn task_clock_ns() -> u64 {
     now.tv_sec() as u64 * 1_000_000_000 + now.tv_nsec() as u64
 }
 
-/// What tasks' waits made of workers.
+/// Which workers there were.
 #[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
 pub struct SchedulerCounts {
-    /// Tasks that waited and were made ready.
-    pub wakes: u64,
-    /// How often a push woke a worker.
-    pub notifications: u64,
     /// The most workers that there were at a time.
     pub workers_max: usize,
     /// Threads that the system did not give.

@@ -203,6 +203,7 @@ impl TaskTable {
         self.entry(id).is_some_and(|entry| entry.word.wake(self.workers))
     }
     /// A task that does not run.
+    #[inline]
     pub fn parked(&self, id: TaskId) -> Option<&Task> {
         self.entry(id)?.task.as_deref()
     }

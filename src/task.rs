@@ -187,6 +187,8 @@ pub struct Task {
     pub wait: Option<Wait>,
     /// Whether it ran since the last collection.
     pub dirty: bool,
+    /// The worker that ran it last, where there may be several: its number modulo 2^16.
+    pub worker: u16,
     /// Where the last thrown value came from.
     pub trace: Option<Box<Trace>>,
     /// The innermost region that it is in, while it does not run.
@@ -216,6 +218,7 @@ impl Task {
             handle: Value::NIL,
             wait: None,
             dirty: true,
+            worker: 0,
             trace: None,
             region: Region::NONE,
             spawned_at: NOWHERE,

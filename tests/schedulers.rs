@@ -4,7 +4,8 @@ mod common;
 
 use std::path::Path;
 
-use common::{How, Workload, collects, compile, end_of_into, heaps, run, workloads};
+use common::{How, Workload, collects, compile, end_of_into, events_of, heaps, run, workloads};
+use menagerie::event::Event;
 use menagerie::metrics::Activity;
 use menagerie::report::Ending;
 use menagerie::sched::SchedulerInfo;
@@ -204,8 +205,10 @@ print(tasks.map(|t| t.join()).len(), read_line())";
             let (ending, stats) = end_of_into(&compiled, &how, Box::new(std::io::sink())).unwrap();
             assert_eq!(ending, Ending::Finished, "{}", scheduler.name);
             let all = stats.all_workers();
-            assert_eq!(stats.tasks_spawned, 11);
             let counts = all.counts;
+            assert_eq!((stats.tasks_spawned, counts.spawns), (11, 11));
+            assert_eq!((stats.reductions, counts.reductions > 50), (counts.reductions, true));
+            assert_eq!(counts.timers_fired, 1);
             assert_eq!((counts.yields, counts.sleep_waits, counts.call_waits), (50, 1, 1));
             assert!(counts.channel_waits > 0, "a channel without room: {counts:?}");
             assert_eq!(counts.select_waits + counts.mutex_waits + counts.actor_waits, 0);
@@ -220,6 +223,14 @@ print(tasks.map(|t| t.join()).len(), read_line())";
             let delays = stats.delays.as_ref();
             assert_eq!(delays.map(|d| d.run_delay.len()), measure.then_some(stats.slices));
             assert_eq!(delays.map(|d| d.slice.len()), measure.then_some(stats.slices));
+            assert_eq!(delays.map(|d| d.queue_length.len()), measure.then_some(stats.slices));
+            assert_eq!(delays.map(|d| d.timer_lateness.len()), measure.then_some(1));
+            // With several workers what is joined may end before the wait begins.
+            if !scheduler.parallel {
+                let joins = delays.map(|d| d.join_delay.len());
+                assert_eq!(joins, measure.then_some(counts.join_waits), "{}", scheduler.name);
+            }
+            assert_eq!(delays.map(|d| d.park.len()), measure.then_some(counts.parks));
             let ran = all.times.of(Activity::Run) > 0;
             assert_eq!(ran, measure, "{}", scheduler.name);
         }
@@ -262,5 +273,108 @@ fn waits_are_counted_by_what_the_task_waits_for() {
             let no_other = seen.iter().all(|name| wanted.contains(name) || *name == "join_waits");
             assert!(all_there && no_other, "{}: {source}: {seen:?}", scheduler.name);
         }
+    }
+}
+
+/// What is waited for by hand: four timers, three channels, one join.
+#[test]
+fn every_wake_is_counted_by_the_worker_that_ran_the_task_before() {
+    let source = "let c = channel(0)
+let t = spawn { for _ in 0..3 { sleep(1); c.send(1) } }
+for _ in 0..3 { c.recv() }
+t.join()
+sleep(1)";
+    let compiled = compile(Path::new("wakes.mena"), source).expect("it compiles");
+    for scheduler in SCHEDULERS.iter().map(|(info, _)| info) {
+        let how = How { quantum: "max", ..on("mark-sweep", scheduler) };
+        let (events, stats) = events_of(&compiled, &how);
+        let counts = stats.all_workers().counts;
+        let wakes = events.iter().filter(|e| matches!(e, Event::TaskWake { .. })).count() as u64;
+        assert_eq!((counts.wakes(), counts.timers_fired), (wakes, 4), "{}", scheduler.name);
+        if !scheduler.parallel {
+            assert_eq!(counts.wakes_remote, 0, "{}", scheduler.name);
+        }
+        if scheduler.name == "threads" {
+            // Each task has a worker of its own; the timers are fired by whoever watches.
+            assert!(counts.wakes_remote >= 3, "{counts:?}");
+        }
+        // What fired belongs to the task that is woken next.
+        let fired: Vec<_> =
+            (1..).zip(&events).filter(|(_, e)| matches!(e, Event::TimerFire { .. })).collect();
+        assert_eq!(fired.len(), 4, "{}", scheduler.name);
+        for (next, timer) in fired {
+            assert_eq!(events[next], Event::TaskWake { task: timer.task().expect("it has one") });
+        }
+    }
+}
+
+/// A task that wakes itself, by cancelling itself: its next wait is over as it begins.
+#[test]
+fn a_wake_of_a_running_task_is_counted_where_it_would_wait() {
+    let source = "let c = channel(1)
+let t = spawn { let me = c.recv(); me.cancel(); try { sleep(1) } catch e { }; sleep(1) }
+c.send(t)
+t.join()";
+    let compiled = compile(Path::new("itself.mena"), source).expect("it compiles");
+    for scheduler in SCHEDULERS.iter().map(|(info, _)| info).filter(|info| !info.parallel) {
+        let how = How { quantum: "max", ..on("mark-sweep", scheduler) };
+        let counts = events_of(&compiled, &how).1.all_workers().counts;
+        assert_eq!(counts.wakes_while_running, 1, "{}", scheduler.name);
+    }
+}
+
+/// Two workers, of which the first gives its task no end before the other has run one.
+#[test]
+fn what_workers_do_is_counted_and_told() {
+    let source = "var elsewhere = false
+let first = (0..5).map(|i| spawn { elsewhere = true })
+while !elsewhere { }
+first.each(|t| t.join())
+for _ in 0..20 {
+    let tasks = (0..20).map(|i| spawn { sleep(0.2); i })
+    tasks.each(|t| t.join())
+}
+gc()";
+    let compiled = compile(Path::new("steals.mena"), source).expect("it compiles");
+    for scheduler in schedulers().filter(|s| s.parallel) {
+        let how = How { workers: 2, quantum: "max", ..on("mark-sweep", scheduler) };
+        let how = How { measure: true, real_time: true, ..how };
+        let (events, stats) = events_of(&compiled, &how);
+        let name = scheduler.name;
+        let counts = stats.all_workers().counts;
+        let count = |is: fn(&Event) -> bool| events.iter().filter(|e| is(e)).count() as u64;
+        let parks = count(|e| matches!(e, Event::WorkerPark { .. }));
+        let ends = count(|e| matches!(e, Event::WorkerUnpark { .. }));
+        assert_eq!((parks, ends), (counts.parks, counts.parks), "{name}");
+        let woken = count(|e| matches!(e, Event::WorkerUnpark { woken: true, .. }));
+        // The end of the program, and timers that somebody must watch, wake workers as well.
+        assert!(0 < counts.notifications && counts.notifications <= woken, "{name}: {counts:?}");
+        assert!(counts.notifications_suppressed > 0, "{name}: {counts:?}");
+        let steals = count(|e| matches!(e, Event::TaskSteal { .. }));
+        assert_eq!(steals, counts.steals + counts.slot_steals, "{name}");
+        assert_eq!(steals > 0, name == "work-stealing", "{name}");
+        for (next, event) in (1..).zip(&events) {
+            if let Event::TaskSteal { task, worker, victim } = *event {
+                assert_eq!(events[next], Event::SliceBegin { task, worker });
+                assert_eq!(worker + victim, 1, "the other one");
+            }
+        }
+        let mut slices = vec![0; stats.workers.len()];
+        for event in &events {
+            if let Event::SliceBegin { worker, .. } = event {
+                slices[*worker] += 1;
+            }
+        }
+        assert!(slices.iter().eq(stats.workers.iter().map(|w| &w.counts.slices)), "{name}");
+        let delays = stats.delays.expect("they were measured");
+        let lengths = [&delays.park, &delays.steal, &delays.timer_lateness];
+        let lengths = lengths.map(|histogram| histogram.len());
+        assert_eq!(lengths, [counts.parks, steals, counts.timers_fired], "{name}");
+        let joins = delays.join_delay.len();
+        assert!(0 < joins && joins <= counts.join_waits, "{name}: {joins} of {counts:?}");
+        assert_eq!(delays.safepoint.len(), stats.pauses.len() as u64, "{name}");
+        assert!(delays.park.max() > 0 && delays.safepoint.max() > 0, "{name}");
+        assert!(delays.queue_length.max() > 0 && delays.timer_lateness.max() > 0, "{name}");
+        assert_eq!(delays.steal.max() > 0, steals > 0, "{name}");
     }
 }

@@ -57,7 +57,7 @@ impl Ledger {
     fn note(&mut self, event: &Event) {
         let (task, must_be, becomes) = match *event {
             Event::TaskSpawn { task, .. } => (task, None, Place::Outside),
-            Event::SliceBegin { task } => (task, Some(Place::Outside), Place::InSlice),
+            Event::SliceBegin { task, .. } => (task, Some(Place::Outside), Place::InSlice),
             Event::SliceEnd { task, .. } => (task, Some(Place::InSlice), Place::Outside),
             Event::TaskWake { task } => {
                 if self.tasks.get(&task).is_none_or(|&place| place == Place::Ended) {

@@ -55,6 +55,9 @@ pub struct Iteration {
     /// How long tasks waited and ran, with `--activity`.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub delays: Vec<Delay>,
+    /// How many other tasks were ready when slices began, with `--activity`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub queue_length: Option<QueueLength>,
     /// Bytes allocated.
     pub alloc_bytes: u64,
     /// Objects traced by all collections.
@@ -95,7 +98,7 @@ impl Worker {
 /// The distribution of a delay, nanoseconds.
 #[derive(Clone, PartialEq, Debug, Default, Serialize, Deserialize)]
 pub struct Delay {
-    /// Which: `run_delay`, `wake_delay`, `dispatch_delay`, `slice`.
+    /// Which, in the words of [`menagerie::metrics::Delays`].
     pub name: String,
     /// How many there were.
     pub count: u64,
@@ -121,6 +124,36 @@ impl Delay {
             p99_ns: histogram.value_at_quantile(0.99),
             p999_ns: histogram.value_at_quantile(0.999),
             max_ns: histogram.max(),
+        }
+    }
+}
+
+/// The distribution of how many tasks were ready.
+#[derive(Clone, PartialEq, Debug, Default, Serialize, Deserialize)]
+pub struct QueueLength {
+    /// How often they were counted.
+    pub count: u64,
+    /// The median.
+    pub p50: u64,
+    /// Nine in ten are smaller.
+    pub p90: u64,
+    /// 99 in 100 are smaller.
+    pub p99: u64,
+    /// 999 in 1000 are smaller.
+    pub p999: u64,
+    /// The largest.
+    pub max: u64,
+}
+
+impl QueueLength {
+    fn new(histogram: &Histogram<u64>) -> QueueLength {
+        QueueLength {
+            count: histogram.len(),
+            p50: histogram.value_at_quantile(0.5),
+            p90: histogram.value_at_quantile(0.9),
+            p99: histogram.value_at_quantile(0.99),
+            p999: histogram.value_at_quantile(0.999),
+            max: histogram.max(),
         }
     }
 }
@@ -226,10 +259,11 @@ impl Iteration {
             preemptions: stats.preemptions,
             tasks_spawned: stats.tasks_spawned,
             parks: all.counts.parks,
-            notifications: stats.scheduler.notifications,
+            notifications: all.counts.notifications,
             vain_wakes: all.counts.vain_wakes,
             workers: stats.workers.iter().map(Worker::new).collect(),
             delays: stats.delays.iter().flat_map(|delays| delays.table()).map(Delay::new).collect(),
+            queue_length: stats.delays.as_ref().map(|d| QueueLength::new(&d.queue_length)),
             alloc_bytes: stats.usage.allocated_bytes,
             traced_objects: stats.traced_objects,
             copied_bytes: stats.copied_bytes,

@@ -113,8 +113,8 @@ pub(crate) fn details(experiment: &Experiment, run_id: &str, invoked: &Invoked) 
 /// What a worker did in an iteration; `activity` says whether running and searching were timed.
 fn worker(run_id: &str, (iteration, number): (u32, u32), of: &Worker, activity: bool) -> WorkerRow {
     let ns = |name: &str| of.times_ns.get(name).copied().unwrap_or(0);
-    let reason = |name: &str| of.counts.get(name).copied();
-    let count = |name: &str| reason(name).unwrap_or(0);
+    let known = |name: &str| of.counts.get(name).copied();
+    let count = |name: &str| known(name).unwrap_or(0);
     WorkerRow {
         run_id: run_id.to_owned(),
         iteration,
@@ -126,17 +126,25 @@ fn worker(run_id: &str, (iteration, number): (u32, u32), of: &Worker, activity: 
         safepoint_wait_ns: ns("safepoint_wait"),
         collect_ns: ns("collect"),
         native_ns: ns("native"),
+        reductions: known("reductions"),
         slices: count("slices"),
-        preemptions: reason("preemptions"),
-        yields: reason("yields"),
-        join_waits: reason("join_waits"),
-        channel_waits: reason("channel_waits"),
-        select_waits: reason("select_waits"),
-        mutex_waits: reason("mutex_waits"),
-        actor_waits: reason("actor_waits"),
-        sleep_waits: reason("sleep_waits"),
-        call_waits: reason("call_waits"),
-        output_waits: reason("output_waits"),
+        preemptions: known("preemptions"),
+        yields: known("yields"),
+        join_waits: known("join_waits"),
+        channel_waits: known("channel_waits"),
+        select_waits: known("select_waits"),
+        mutex_waits: known("mutex_waits"),
+        actor_waits: known("actor_waits"),
+        sleep_waits: known("sleep_waits"),
+        call_waits: known("call_waits"),
+        output_waits: known("output_waits"),
+        spawns: known("spawns"),
+        wakes_local: known("wakes_local"),
+        wakes_remote: known("wakes_remote"),
+        wakes_while_running: known("wakes_while_running"),
+        timers_fired: known("timers_fired"),
+        notifications: known("notifications"),
+        notifications_suppressed: known("notifications_suppressed"),
         parks: count("parks"),
         vain_wakes: count("vain_wakes"),
         slot_hits: count("slot_hits"),
@@ -147,6 +155,7 @@ fn worker(run_id: &str, (iteration, number): (u32, u32), of: &Worker, activity: 
         steal_attempts: count("steal_attempts"),
         steals: count("steals"),
         stolen_tasks: count("stolen_tasks"),
+        steal_retries: known("steal_retries"),
     }
 }
 

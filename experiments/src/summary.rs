@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use menagerie::metrics::{Activity, Histogram, WorkerStats};
+use menagerie::metrics::{Activity, Histogram, WorkerCounts, WorkerStats};
 use menagerie::stats::{Pause, Stats};
 
 /// The shares at which distributions are shown.
@@ -39,10 +39,10 @@ fn distribution(pauses: &[Pause], property: impl Fn(&Pause) -> u64) -> String {
 }
 
 /// The same of a histogram; nothing if it is empty.
-fn delays(histogram: &Histogram<u64>) -> Option<String> {
+fn quantiles(histogram: &Histogram<u64>, show: impl Fn(u64) -> String) -> Option<String> {
     let quantiles = [("p50", 0.5), ("p90", 0.9), ("p99", 0.99), ("p99.9", 0.999), ("max", 1.0)];
     let texts =
-        quantiles.map(|(name, q)| format!("{name} {}", time(histogram.value_at_quantile(q))));
+        quantiles.map(|(name, q)| format!("{name} {}", show(histogram.value_at_quantile(q))));
     (!histogram.is_empty()).then(|| format!("{} of {}", texts.join(", "), histogram.len()))
 }
 
@@ -58,36 +58,52 @@ fn activity(worker: &WorkerStats) -> String {
     texts.join(", ")
 }
 
+/// What a worker has counted.
+fn counts(counts: &WorkerCounts) -> String {
+    let seen = counts.table().into_iter().filter(|&(_, n, _)| n > 0);
+    let texts: Vec<_> =
+        seen.map(|(name, n, _)| format!("{} {n}", name.replace('_', " "))).collect();
+    texts.join(", ")
+}
+
+/// Counters of all workers together that other lines show.
+const SHOWN_ELSEWHERE: [&str; 6] =
+    ["reductions", "slices", "preemptions", "yields", "spawns", "notifications"];
+
 /// Lines about tasks and workers.
 fn scheduling(stats: &Stats, line: &mut dyn FnMut(&str, String)) {
-    let counts = stats.scheduler;
     let all = stats.all_workers();
     let reasons = all.counts.suspensions_by_reason();
     let seen = reasons.iter().filter(|&&(_, n)| n > 0);
     let seen: Vec<_> = seen.map(|(reason, n)| format!("{reason} {n}")).collect();
     line("  slices ended by", if seen.is_empty() { "-".into() } else { seen.join(", ") });
-    line("  wakes", format!("{}, workers woken {}", counts.wakes, counts.notifications));
+    let (wakes, notifications) = (all.counts.wakes(), all.counts.notifications);
+    line("  wakes", format!("{wakes}, workers woken {notifications}"));
     for (name, n, _) in all.counts.table() {
-        let shown_above = ["slices", "preemptions", "yields"].contains(&name);
-        if n > 0 && !shown_above && !name.ends_with("_waits") {
+        if n > 0 && !SHOWN_ELSEWHERE.contains(&name) && !name.ends_with("_waits") {
             line(&format!("  {}", name.replace('_', " ")), n.to_string());
         }
     }
-    if counts.threads_refused > 0 {
-        line("  threads refused", counts.threads_refused.to_string());
+    if stats.scheduler.threads_refused > 0 {
+        line("  threads refused", stats.scheduler.threads_refused.to_string());
     }
-    line("workers", format!("at most {}", counts.workers_max));
+    line("workers", format!("at most {}", stats.scheduler.workers_max));
     line("  all", activity(&all));
     const SHOWN: usize = 16;
     if (2..=SHOWN).contains(&stats.workers.len()) {
         for (number, worker) in stats.workers.iter().enumerate() {
             line(&format!("  {number}"), activity(worker));
+            line("", counts(&worker.counts));
         }
     }
-    for (name, histogram) in stats.delays.iter().flat_map(|delays| delays.table()) {
-        if let Some(text) = delays(histogram) {
+    let Some(delays) = &stats.delays else { return };
+    for (name, histogram) in delays.table() {
+        if let Some(text) = quantiles(histogram, time) {
             line(&name.replace('_', " "), text);
         }
+    }
+    if let Some(text) = quantiles(&delays.queue_length, |n| n.to_string()) {
+        line("queue length", text);
     }
 }
 

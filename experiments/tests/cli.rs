@@ -426,6 +426,8 @@ fn events_are_valid_csv() {
     assert!(count("collection_begin") > 1);
     assert_eq!(count("collection_begin"), count("collection_end"));
     assert_eq!(count("slice_begin"), count("slice_end"));
+    let of_worker = |r: &&csv::StringRecord| &r[1] == "slice_begin" && &r[3] == "worker=0";
+    assert_eq!(rows.iter().filter(of_worker).count(), count("slice_begin"));
     assert_eq!(count("task_spawn"), count("task_end"));
     assert!(rows.iter().any(|r| r[3].contains("traced_objects=")));
 }
@@ -762,6 +764,22 @@ fn statistics_tell_what_workers_did() {
     let bench = Bench::with("activity", source);
     let ran =
         bench.run(&["exec", "--sched", "work-stealing", "--workers", "2", "--stats", "prog.mena"]);
-    let said = ["slices ended by", "injector pops", "workers", "run delay", "run "];
-    ran.check(0, "1225\n", &said);
+    let said = [
+        "slices ended by",
+        "injector pops",
+        "notifications suppressed ",
+        "workers",
+        "reductions ",
+        "run delay",
+        "run ",
+        "join delay",
+        "queue length",
+    ];
+    let ran = ran.check(0, "1225\n", &said);
+    // Those of each worker, and those of all.
+    let spawns = |line: &str| {
+        let (_, rest) = line.split_once("spawns ")?;
+        rest.split(',').next()?.trim().parse::<u64>().ok()
+    };
+    assert_eq!(ran.stderr.lines().filter_map(spawns).sum::<u64>(), 51, "{}", ran.stderr);
 }

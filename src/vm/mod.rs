@@ -237,12 +237,12 @@ impl<H: Heap, S: Scheduler, E: Sink> Vm<H, S, E> {
     pub fn stats(&mut self) -> Stats {
         let first = self.first();
         first.interpreter.mutator().flush();
-        let (reductions, worker) = (first.interpreter.reductions, first.stats());
+        let worker = first.stats();
         let shared = self.shared();
         let mut stats = shared.stats.clone();
-        stats.reductions += reductions;
         stats.worker(0, &worker);
         let all = stats.all_workers().counts;
+        (stats.reductions, stats.tasks_spawned) = (all.reductions, all.spawns);
         (stats.slices, stats.preemptions) = (all.slices, all.preemptions);
         stats.usage(shared.heap.usage());
         stats.counters = shared.heap.counters();

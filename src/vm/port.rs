@@ -55,34 +55,40 @@ impl<H: Heap, S: Scheduler, E: Sink> Port<H, S, E> {
         if S::INFO.parallel {
             shared.idle.task_queued();
         }
-        if shared.stats.delays.is_some() {
-            let now_ns = shared.real_ns();
-            shared.stats.delays.as_mut().expect("just seen").is_ready(id, now_ns);
+        if let Some(delays) = &mut shared.stats.delays {
+            delays.is_ready(id, shared.world.start.elapsed().as_nanos() as u64);
         }
         let notified = match shared.scheduler.push(Some(&mut self.local), id, why) {
-            Notify::No => false,
+            Notify::No => return,
             Notify::One => shared.idle.wake_one(),
             Notify::Worker(number) => shared.idle.wake(number),
-            Notify::Start => self.start_worker(),
+            Notify::Start => match self.start_worker() {
+                None => return,
+                Some(notified) => notified,
+            },
             Notify::Share => self.share(),
         };
-        shared.stats.scheduler.notifications += u64::from(notified);
+        let count = match notified {
+            true => &mut self.counts.notifications,
+            false => &mut self.counts.notifications_suppressed,
+        };
+        *count += 1;
     }
-    /// A thread for one more worker. Whether an old one had to be woken instead.
+    /// A thread for one more worker. If there is none to be had: whether an old one was woken instead.
     #[cold]
-    fn start_worker(&mut self) -> bool {
+    fn start_worker(&mut self) -> Option<bool> {
         let shared = self.shared();
         if shared.ending.is_some() {
-            return false;
+            return None;
         }
         let (number, local) = shared.scheduler.grow().expect("it has asked for a worker");
         let started = shared.start_worker(self.shared, number, local);
         if started.is_err() {
             shared.scheduler.refused(number);
             shared.stats.scheduler.threads_refused += 1;
-            return self.share();
+            return Some(self.share());
         }
-        false
+        None
     }
     /// There are more tasks than threads: those that run must end their slices, to begin with.
     #[cold]
@@ -97,7 +103,14 @@ impl<H: Heap, S: Scheduler, E: Sink> Port<H, S, E> {
         let shared = self.shared();
         if shared.table.wake(id) {
             shared.emit(|| Event::TaskWake { task: id });
-            shared.stats.scheduler.wakes += 1;
+            // A worker that is alone knows without looking.
+            if S::INFO.parallel
+                && shared.table.parked(id).is_some_and(|task| task.worker != self.number as u16)
+            {
+                self.counts.wakes_remote += 1;
+            } else {
+                self.counts.wakes_local += 1;
+            }
             self.push(id, Ready::Wake);
         }
     }
@@ -107,7 +120,13 @@ impl<H: Heap, S: Scheduler, E: Sink> Port<H, S, E> {
         }
     }
     pub(super) fn fire_timers(&mut self) {
-        while let Some(id) = self.shared().due_timer() {
+        while let Some((id, late_ns)) = self.shared().due_timer() {
+            self.counts.timers_fired += 1;
+            let shared = self.shared();
+            if let Some(delays) = &mut shared.stats.delays {
+                delays.timer_lateness += late_ns;
+            }
+            shared.emit(|| Event::TimerFire { task: id, late_ns });
             self.wake(id);
         }
     }
@@ -144,7 +163,10 @@ impl<H: Heap, S: Scheduler, E: Sink> Port<H, S, E> {
             }
         };
         let job = shared.world.call.take();
-        if !shared.table.suspend(task, wait) || (!must_wait && shared.table.wake(id)) {
+        if !shared.table.suspend(task, wait) {
+            self.counts.wakes_while_running += 1;
+            self.push(id, Ready::Wake);
+        } else if !must_wait && shared.table.wake(id) {
             self.push(id, Ready::Wake);
         }
         match (job, wait) {
@@ -252,6 +274,7 @@ impl<H: Heap, S: Scheduler, E: Sink> Port<H, S, E> {
     /// Stops the world: this worker holds the gate already. The tasks in slices.
     fn stop_others<'t>(&self, running: Option<&'t mut Task>) -> Vec<&'t mut Task> {
         let mut tasks = Vec::from_iter(running);
+        let watch = self.shared().stats.delays.is_some().then(Stopwatch::start);
         if H::Mutator::PARALLEL {
             self.shared().gate.count_stop();
             // SAFETY: this worker holds the gate; the others are on the list for as long as they exist.
@@ -264,6 +287,9 @@ impl<H: Heap, S: Scheduler, E: Sink> Port<H, S, E> {
                     tasks.extend(peer.task());
                 }
             }
+        }
+        if let Some((watch, delays)) = watch.zip(self.shared().stats.delays.as_mut()) {
+            delays.safepoint += watch.ns();
         }
         tasks
     }
@@ -358,8 +384,8 @@ impl<H: Heap, S: Scheduler, E: Sink> Driver for Port<H, S, E> {
     }
     fn spawned(&mut self, task: Box<Task>) -> bool {
         let (id, parent) = (task.id, self.running);
+        self.counts.spawns += 1;
         let shared = self.shared();
-        shared.stats.tasks_spawned += 1;
         shared.emit(|| Event::TaskSpawn { task: id, parent });
         shared.table.add(task);
         let child_first = parent.is_some() && S::ORDER == SpawnOrder::ChildFirst;

@@ -141,8 +141,8 @@ impl<H: Heap, S: Scheduler, E: Sink> Shared<H, S, E> {
     pub(super) fn expects(&self) -> bool {
         self.calling > 0 || !self.timers.is_empty() && self.world.virtual_ns.is_none()
     }
-    /// The next task whose time has come.
-    pub(super) fn due_timer(&mut self) -> Option<TaskId> {
+    /// The next task whose time has come, and by how many nanoseconds it is late.
+    pub(super) fn due_timer(&mut self) -> Option<(TaskId, u64)> {
         if self.timers.is_empty() {
             return None;
         }
@@ -150,7 +150,7 @@ impl<H: Heap, S: Scheduler, E: Sink> Shared<H, S, E> {
         let (due, id) = self.next_timer()?;
         (due <= now).then(|| {
             self.timers.pop();
-            id
+            (id, now - due)
         })
     }
     /// The earliest timer that a task still waits for; those of waits that are over are dropped.
@@ -163,6 +163,18 @@ impl<H: Heap, S: Scheduler, E: Sink> Shared<H, S, E> {
             self.timers.pop();
         }
         None
+    }
+    /// Measures: of those that wait for this task, how long after its end they go on.
+    #[cold]
+    pub(super) fn has_ended<'a>(&mut self, id: TaskId, waiters: impl Iterator<Item = &'a TaskId>) {
+        let now_ns = self.real_ns();
+        let Some(delays) = &mut self.stats.delays else { return };
+        for &waiter in waiters {
+            // It may have been woken before, and wait for something else by now.
+            if self.table.parked(waiter).is_some_and(|task| task.wait == Some(Wait::Join(id))) {
+                delays.joins(waiter, now_ns);
+            }
+        }
     }
     /// Starts the thread of one more worker. `this` is where this state lies.
     ///

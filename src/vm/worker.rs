@@ -65,9 +65,8 @@ impl<H: Heap, S: Scheduler, E: Sink> Worker<H, S, E> {
     /// calling thread holds the gate.
     pub(super) fn leave(&mut self) {
         self.interpreter.mutator().flush();
-        let shared = self.shared();
-        shared.stats.reductions += self.interpreter.reductions;
         let stats = self.stats();
+        let shared = self.shared();
         shared.stats.worker(self.port.number, &stats);
         shared.peers.retain(|&peer| peer != self.port.me);
     }
@@ -75,6 +74,7 @@ impl<H: Heap, S: Scheduler, E: Sink> Worker<H, S, E> {
     pub(super) fn stats(&mut self) -> WorkerStats {
         self.count_waits();
         let mut counts = self.port.counts;
+        counts.reductions = self.interpreter.reductions;
         counts.add(&self.shared().scheduler.counts(&self.port.local));
         WorkerStats { counts, times: self.port.clock.times() }
     }
@@ -204,14 +204,19 @@ impl<H: Heap, S: Scheduler, E: Sink> Worker<H, S, E> {
         self.port.clock.lap(Activity::Search);
         let watch = Stopwatch::start();
         let gate = shared.gate.clone();
+        shared.emit(|| Event::WorkerPark { worker: me });
         self.interpreter.mutator().offline();
         // SAFETY: this worker holds the gate; no reference into shared state is used until it
         // is taken again.
         self.port.woken = unsafe { Idle::sleep(&gate, me, wait, || &mut self.shared().idle) };
         self.interpreter.mutator().online();
-        self.port.clock.add(Activity::Park, watch.ns());
-        if self.shared().stats.delays.is_some() {
-            self.port.woken_ns = self.shared().real_ns();
+        let (park_ns, woken) = (watch.ns(), self.port.woken);
+        self.port.clock.add(Activity::Park, park_ns);
+        let shared = self.shared();
+        shared.emit(|| Event::WorkerUnpark { worker: me, woken });
+        if let Some(delays) = &mut shared.stats.delays {
+            delays.park += park_ns;
+            self.port.woken_ns = shared.world.start.elapsed().as_nanos() as u64;
         }
         None
     }
@@ -253,13 +258,17 @@ impl<H: Heap, S: Scheduler, E: Sink> Worker<H, S, E> {
         // A worker that is alone knows without counting.
         if S::INFO.parallel {
             shared.idle.slice_begins();
+            task.worker = self.port.number as u16;
+        }
+        if let Some(victim) = shared.scheduler.stolen_from(&self.port.local) {
+            self.has_stolen(id, victim);
         }
         self.port.clock.lap(Activity::Search);
         if let Some(delays) = &mut shared.stats.delays {
             let now_ns = shared.world.start.elapsed().as_nanos() as u64;
             delays.begins(id, self.port.woken_ns, now_ns);
         }
-        shared.emit(|| Event::SliceBegin { task: id });
+        shared.emit(|| Event::SliceBegin { task: id, worker: self.port.number });
         let before = self.interpreter.reductions;
         let outcome = self.interpreter.run_slice(&mut task, &mut self.port, quantum);
         let shared = self.shared();
@@ -291,6 +300,18 @@ impl<H: Heap, S: Scheduler, E: Sink> Worker<H, S, E> {
         let ending = self.settle(task, outcome);
         self.port.push_child();
         ending
+    }
+
+    #[cold]
+    fn has_stolen(&mut self, task: TaskId, victim: usize) {
+        let (shared, worker) = (self.shared(), self.port.number);
+        shared.emit(|| Event::TaskSteal { task, worker, victim });
+        let clock = &mut self.port.clock;
+        let before_ns = clock.times().of(Activity::Search);
+        clock.lap(Activity::Search);
+        if let Some(delays) = &mut shared.stats.delays {
+            delays.steal += clock.times().of(Activity::Search) - before_ns;
+        }
     }
 
     fn settle(&mut self, task: Box<Task>, outcome: Outcome) -> Option<Ending> {
@@ -377,6 +398,9 @@ impl<H: Heap, S: Scheduler, E: Sink> Worker<H, S, E> {
         shared.scheduler.ended(&mut self.port.local, id);
         shared.task_bytes -= task.charged();
         let (first, others) = shared.table.remove(id);
+        if shared.stats.delays.is_some() {
+            shared.has_ended(id, first.iter().chain(&others));
+        }
         if let Some(first) = first {
             self.wake_joiner(first, id, handle, failed);
             others.into_iter().for_each(|other| self.wake_joiner(other, id, handle, failed));

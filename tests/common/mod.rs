@@ -10,6 +10,7 @@ use std::sync::{Arc, Mutex};
 
 use menagerie::bytecode::verify::Verified;
 use menagerie::compile::Compilation;
+use menagerie::event::{Event, FnSink};
 use menagerie::heap::{CheckOptions, HeapConfig, Sizer};
 use menagerie::input::Input;
 use menagerie::interp::Engine;
@@ -238,6 +239,29 @@ pub fn end_of_printing(
     how: &How,
     output: Arc<Output>,
 ) -> Result<(Ending, Stats), VmError> {
+    end_of_told(compiled, how, output, None)
+}
+
+/// Runs a program that prints into the void and ends well: what has happened, and what the VM has counted.
+pub fn events_of(compiled: &Compiled, how: &How) -> (Vec<Event>, Stats) {
+    let events = Arc::new(Mutex::new(Vec::new()));
+    let sink = {
+        let events = events.clone();
+        FnSink(Box::new(move |_, event| events.lock().unwrap().push(event.clone())))
+    };
+    let output = Output::immediate(std::io::sink(), std::io::sink());
+    let (ending, stats) = end_of_told(compiled, how, output, Some(sink)).expect("a heap");
+    assert_eq!(ending, Ending::Finished);
+    let events = std::mem::take(&mut *events.lock().unwrap());
+    (events, stats)
+}
+
+fn end_of_told(
+    compiled: &Compiled,
+    how: &How,
+    output: Arc<Output>,
+    sink: Option<FnSink>,
+) -> Result<(Ending, Stats), VmError> {
     let mut world = World::new(compiled.program.clone());
     world.output = output;
     world.input = how.input.clone().unwrap_or_else(|| Input::new(std::io::empty()));
@@ -263,7 +287,7 @@ pub fn end_of_printing(
         virtual_time: !how.real_time,
     };
     let code = compiled.code.clone();
-    menagerie_strategies::run(how.heap, how.scheduler, &config, code, world, None)
+    menagerie_strategies::run(how.heap, how.scheduler, &config, code, world, sink)
 }
 
 /// Runs a program's text on the oracle.

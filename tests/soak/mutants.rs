@@ -113,6 +113,9 @@ impl<S: Scheduler> Scheduler for Around<S> {
     fn quantum(&self) -> u64 {
         self.inner.quantum()
     }
+    fn stolen_from(&self, local: &S::Local) -> Option<usize> {
+        self.inner.stolen_from(local)
+    }
     fn counts(&self, local: &S::Local) -> WorkerCounts {
         self.inner.counts(local)
     }

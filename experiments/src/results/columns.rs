@@ -167,6 +167,7 @@ rows! {
         safepoint_wait_ns: u64, "ns", "waiting while the world stopped or was stopped";
         collect_ns: u64, "ns", "collecting";
         native_ns: u64, "ns", "in calls that block, because no other thread could be had for them";
+        reductions: Option<u64>, "", "calls and back-edges";
         slices: u64, "", "slices that it has run";
         preemptions: Option<u64>, "", "of those, such as ended at the quantum";
         yields: Option<u64>, "", "slices that ended with `yield`";
@@ -178,6 +179,13 @@ rows! {
         sleep_waits: Option<u64>, "", "such as sleep";
         call_waits: Option<u64>, "", "such as wait for a call that may block";
         output_waits: Option<u64>, "", "such as wait until what was printed is written";
+        spawns: Option<u64>, "", "tasks that it has made";
+        wakes_local: Option<u64>, "", "waiting tasks that it has made ready, having run them last itself";
+        wakes_remote: Option<u64>, "", "waiting tasks that it has made ready, which another worker ran last";
+        wakes_while_running: Option<u64>, "", "waits that ended as they began: the task had been woken while it still ran";
+        timers_fired: Option<u64>, "", "timers that were due when it looked";
+        notifications: Option<u64>, "", "times that it woke another worker for a task";
+        notifications_suppressed: Option<u64>, "", "times that the scheduler asked for another worker, but none slept";
         parks: u64, "", "times that it went to sleep";
         vain_wakes: u64, "", "times that it was woken and found nothing";
         slot_hits: u64, "", "tasks that came from its own slot";
@@ -188,6 +196,7 @@ rows! {
         steal_attempts: u64, "", "times that it has looked at another's deque for work";
         steals: u64, "", "times that it found some there";
         stolen_tasks: u64, "", "tasks that these brought";
+        steal_retries: Option<u64>, "", "times that another worker was faster at a deque or at the injector";
     }
     /// One row per request of a latency program, of measured iterations.
     RequestRow in "requests.csv" {

@@ -19,7 +19,7 @@
 //!   starves.
 //! - I3. `next` answers `None` only after a pass over everything that met no race.
 //!
-//! Events: none of its own.
+//! Events: none of its own; the driver emits `task_steal`.
 //! Costs: push and pop are a few atomics on lines of the worker itself; a
 //! steal is one compare-and-swap on the victim's. Context switch = the end of one slice.
 //! Source: Blumofe and Leiserson 1999; Chase and Lev 2005; slot, injector and last pass as in Go and
@@ -61,18 +61,30 @@ pub struct Local {
     deque: Deque,
     rng: fastrand::Rng,
     counts: WorkerCounts,
+    /// Whose the last task was, if it was stolen.
+    victim: Option<usize>,
 }
 
 impl WorkStealing {
-    /// The first success of `attempt`, tried again as long as it meets races.
-    fn insist(mut attempt: impl FnMut() -> Steal) -> Option<TaskId> {
+    /// What `attempt` finds. Who insists tries again when it meets a race.
+    fn take(attempt: impl Fn() -> Steal, insists: bool, retries: &mut u64) -> Option<TaskId> {
         loop {
             match attempt() {
                 Steal::Success(task) => return Some(task),
                 Steal::Empty => return None,
-                Steal::Retry => std::hint::spin_loop(),
+                Steal::Retry => *retries += 1,
             }
+            if !insists {
+                return None;
+            }
+            std::hint::spin_loop();
         }
+    }
+    fn take_injected(&self, local: &mut Local) -> Option<TaskId> {
+        let counts = &mut local.counts;
+        let task = Self::take(|| self.injector.steal(), true, &mut counts.steal_retries)?;
+        counts.injector_pops += 1;
+        Some(task)
     }
     /// For a task that others may take; `first`: no other was there. Where one was, somebody has been told,
     /// and whoever looks for work looks there again before it sleeps.
@@ -92,15 +104,11 @@ impl WorkStealing {
                 }
                 let stealer = &self.stealers[victim];
                 local.counts.steal_attempts += 1;
-                let stolen = if pass < PASSES {
-                    match stealer.steal(&local.deque, self.batch) {
-                        Steal::Success(task) => Some(task),
-                        Steal::Empty | Steal::Retry => None,
-                    }
-                } else {
-                    Self::insist(|| stealer.steal(&local.deque, self.batch))
-                };
+                let attempt = || stealer.steal(&local.deque, self.batch);
+                let retries = &mut local.counts.steal_retries;
+                let stolen = Self::take(attempt, pass == PASSES, retries);
                 if stolen.is_some() {
+                    local.victim = Some(victim);
                     // A batch's other tasks are in the thief's deque, which was empty.
                     local.counts.steals += 1;
                     local.counts.stolen_tasks += 1 + local.deque.len() as u64;
@@ -109,6 +117,7 @@ impl WorkStealing {
                 if pass == PASSES
                     && let Some(task) = self.take_slot(victim)
                 {
+                    local.victim = Some(victim);
                     local.counts.slot_steals += 1;
                     return Some(task);
                 }
@@ -204,6 +213,7 @@ impl Scheduler for WorkStealing {
             deque,
             rng: fastrand::Rng::with_seed(number as u64 + 1),
             counts: WorkerCounts::default(),
+            victim: None,
         };
         Ok((shared, deques.into_iter().enumerate().map(local).collect()))
     }
@@ -224,11 +234,10 @@ impl Scheduler for WorkStealing {
         self.notify(first)
     }
     fn next(&self, local: &mut Local, pick: Pick) -> Option<TaskId> {
-        let injected = || Self::insist(|| self.injector.steal());
+        local.victim = None;
         if pick.tick.is_multiple_of(self.injector_every)
-            && let Some(task) = injected()
+            && let Some(task) = self.take_injected(local)
         {
-            local.counts.injector_pops += 1;
             return Some(task);
         }
         if let Some(task) = self.take_slot(local.number) {
@@ -239,11 +248,10 @@ impl Scheduler for WorkStealing {
             local.counts.deque_pops += 1;
             return Some(task);
         }
-        if let Some(task) = injected() {
-            local.counts.injector_pops += 1;
-            return Some(task);
-        }
-        self.steal(local)
+        self.take_injected(local).or_else(|| self.steal(local))
+    }
+    fn stolen_from(&self, local: &Local) -> Option<usize> {
+        local.victim
     }
     fn counts(&self, local: &Local) -> WorkerCounts {
         local.counts
@@ -307,6 +315,41 @@ mod tests {
         // The deque's task is stolen before the slot's.
         assert_eq!(next(&sched, &mut locals[1], 1), Some(1));
         assert_eq!(next(&sched, &mut locals[1], 2), Some(2));
+    }
+
+    #[test]
+    fn a_lost_race_is_counted_and_who_insists_tries_again() {
+        for (insists, found, lost) in [(false, None, 1), (true, TaskId::from_bits(7), 2)] {
+            let attempts = std::cell::Cell::new(0);
+            let attempt = || {
+                attempts.set(attempts.get() + 1);
+                match attempts.get() {
+                    1 | 2 => Steal::Retry,
+                    _ => TaskId::from_bits(7).map_or(Steal::Empty, Steal::Success),
+                }
+            };
+            let mut retries = 0;
+            assert_eq!(WorkStealing::take(attempt, insists, &mut retries), found);
+            assert_eq!(retries, lost);
+        }
+    }
+
+    #[test]
+    fn the_victim_is_known_until_the_next_task() {
+        let (sched, mut locals) = with(&[]);
+        for task in [1, 2, 3] {
+            push(&sched, &mut locals[0], task, Ready::Spawn);
+        }
+        push(&sched, &mut locals[1], 4, Ready::Yield);
+        let thief = &mut locals[2];
+        // The injector's, two of the deque, the slot's.
+        for victim in [None, Some(0), Some(0), Some(0)] {
+            assert!(next(&sched, thief, 1).is_some());
+            assert_eq!(sched.stolen_from(thief), victim);
+        }
+        assert_eq!(next(&sched, thief, 1), None);
+        assert_eq!(sched.stolen_from(thief), None);
+        assert_eq!((thief.counts.steals, thief.counts.slot_steals), (2, 1));
     }
 
     /// `each` wakes somebody for every task in the deque or the injector, `first` for the first there.
