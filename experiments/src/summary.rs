@@ -92,8 +92,12 @@ fn scheduling(stats: &Stats, line: &mut dyn FnMut(&str, String)) {
     const SHOWN: usize = 16;
     if (2..=SHOWN).contains(&stats.workers.len()) {
         for (number, worker) in stats.workers.iter().enumerate() {
-            line(&format!("  {number}"), activity(worker));
-            line("", counts(&worker.counts));
+            // One that came too late has done nothing.
+            let (times, counts) = (activity(worker), counts(&worker.counts));
+            line(&format!("  {number}"), if times.is_empty() { "-".into() } else { times });
+            if !counts.is_empty() {
+                line("", counts);
+            }
         }
     }
     let Some(delays) = &stats.delays else { return };
