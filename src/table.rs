@@ -197,10 +197,12 @@ impl TaskTable {
         entry.task = Some(task);
         &entry.word
     }
-    /// Wakes a task; `true` when the caller must queue it.
+    /// Wakes a task; gives it when the caller must queue it.
     #[must_use]
-    pub fn wake(&self, id: TaskId) -> bool {
-        self.entry(id).is_some_and(|entry| entry.word.wake(self.workers))
+    pub fn wake(&self, id: TaskId) -> Option<&Task> {
+        let entry = self.entry(id)?;
+        // What neither runs nor is queued is here.
+        if entry.word.wake(self.workers) { entry.task.as_deref() } else { None }
     }
     /// A task that does not run.
     #[inline]

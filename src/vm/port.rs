@@ -101,16 +101,14 @@ impl<H: Heap, S: Scheduler, E: Sink> Port<H, S, E> {
     }
     pub(super) fn wake(&mut self, id: TaskId) {
         let shared = self.shared();
-        if shared.table.wake(id) {
-            shared.emit(|| Event::TaskWake { task: id });
+        if let Some(task) = shared.table.wake(id) {
             // A worker that is alone knows without looking.
-            if S::INFO.parallel
-                && shared.table.parked(id).is_some_and(|task| task.worker != self.number as u16)
-            {
+            if S::INFO.parallel && task.worker != self.number as u16 {
                 self.counts.wakes_remote += 1;
             } else {
                 self.counts.wakes_local += 1;
             }
+            shared.emit(|| Event::TaskWake { task: id });
             self.push(id, Ready::Wake);
         }
     }
@@ -166,7 +164,7 @@ impl<H: Heap, S: Scheduler, E: Sink> Port<H, S, E> {
         if !shared.table.suspend(task, wait) {
             self.counts.wakes_while_running += 1;
             self.push(id, Ready::Wake);
-        } else if !must_wait && shared.table.wake(id) {
+        } else if !must_wait && shared.table.wake(id).is_some() {
             self.push(id, Ready::Wake);
         }
         match (job, wait) {
