@@ -6,7 +6,8 @@
 //! a script checks that every handler of a release binary ends in a jump.
 
 use super::handlers as h;
-use super::slow::{Next, call_builtin, slow};
+use super::shortcuts::{Next, call_builtin};
+use super::slow::slow;
 use super::{Ctx, Outcome, R, Resume, St};
 use crate::bytecode::ops::Op;
 use crate::for_each_op;

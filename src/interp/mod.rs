@@ -1,5 +1,5 @@
-//! The interpreter: fast bodies in `handlers`, everything cold in `slow`, two dispatch
-//! engines in [`engine`] over the same bodies.
+//! The interpreter: fast bodies in `handlers`, everything cold in `slow`, what leaves fast code most often
+//! in `shortcuts`, two dispatch engines in [`engine`] over the same bodies.
 //!
 //! Rules
 //! - E1. A fast body has no side effect before its last check. When it cannot go on it answers
@@ -34,6 +34,7 @@ pub mod engine;
 mod handlers;
 mod host_impl;
 pub mod loaded;
+mod shortcuts;
 mod slow;
 
 pub use calls::TRACE_FRAMES;
