@@ -1,4 +1,5 @@
-//! The task table: every live task by number, whatever its state. It is also the list of roots.
+//! The task table: every live task at the place that its id names, whatever its state. It is also the list
+//! of roots.
 
 use rustc_hash::{FxHashMap as HashMap, FxHashSet as HashSet};
 
@@ -47,8 +48,8 @@ pub struct TaskTable {
 const SPARES_MAX: usize = 64;
 const SPARE_WORDS_MAX: usize = 128;
 
-/// The number of the program's entry task.
-const ENTRY: u64 = 1;
+/// The program's entry task is the first one, and keeps its place to the end.
+const ENTRY: TaskId = TaskId::new(1, 0);
 
 impl TaskTable {
     /// An empty one. `minor`: whether the heap's collections may want the dirty tasks alone.
@@ -71,7 +72,7 @@ impl TaskTable {
     }
     /// Whether this is the program's entry task.
     pub fn is_entry(&self, id: TaskId) -> bool {
-        id.number() == ENTRY
+        id == ENTRY
     }
     /// How many tasks are live.
     pub fn len(&self) -> usize {
@@ -392,4 +393,51 @@ pub struct Stuck {
     pub waits_for: String,
     /// Whether it is part of the cycle.
     pub in_cycle: bool,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn spawn(table: &mut TaskTable) -> TaskId {
+        let nowhere = std::ptr::null();
+        let task = table.new_task(nowhere, nowhere, 4).expect("there are few");
+        let id = task.id;
+        table.add(task);
+        id
+    }
+    fn end(table: &mut TaskTable, id: TaskId) -> (Option<TaskId>, Vec<TaskId>) {
+        let task = table.start(id).expect("it is queued");
+        let joined = table.remove(id);
+        table.recycle(task);
+        joined
+    }
+
+    #[test]
+    fn a_place_is_used_again_and_the_old_id_names_nothing() {
+        let mut table = TaskTable::new(Workers::One, true);
+        let (first, second) = (spawn(&mut table), spawn(&mut table));
+        assert!(table.is_entry(first) && !table.is_entry(second));
+        end(&mut table, second);
+        let third = spawn(&mut table);
+        assert_eq!((third.place(), third.number()), (second.place(), 3));
+        assert!(table.start(second).is_none() && table.parked(second).is_none());
+        assert!(table.wake(second).is_none() && table.waiting(second).is_none());
+        assert!(!table.add_waiter(second, first));
+        assert_eq!((table.len(), table.parked(third).map(|task| task.id)), (2, Some(third)));
+    }
+
+    #[test]
+    fn all_who_join_are_told_first_come_first_served() {
+        let mut table = TaskTable::new(Workers::Several, false);
+        let tasks: Vec<_> = (0..5).map(|_| spawn(&mut table)).collect();
+        for &waiter in &tasks[1..] {
+            assert!(table.add_waiter(tasks[0], waiter));
+        }
+        assert_eq!(end(&mut table, tasks[0]), (Some(tasks[1]), tasks[2..].to_vec()));
+        // Nobody has joined the next one at that place.
+        let again = spawn(&mut table);
+        assert_eq!(again.place(), tasks[0].place());
+        assert_eq!(end(&mut table, again), (None, Vec::new()));
+    }
 }
