@@ -318,18 +318,25 @@ fn ending_text(compilation: &Compilation, names: &Interner, ending: &Ending) -> 
     }
 }
 
-/// How to run the same schedule again: the command, with the seed that decided it.
+/// How to run the same schedule again: the command, with the seed if one decided it.
 fn replay_text(args: &ExecArgs) -> String {
     let mut words: Vec<String> = std::env::args().collect();
-    let seed = args.sched_param.iter().rev().find(|(name, _)| name == "seed");
-    let seed = seed.map_or("0", |(_, seed)| seed);
-    let given = args.sched_param.iter().any(|(name, _)| name == "seed");
-    if let Some(exec) = words.iter().position(|word| word == "exec").filter(|_| !given) {
+    let given = |wanted: &str| {
+        let mut params = args.sched_param.iter().rev();
+        params.find(|(name, _)| name == wanted).map(|(_, value)| value.as_str())
+    };
+    let draws = !matches!(given("oracle"), Some("round-robin" | "replay"));
+    let seed = given("seed").unwrap_or("0");
+    if draws
+        && given("seed").is_none()
+        && let Some(exec) = words.iter().position(|word| word == "exec")
+    {
         let flag = ["--sched-param".to_owned(), format!("seed={seed}")];
         words.splice(exec + 1..exec + 1, flag);
     }
     let words: Vec<_> = words.iter().map(|word| quoted(word)).collect();
-    format!("note: seed {seed}; this schedule again: {}\n", words.join(" "))
+    let seed = if draws { format!("seed {seed}; ") } else { String::new() };
+    format!("note: {seed}this schedule again: {}\n", words.join(" "))
 }
 
 /// A word as a shell reads it.

@@ -756,6 +756,11 @@ throw \"ended with {turn}\"";
         let failure = |ran: &Ran| ran.stderr.lines().next().map(str::to_owned);
         assert_eq!((failure(&again), again.status), (failure(&ran), Some(1)));
     }
+    // Where no seed decides, none is named.
+    let flags = ["--sched-param", "oracle=round-robin", "prog.mena"];
+    let ran = bench.run(&[&["exec", "--sched", "deterministic"], &flags[..]].concat());
+    assert!(ran.stderr.contains("\nnote: this schedule again: "), "{}", ran.stderr);
+    assert!(!ran.stderr.contains("seed"), "{}", ran.stderr);
 }
 
 #[test]
