@@ -128,8 +128,8 @@ pub enum Exit {
 pub enum Wait {
     /// Its turn: it yielded. The instruction's result is nil.
     Turn,
-    /// The end of the task with this table id. The instruction is *redone* when it wakes, so
-    /// spurious wake-ups are harmless.
+    /// The end of this task. The instruction is *redone* when it wakes, so spurious wake-ups are
+    /// harmless; unless the driver has given it the result.
     Join(TaskId),
     /// What the handle's `wait` slot says ([`crate::concurrency`]), at the latest until this time
     /// (nanoseconds since the start). The instruction is redone.

@@ -289,7 +289,7 @@ mod tests {
         }
         for thread in [0, 1, 2, 3] {
             let number = run(&sched, thread).unwrap();
-            sched.ended(&mut { thread }, super::super::numbered::task(number));
+            sched.ended(&mut { thread }, task(number));
         }
         let retire = |thread: usize| sched.retire(&mut { thread });
         assert_eq!([0, 1, 2, 3].map(retire), [false, true, true, false]);
